@@ -1,0 +1,104 @@
+"""Where a factorization starts: random, from singular vectors, or from frames of the data.
+
+Each start takes and returns frames-major float32: `V` (frames, bins) in, `W` (bins, components) and `H`
+(frames, components) out. Levels follow the data, so that a silent frame starts, and stays, at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+Start = tuple[Matrix, Matrix]
+
+_CHUNK = 4096  # frames read at a time where the whole of V would be copied
+
+
+def random(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
+    """Start from uniform noise under the mean spectrum and the level of each frame."""
+    W = V.mean(axis=0, dtype=np.float64)[:, None] * (0.1 + generator.random((V.shape[1], rank)))
+    return _with_levels(V, W, generator)
+
+
+def frames(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
+    """Start from frames of the data, drawn in proportion to their level, softened by the mean spectrum."""
+    level = V.sum(axis=1, dtype=np.float64)
+    if not level.any():
+        return random(V, rank, generator)
+    repeat = bool(rank > np.count_nonzero(level))
+    drawn = generator.choice(len(V), size=rank, replace=repeat, p=level / level.sum())
+    picked = V[np.sort(drawn)].T.astype(np.float64)
+    softened = picked / picked.sum(axis=0) + 0.1 * (V.mean(axis=0, dtype=np.float64) / level.mean())[:, None]
+    return _with_levels(V, softened, generator)
+
+
+def nndsvd(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
+    """Start from the non-negative parts of the singular vectors, zeros filled with a little of the mean.
+
+    Ranks beyond the number of frames or bins are filled up from noise.
+
+    References
+    ----------
+    C. Boutsidis and E. Gallopoulos, "SVD based initialization: a head start for nonnegative matrix
+    factorization", Pattern Recognition 41(4), 2008 (the variant that fills zeros by the mean, damped).
+    """
+    W, H = random(V, rank, generator)
+    if not V.any():
+        return W, H
+    pairs = min(rank, *V.shape)
+    values, vectors = _leading(V, pairs)
+    for k in range(pairs):
+        projected = V @ vectors[:, k].astype(np.float32)
+        W[:, k], H[:, k] = _dominant_part(projected.astype(np.float64), vectors[:, k], values[k])
+    filler = float(V.mean(dtype=np.float64)) / 100
+    spectrum, level = (V.mean(axis=a, dtype=np.float64) > 0 for a in (0, 1))
+    W[:, :pairs] = np.where(spectrum[:, None], np.maximum(W[:, :pairs], np.sqrt(filler)), 0)
+    H[:, :pairs] = np.where(level[:, None], np.maximum(H[:, :pairs], np.sqrt(filler)), 0)
+    return W, H
+
+
+def _leading(V: Matrix, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Singular values and vectors (bins, count) of V, largest first, by the Gram matrix of its bins."""
+    bins = V.shape[1]
+    gram = np.zeros((bins, bins))
+    for start in range(0, len(V), _CHUNK):
+        part = V[start : start + _CHUNK].astype(np.float64)  # whose squares overflow float32 in loud data
+        gram += part.T @ part
+    values, vectors = scipy.linalg.eigh(gram, subset_by_index=(bins - count, bins - 1))
+    return np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1]
+
+
+def _dominant_part(
+    left: NDArray[np.float64], right: NDArray[np.float64], value: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the stronger of the positive and negative parts of a singular pair, as template and activation."""
+    parts = [(np.maximum(sign * left, 0), np.maximum(sign * right, 0)) for sign in (1, -1)]
+    norms = [np.linalg.norm(a) * np.linalg.norm(b) for a, b in parts]
+    best = int(np.argmax(norms))
+    activation, template = parts[best]
+    if norms[best] <= 0:
+        return np.zeros_like(right), np.zeros_like(left)
+    # `left` is V times the vector: it carries the singular value already, split evenly here.
+    root = np.sqrt(norms[best])
+    return template / np.linalg.norm(template) * root, activation / np.linalg.norm(activation) * root
+
+
+def _with_levels(V: Matrix, W: NDArray[np.float64], generator: np.random.Generator) -> Start:
+    """Give random activations such that the model of each frame has about the level of its data."""
+    W /= np.maximum(W.sum(axis=0), np.finfo(np.float64).tiny)
+    rank = W.shape[1]
+    level = V.sum(axis=1, dtype=np.float64)[:, None] / rank
+    H = level * (0.1 + generator.random((len(V), rank)))
+    return W.astype(np.float32), H.astype(np.float32)
+
+
+STARTS: Final[dict[str, Callable[[Matrix, int, np.random.Generator], Start]]] = {
+    "random": random,
+    "nndsvd": nndsvd,
+    "frames": frames,
+}

@@ -1,0 +1,88 @@
+"""Frames shared out between threads, in the same portions for any number of threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import scipy.linalg.cython_blas  # noqa: F401  the BLAS that numba calls must be loaded before it is held
+from threadpoolctl import ThreadpoolController
+
+from nmfaudio.errors import OptionError
+from nmfaudio.nmf.kernels import BLOCK_FRAMES
+
+LANES = 16  # portions of the frames; sums of a portion are added in its order, so threads change nothing
+_OPERATIONS = 2e9  # of one call of a kernel: some tens of milliseconds, so that Ctrl-C is answered in between
+
+
+class Lanes:
+    """Runs a task over portions of the frames on several threads.
+
+    Parameters
+    ----------
+    frames : int
+        Frames to share out.
+    operations : float
+        Floating-point operations of one frame, to bound the length of one call.
+    pool : ThreadPoolExecutor or None
+        Where to run; None runs in this thread.
+    """
+
+    def __init__(self, frames: int, operations: float, pool: ThreadPoolExecutor | None) -> None:
+        lane = -(-frames // min(LANES, -(-frames // 32)))
+        self.bounds = [(start, min(start + lane, frames)) for start in range(0, frames, lane)]
+        self.step = max(1, int(_OPERATIONS / operations) // BLOCK_FRAMES) * BLOCK_FRAMES
+        self._pool = pool
+        self._stopped = threading.Event()
+
+    def run(self, task: Callable[[int, int, int], float]) -> float:
+        """Call `task(lane, start, stop)` over all frames and return the sum of its answers, in lane order."""
+        if self._pool is None:
+            return sum(self._lane(task, lane) for lane in range(len(self.bounds)))
+        futures = [self._pool.submit(self._lane, task, lane) for lane in range(len(self.bounds))]
+        try:
+            return sum(future.result() for future in futures)
+        except BaseException:
+            self._stopped.set()
+            for future in futures:
+                future.cancel()
+            raise
+
+    def _lane(self, task: Callable[[int, int, int], float], lane: int) -> float:
+        total = 0.0
+        start, stop = self.bounds[lane]
+        for first in range(start, stop, self.step):
+            if self._stopped.is_set():
+                break
+            total += task(lane, first, min(first + self.step, stop))
+        return total
+
+
+@contextmanager
+def workers(threads: int | None) -> Iterator[ThreadPoolExecutor | None]:
+    """Give a pool of threads (default: one for each usable core), the BLAS held to one thread each."""
+    count = available_threads() if threads is None else threads
+    if count < 1:
+        raise OptionError(f"threads={count}: at least one thread is needed")
+    with _controller().limit(limits=1, user_api="blas"):
+        if count == 1:
+            yield None
+        else:
+            with ThreadPoolExecutor(count, thread_name_prefix="nmfaudio") as pool:
+                yield pool
+
+
+def available_threads() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()

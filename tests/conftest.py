@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def samples(monkeypatch):
+    """The folder of the project's own audio samples, seen from the project's root."""
+    monkeypatch.chdir(ROOT)
+    return ROOT / "audio_samples"
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch, request):
+    """Doctests name files as the README does."""
+    if isinstance(request.node, pytest.DoctestItem):
+        monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def make_file(tmp_path):
+    """Return a function that writes samples (channels, samples) to a file and gives its path."""
+
+    def write(name="song.wav", samples=None, rate=8000, subtype="PCM_16", format=None, channels=1):
+        samples = sound(channels=channels) if samples is None else np.atleast_2d(samples)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples.T, rate, subtype=subtype, format=format)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def nmfaudio(tmp_path):
+    """Return a function that runs the command line in `tmp_path` as a user does."""
+
+    def run(*arguments, check=None, **options):
+        command = [sys.executable, "-m", "nmfaudio", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, **options)
+        if check is not None:
+            assert done.returncode == check, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def sound(seconds=1.0, rate=8000, channels=1, seed=0):
+    """Two notes that take turns, with a little noise: (channels, samples), peak about 0.5."""
+    generator = np.random.default_rng(seed)
+    time = np.arange(int(seconds * rate)) / rate
+    low = np.sin(2 * np.pi * 200 * time) * (np.sin(2 * np.pi * 2 * time) > 0)
+    high = np.sin(2 * np.pi * 1700 * time) * (np.sin(2 * np.pi * 3 * time) > 0)
+    gains = np.linspace(1, 0.3, channels)[:, None]
+    noise = 0.01 * generator.standard_normal((channels, len(time)))
+    return 0.3 * gains * low + 0.2 * gains[::-1] * high + noise
+
+
+def integers(path, bits):
+    """The integers in a file, (channels, samples)."""
+    values, _ = soundfile.read(path, dtype="int32", always_2d=True)
+    return values.T.astype(np.int64) >> (32 - bits)

@@ -1,0 +1,50 @@
+"""Plain twins of the kernels: loop by loop, in float64, as the equations stand in the papers."""
+
+import numpy as np
+
+
+def exponent(beta):
+    if beta < 1:
+        return 1 / (2 - beta)
+    return 1 / (beta - 1) if beta > 2 else 1.0
+
+
+def divergence(V, P, beta):
+    total = 0.0
+    for v, p in zip(np.ravel(V), np.ravel(P), strict=True):
+        if beta == 1:
+            total += (v * np.log(v / p) if v > 0 else 0.0) - v + p
+        elif beta == 0:
+            total += v / p - np.log(v / p) - 1
+        else:
+            total += (v**beta + (beta - 1) * p**beta - beta * v * p ** (beta - 1)) / (beta * (beta - 1))
+    return total
+
+
+def update_activations(V, W, H, beta, floor):
+    bins, frames = V.shape
+    new = H.copy()
+    for n in range(frames):
+        model = [sum(W[f, k] * H[k, n] for k in range(W.shape[1])) + floor for f in range(bins)]
+        for k in range(W.shape[1]):
+            gain = sum(W[f, k] * V[f, n] * model[f] ** (beta - 2) for f in range(bins))
+            weight = sum(W[f, k] * model[f] ** (beta - 1) for f in range(bins))
+            new[k, n] = H[k, n] * (gain / weight) ** exponent(beta)
+    return new
+
+
+def update_templates(V, W, H, beta, floor):
+    return update_activations(V.T, H.T, W.T, beta, floor).T
+
+
+def factorize(V, W, H, beta, iterations, floor=1e-300):
+    """Alternate the updates, activations first; the last iteration leaves the templates as they are."""
+    curve = []
+    lift = floor if beta < 1 else 0.0
+    V, W, H = (np.asarray(a, np.float64) for a in (V, W, H))
+    for iteration in range(iterations):
+        H = update_activations(V + lift, W, H, beta, floor)
+        curve.append(divergence(V + lift, W @ H + floor, beta))
+        if iteration < iterations - 1:
+            W = update_templates(V + lift, W, H, beta, floor)
+    return W, H, curve

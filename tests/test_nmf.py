@@ -1,0 +1,256 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import factorize as naive_factorize
+
+from nmfaudio.errors import MatrixError, OptionError
+from nmfaudio.nmf import Divergence, activate, factorize, kernels
+from nmfaudio.nmf.initialize import STARTS
+
+BETAS = [-1, 0, 0.5, 1, 1.5, 2, 2.5, 3]
+
+
+def matrix(bins=60, frames=170, rank=4, seed=0, dtype=np.float32):
+    """A product of sparse factors under multiplicative noise."""
+    generator = np.random.default_rng(seed)
+    V = generator.random((bins, rank)) ** 4 @ generator.random((rank, frames)) ** 4
+    return (V * generator.gamma(4, 0.25, V.shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("init", STARTS)
+def test_the_objective_never_rises(beta, init):
+    found = factorize(matrix(), 5, divergence=beta, init=init, iterations=150, tolerance=0)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+    assert found.objective[-1] < 0.9 * found.objective[0]
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_the_objective_never_rises_with_zeros_in_the_data(beta):
+    V = matrix()
+    V[np.median(V) > V] = 0
+    found = factorize(V, 5, divergence=beta, iterations=100, tolerance=0)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_fifty_iterations_agree_with_the_reference_loops(beta):
+    V = matrix(bins=12, frames=40, rank=3)
+    generator = np.random.default_rng(1)
+    W, H = generator.random((12, 3)), generator.random((3, 40))
+    found = factorize(V, 3, divergence=beta, init=(W, H), iterations=50, tolerance=0)
+    floor = Divergence.of(beta).floor * 2.0 ** int(np.frexp(V.mean(dtype=np.float64))[1])
+    W, H, curve = naive_factorize(V, W, H, beta, 50, floor)
+    np.testing.assert_allclose(found.W @ found.H, W @ H, rtol=1e-3, atol=1e-3 * V.mean())
+    np.testing.assert_allclose(found.objective[-1], curve[-1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_the_objective_is_the_divergence_of_the_result(beta):
+    V = matrix()
+    found = factorize(V, 4, divergence=beta, iterations=30)
+    floor = found.divergence.floor * V.mean()
+    model = found.W.astype(np.float64) @ found.H + floor
+    np.testing.assert_allclose(found.objective[-1], found.divergence.between(V + floor, model), rtol=1e-4)
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2, 0.5])
+def test_any_number_of_threads_gives_the_same_bits(beta):
+    V = matrix(frames=700)
+    one, two, three = (factorize(V, 6, divergence=beta, iterations=40, threads=n) for n in (1, 2, 3))
+    for other in (two, three):
+        assert np.array_equal(one.W, other.W)
+        assert np.array_equal(one.H, other.H)
+        assert np.array_equal(one.objective, other.objective)
+    fixed = [activate(V, one.W, divergence=beta, threads=n).H for n in (1, 2)]
+    assert np.array_equal(*fixed)
+
+
+def test_the_seed_decides():
+    V = matrix()
+    first, again, other = (factorize(V, 4, seed=seed, iterations=20) for seed in (3, 3, 4))
+    assert np.array_equal(first.W, again.W)
+    assert not np.array_equal(first.W, other.W)
+
+
+def test_of_several_restarts_the_best_is_kept():
+    V = matrix(rank=8)
+    alone = [factorize(V, 8, iterations=50, seed=seed) for seed in range(4)]
+    best = [factorize(V, 8, iterations=50, seed=seed, restarts=6) for seed in range(4)]
+    assert all(b.objective[-1] <= a.objective[-1] for a, b in zip(alone, best, strict=True))
+    moved = next(b for b, seed in zip(best, range(4), strict=True) if b.seed != seed)
+    assert np.array_equal(factorize(V, 8, iterations=50, seed=moved.seed).W, moved.W)
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2])
+@pytest.mark.parametrize("init", STARTS)
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**60])
+def test_a_scaled_matrix_gives_the_same_factors_scaled(beta, init, scale):
+    V = matrix()
+    found = factorize(V, 4, divergence=beta, init=init, iterations=30)
+    scaled = factorize(V * np.float32(scale), 4, divergence=beta, init=init, iterations=30)
+    np.testing.assert_allclose(scaled.W, found.W, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(scaled.H, found.H * scale, rtol=1e-3, atol=1e-5 * found.H.max() * scale)
+    np.testing.assert_allclose(scaled.objective[-1], found.objective[-1] * scale**beta, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e20, 1e300])
+def test_float64_of_any_level_is_finite_and_fits(scale):
+    V = matrix(dtype=np.float64) * scale
+    found = factorize(V, 4)
+    assert found.W.dtype == found.H.dtype == np.float64
+    np.testing.assert_allclose((found.W @ found.H).sum(), V.sum(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("init", STARTS)
+@pytest.mark.parametrize(
+    "V",
+    [
+        np.zeros((6, 9)),
+        np.ones((5, 1)),
+        np.ones((1, 5)),
+        np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]]),
+        np.eye(4),
+    ],
+    ids=["silence", "one frame", "one bin", "zero rows and columns", "rank above need"],
+)
+def test_awkward_matrices_are_ordinary_input(beta, init, V):
+    found = factorize(V, 6, divergence=beta, init=init, iterations=40)
+    assert np.isfinite(found.W).all()
+    assert np.isfinite(found.H).all()
+    assert np.isfinite(found.objective).all()
+    assert (found.W >= 0).all()
+    assert (found.H >= 0).all()
+    np.testing.assert_allclose(found.W.sum(axis=0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2])
+def test_silent_frames_stay_silent(beta):
+    V = matrix()
+    V[:, 20:30] = 0
+    assert not factorize(V, 4, divergence=beta).H[:, 20:30].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_input_is_never_changed(dtype, order):
+    V = np.array(matrix(dtype=dtype), order=order)
+    W = np.random.default_rng(0).random((60, 4))
+    H = np.random.default_rng(0).random((4, 170))
+    copies = [a.copy() for a in (V, W, H)]
+    for array in (V, W, H):
+        array.flags.writeable = False
+    factorize(V, 4, init=(W, H), iterations=5)
+    activate(V, W, iterations=5)
+    for array, copy in zip((V, W, H), copies, strict=True):
+        assert np.array_equal(array, copy)
+
+
+def test_memory_layout_and_type_do_not_change_the_answer():
+    V = matrix()
+    expected = factorize(V, 3, iterations=20).W
+    for other in (np.asfortranarray(V), V.astype(np.float64), V.T.copy().T, V.tolist()):
+        np.testing.assert_allclose(factorize(other, 3, iterations=20).W, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_integers_are_taken_as_numbers():
+    assert factorize(np.arange(12).reshape(3, 4), 2).objective[-1] < 0.1
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_activate_finds_the_activations_it_was_made_from(beta):
+    generator = np.random.default_rng(2)
+    W, H = generator.random((40, 3)) ** 3, generator.random((3, 25)) + 0.1
+    found = activate(W @ H, W, divergence=beta, iterations=3000, tolerance=0)
+    np.testing.assert_allclose(found.H, H, rtol=0.02, atol=0.01)
+    assert found.W is W or np.array_equal(found.W, W)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[0])  # it ends at zero, in float32
+
+
+def test_activate_without_tolerance_treats_each_frame_alone():
+    V = matrix()
+    W = factorize(V, 4).W
+    whole = activate(V, W, tolerance=0).H
+    part = activate(V[:, 50:90] / 1, W, tolerance=0).H
+    np.testing.assert_allclose(whole[:, 50:90], part, rtol=1e-4, atol=1e-6)
+
+
+def test_a_silent_template_gets_no_activation():
+    W = np.array([[1.0, 0.0], [2.0, 0.0]])
+    assert activate(np.ones((2, 3)), W).H[1].tolist() == [0, 0, 0]
+
+
+def test_the_callback_sees_the_objective_and_may_stop():
+    seen = []
+    found = factorize(matrix(), 4, tolerance=0, callback=lambda i, o: seen.append((i, o)) or i >= 20)
+    assert [i for i, _ in seen] == [1, 10, 20] == found.looks.tolist()
+    assert [o for _, o in seen] == found.objective.tolist()
+    assert found.iterations == 20
+    assert not found.converged
+
+
+def test_an_interrupt_in_the_callback_comes_through():
+    def interrupt(_, __):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        factorize(matrix(), 4, threads=2, callback=interrupt)
+
+
+def test_tolerance_stops_early():
+    V = matrix()
+    loose, tight = (factorize(V, 4, tolerance=t, iterations=2000) for t in (1e-2, 1e-5))
+    assert loose.converged
+    assert loose.iterations < tight.iterations
+
+
+@pytest.mark.parametrize(
+    ("V", "message"),
+    [
+        ([[1.0, -2.0]], r"V\[0, 1\] is -2.0"),
+        ([[1.0], [np.nan]], r"V\[1, 0\] is nan"),
+        ([[np.inf]], r"V\[0, 0\] is inf"),
+        ([1.0, 2.0], r"shape \(2,\)"),
+        (np.empty((3, 0)), r"shape \(3, 0\)"),
+    ],
+)
+def test_a_matrix_that_cannot_be_factored_is_refused_by_name(V, message):
+    with pytest.raises(MatrixError, match=message):
+        factorize(V, 1)
+    with pytest.raises(MatrixError, match=message):
+        activate(V, [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rank": 0}, "rank=0"),
+        ({"iterations": 0}, "iterations=0"),
+        ({"restarts": 0}, "restarts=0"),
+        ({"threads": 0}, "threads=0"),
+        ({"divergence": "manhattan"}, "manhattan"),
+        ({"divergence": 3.5}, "beta=3.5"),
+        ({"init": "best"}, "init='best'"),
+    ],
+)
+def test_options_out_of_range_are_refused_by_name(settings, message):
+    with pytest.raises(OptionError, match=message):
+        factorize(matrix(), **{"rank": 2, **settings})
+
+
+def test_starts_and_templates_of_another_shape_are_refused():
+    with pytest.raises(MatrixError, match=r"\(60, 3\)"):
+        factorize(matrix(), 3, init=(np.ones((60, 2)), np.ones((2, 170))))
+    with pytest.raises(MatrixError, match="59 bins"):
+        activate(matrix(), np.ones((59, 2)))
+
+
+@given(st.lists(st.floats(2.0**-100, 2.0**100, width=32), min_size=1, max_size=50))
+@settings(deadline=None, max_examples=50)
+def test_the_kernels_logarithm_is_that_of_numpy(values):
+    x = np.array(values, np.float32)
+    found = x.copy()
+    kernels.logarithm(found, np.empty_like(found))
+    np.testing.assert_allclose(found, np.log(x.astype(np.float64)), rtol=3e-7, atol=1e-7)
