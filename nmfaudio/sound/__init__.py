@@ -1,0 +1,1 @@
+"""Audio in, spectrograms out. Nothing here knows of factorization."""

@@ -1,0 +1,286 @@
+"""Short-time Fourier transforms: settings, spectrograms, and a long recording block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import ShortTimeFFT, get_window
+
+from nmfaudio.errors import OptionError
+from nmfaudio.sound.audio import Samples, SampleSource
+
+BLOCK_SECONDS = 12  # of the recording in one block: some 25 MB of spectrogram a channel at 44.1 kHz
+_SMALLEST_N_FFT = 16
+
+
+@dataclass(frozen=True)
+class STFT:
+    """Settings of a short-time Fourier transform; equal by value.
+
+    Parameters
+    ----------
+    n_fft : int
+        Length of the transform in samples.
+    hop_length : int, optional
+        Samples from frame to frame; default a quarter of the window.
+    win_length : int, optional
+        Length of the window in samples; default `n_fft`.
+    window : str
+        A name that `scipy.signal.get_window` knows.
+
+    Raises
+    ------
+    OptionError
+        When the settings cannot be inverted.
+
+    Examples
+    --------
+    >>> STFT(2048).frequencies(44100)[:3].round(1)
+    array([ 0. , 21.5, 43.1])
+    >>> STFT.lasting(0.05, 44100)
+    STFT(n_fft=2048, hop_length=512, win_length=2048, window='hann')
+    """
+
+    n_fft: int = 2048
+    hop_length: int = 0
+    win_length: int = 0
+    window: str = "hann"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "win_length", self.win_length or self.n_fft)
+        object.__setattr__(self, "hop_length", self.hop_length or self.win_length // 4)
+        if self.n_fft < _SMALLEST_N_FFT:
+            raise OptionError(f"n_fft={self.n_fft}: it must be at least {_SMALLEST_N_FFT}")
+        if not 1 <= self.win_length <= self.n_fft:
+            raise OptionError(f"win_length={self.win_length}: it must lie within 1 and n_fft={self.n_fft}")
+        if not 1 <= self.hop_length <= self.win_length:
+            raise OptionError(f"hop_length={self.hop_length}: it must lie within 1 and the window's length")
+        try:
+            _ = self.transform.dual_win
+        except ValueError as error:
+            raise OptionError(f"{self} cannot be inverted ({error}): use a shorter hop_length") from None
+
+    @classmethod
+    def lasting(cls, seconds: float, sample_rate: int) -> STFT:
+        """Return settings whose window is the power of two nearest to `seconds` at this rate."""
+        exponent = round(np.log2(max(seconds * sample_rate, _SMALLEST_N_FFT)))
+        return cls(n_fft=2 ** int(exponent))
+
+    @cached_property
+    def transform(self) -> ShortTimeFFT:
+        """The transform of scipy that does the work."""
+        try:
+            window = get_window(self.window, self.win_length)
+        except ValueError as error:
+            raise OptionError(f"window={self.window!r}: {error}") from None
+        return ShortTimeFFT(window, self.hop_length, fs=1.0, mfft=self.n_fft)
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins."""
+        return self.n_fft // 2 + 1
+
+    def frequencies(self, sample_rate: int) -> NDArray[np.float64]:
+        """Return the frequency of each bin in Hz, shape (bins,)."""
+        return np.arange(self.bins, dtype=np.float64) * (sample_rate / self.n_fft)
+
+    def frames(self, length: int) -> int:
+        """Return the number of frames that touch `length` samples."""
+        return int(self.transform.p_max(max(length, self.win_length)) - self.transform.p_min)
+
+    def first_sample(self, frame: int) -> int:
+        """Return the first sample that `frame` reaches; frame 0 begins before the recording."""
+        return (frame + int(self.transform.p_min)) * self.hop_length - self.win_length // 2
+
+    def analyse(self, samples: Samples) -> NDArray[np.complex128]:
+        """Transform samples that begin where their first frame does.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (channels, (frames - 1) * hop_length + win_length)
+
+        Returns
+        -------
+        ndarray, shape (channels, bins, frames)
+        """
+        hop, mid = self.hop_length, self.win_length // 2
+        lead = -(-mid // hop)  # whole hops of silence in front, so that frame `lead` begins inside
+        count = (samples.shape[1] - self.win_length) // hop + 1
+        padded = np.pad(samples, ((0, 0), (lead * hop - mid, self.win_length)))
+        return self.transform.stft(padded, p0=lead, p1=lead + count)
+
+    def synthesise(self, values: NDArray[Any]) -> Samples:
+        """Overlap and add frames; the inverse of `analyse` once all frames that touch a sample are added.
+
+        Parameters
+        ----------
+        values : ndarray, shape (channels, bins, frames)
+
+        Returns
+        -------
+        ndarray, shape (channels, (frames - 1) * hop_length + win_length)
+        """
+        # Silent frames in front keep all indices of scipy's loop at or after zero: below, it wraps around.
+        least, p_min = -(-self.win_length // self.hop_length), int(self.transform.p_min)
+        lead = -(-(self.win_length // 2) // self.hop_length) - p_min
+        padded = np.pad(values, ((0, 0), (0, 0), (lead, least)))
+        first = self.first_sample(lead)
+        stop = first + (values.shape[2] - 1) * self.hop_length + self.win_length
+        return np.asarray(self.transform.istft(padded, k0=first, k1=stop))
+
+    def __repr__(self) -> str:
+        return (
+            f"STFT(n_fft={self.n_fft}, hop_length={self.hop_length}, "
+            f"win_length={self.win_length}, window={self.window!r})"
+        )
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """Some frames of a recording's short-time Fourier transform.
+
+    Attributes
+    ----------
+    values : ndarray of complex, shape (channels, bins, frames)
+    stft : STFT
+    sample_rate : int
+    start : int
+        Where in the whole recording its first frame stands.
+    """
+
+    values: NDArray[Any]
+    stft: STFT
+    sample_rate: int
+    start: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.values.shape[0])
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return int(self.values.shape[2])
+
+    @property
+    def stop(self) -> int:
+        """The frame of the recording after its last."""
+        return self.start + self.frames
+
+    @property
+    def magnitude(self) -> NDArray[Any]:
+        """Absolute values, shape (channels, bins, frames)."""
+        return np.asarray(np.abs(self.values))
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency of each bin in Hz."""
+        return self.stft.frequencies(self.sample_rate)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Middle of each frame in seconds from the start of the recording."""
+        middle = self.stft.first_sample(self.start) + self.stft.win_length // 2
+        return (middle + np.arange(self.frames) * self.stft.hop_length) / self.sample_rate
+
+    def with_values(self, values: NDArray[Any]) -> Spectrogram:
+        """Return the same frames with other values."""
+        return replace(self, values=values)
+
+    def cut(self, start: int, stop: int) -> Spectrogram:
+        """Return the frames `start` to `stop`, counted in the recording."""
+        return replace(self, values=self.values[:, :, start - self.start : stop - self.start], start=start)
+
+    def __repr__(self) -> str:
+        size = " x ".join(str(n) for n in self.values.shape)
+        return f"Spectrogram({size}, frames {self.start} to {self.stop}, {self.sample_rate} Hz, {self.stft})"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is: `done` of `total` steps of a stage, and the objective where there is one."""
+
+    stage: str
+    done: int
+    total: int
+    objective: float | None = None
+
+
+def _silent(_: Progress) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A mixture as spectrograms, block by block, as often as wanted: what a separator is given to read.
+
+    Iterating gives blocks of some seconds, one after another, which cover every frame once. The level is that
+    of the source.
+
+    Attributes
+    ----------
+    source : SampleSource
+    stft : STFT
+    report : callable
+        Takes a `Progress`. It may raise to stop the work, so report often.
+    """
+
+    source: SampleSource
+    stft: STFT
+    report: Callable[[Progress], None] = field(default=_silent, repr=False)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second."""
+        return self.source.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.source.channels
+
+    @property
+    def length(self) -> int:
+        """Samples per channel."""
+        return self.source.length
+
+    @property
+    def frames(self) -> int:
+        """Frames of the whole mixture."""
+        return self.stft.frames(self.length)
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First frame of each block, and the one after its last."""
+        size = max(1, BLOCK_SECONDS * self.sample_rate // self.stft.hop_length)
+        return [(start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
+
+    def with_stft(self, stft: STFT) -> Blocks:
+        """Return the same mixture seen through other settings."""
+        return replace(self, stft=stft)
+
+    def block(self, start: int, stop: int) -> Spectrogram:
+        """Return the frames `start` to `stop`, as far as there are such frames."""
+        start, stop = max(0, start), min(stop, self.frames)
+        first = self.stft.first_sample(start)
+        last = self.stft.first_sample(stop - 1) + self.stft.win_length
+        inside = self.source.read(min(max(first, 0), self.length), min(max(last, 0), self.length))
+        before = min(max(0, -first), last - first)
+        padded = np.pad(inside, ((0, 0), (before, last - first - before - inside.shape[1])))
+        return Spectrogram(self.stft.analyse(padded), self.stft, self.sample_rate, start)
+
+    def __iter__(self) -> Iterator[Spectrogram]:
+        """Give the blocks in order, reporting each."""
+        for start, stop in self.bounds:
+            yield self.block(start, stop)
+            self.report(Progress("reading", stop, self.frames))
+
+    def whole(self) -> Spectrogram:
+        """Return all frames at once."""
+        return self.block(0, self.frames)

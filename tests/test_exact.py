@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmfaudio.sound.exact import split_integers, to_integers
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([8, 16, 24, 32]))
+def test_integers_sum_to_the_mixture_and_stay_near_their_stem(seed, count, bits):
+    generator = np.random.default_rng(seed)
+    full = 1 << (bits - 1)
+    mixture = generator.integers(-full, full, (2, 50)) / full
+    weights = generator.dirichlet(np.ones(count), (2, 50))
+    stems = [mixture * weights[..., j] for j in range(count)]
+    parts = split_integers(mixture, stems, bits)
+    assert np.array_equal(sum(integers for integers, _ in parts), to_integers(mixture, bits)[0])
+    for (integers, clipped), stem in zip(parts, stems, strict=True):
+        assert clipped == 0
+        assert np.abs(integers - stem * full).max() <= 1 + 1e-6
+
+
+def test_a_silent_stem_stays_silent():
+    mixture = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 100))
+    stems = [mixture / 3, np.zeros_like(mixture), 2 * mixture / 3, np.zeros_like(mixture)]
+    parts = split_integers(mixture, stems, 16)
+    assert not parts[1][0].any()
+
+
+def test_clipping_is_counted():
+    mixture = np.array([[0.5, 0.0]])
+    (first, over), (second, under) = split_integers(
+        mixture, [np.array([[1.5, 0]]), np.array([[-1.0, 0]])], 16
+    )
+    assert (first.tolist(), over) == ([[32767, 0]], 1)
+    assert (second.tolist(), under) == ([[-32768, 0]], 0)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300])
+def test_a_value_far_beyond_full_scale_is_clipped(value):
+    integers, clipped = to_integers(np.array([[value]]), 16)
+    assert integers[0, 0] == (32767 if value > 0 else -32768)
+    assert clipped == 1
