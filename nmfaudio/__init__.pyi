@@ -1,0 +1,36 @@
+from .errors import NmfaudioError
+from .masking import soft_masks
+from .nmf import Divergence, Factorization, activate, factorize
+from .plot import plot_components
+from .registry import installed_separators, make
+from .separation import Separation, separate, separate_file
+from .separators.contract import Components, FunctionModel, Model, Separator
+from .sound.audio import Audio, Encoding
+from .sound.files import read
+from .sound.stft import STFT, Blocks, Progress, Spectrogram
+
+__all__ = [
+    "STFT",
+    "Audio",
+    "Blocks",
+    "Components",
+    "Divergence",
+    "Encoding",
+    "Factorization",
+    "FunctionModel",
+    "Model",
+    "NmfaudioError",
+    "Progress",
+    "Separation",
+    "Separator",
+    "Spectrogram",
+    "activate",
+    "factorize",
+    "make",
+    "plot_components",
+    "read",
+    "separate",
+    "separate_file",
+    "installed_separators",
+    "soft_masks",
+]

@@ -1,0 +1,209 @@
+"""The spine's face: separate sound in memory, or a file on disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmfaudio.errors import InputError
+from nmfaudio.fitting import Report, fit
+from nmfaudio.registry import make
+from nmfaudio.separators.contract import Components, Separator
+from nmfaudio.sound.audio import Audio
+from nmfaudio.sound.files import AudioFile, read, stem_encoding
+from nmfaudio.stems import DEFAULT_FILENAME, Result, Target, Written, finish, track_name, write_stems
+
+DEFAULT_SEPARATOR = "blind"
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A mixture in memory, taken apart.
+
+    Attributes
+    ----------
+    mixture : Audio
+    stems : dict of str to Audio
+        They sum to the mixture.
+    result : Result
+        The separator with its options, the components where it has some, notes, warnings and seconds.
+    """
+
+    mixture: Audio
+    stems: dict[str, Audio]
+    result: Result = field(repr=False)
+
+    @property
+    def components(self) -> Components | None:
+        """What the factorization found, where the separator has one."""
+        return self.result.components
+
+    def write(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        subtype: str | None = None,
+        filename: str = "{stem}.{ext}",
+        overwrite: bool = False,
+    ) -> Written:
+        """Write the stems and a manifest; integer samples sum exactly to the mixture's.
+
+        Parameters
+        ----------
+        folder : path-like
+            Made where it is missing.
+        format, subtype : str, optional
+            Default: those of the mixture where they lose nothing, else WAV with float samples.
+        filename : str
+            A pattern of `{track}`, `{stem}` and `{ext}`.
+        overwrite : bool
+            Whether files of these names may be replaced.
+
+        Returns
+        -------
+        Written
+
+        Raises
+        ------
+        OutputError
+            When a file exists already or cannot be written; nothing is left half-written.
+        OptionError
+            For a format that cannot be written or a bad pattern.
+        """
+        encoding = stem_encoding(self.mixture.encoding, format, subtype)
+        target = Target(Path(folder), self.mixture.name, encoding, filename, overwrite)
+        target.check_free(self.stems)
+        piece = self.mixture.read(0, self.mixture.length)
+        parts = {name: stem.read(0, stem.length) for name, stem in self.stems.items()}
+        stems = write_stems(self.mixture, self.stems, [(piece, parts)], target)
+        return finish(self.mixture, stems, target, self.result)
+
+    def __repr__(self) -> str:
+        return f"Separation({', '.join(self.stems)}: {self.mixture!r})"
+
+
+def separate(
+    mixture: Audio | str | os.PathLike[str],
+    separator: str | Separator = DEFAULT_SEPARATOR,
+    *,
+    report: Report | None = None,
+    **options: Any,
+) -> Separation:
+    """Separate a mixture into stems, in memory.
+
+    Parameters
+    ----------
+    mixture : Audio or path-like
+        Sound, or the file to read it from.
+    separator : str or Separator
+        The name of one that is installed, or one that is made already.
+    report : callable, optional
+        Takes a `Progress` now and then; may raise to stop the work.
+    **options
+        Of the separator that is named, such as `sources=3`, `seed=1`.
+
+    Returns
+    -------
+    Separation
+
+    Raises
+    ------
+    AudioFileError
+        For a file that cannot be read.
+    OptionError
+        For an option that the separator does not have.
+    SeparatorError
+        For a separator that is unknown or fails.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).standard_normal((2, 8000)) / 8
+    >>> separation = separate(Audio(noise, 8000), sources=2)
+    >>> sorted(separation.stems)
+    ['source1', 'source2']
+    >>> difference = sum(stem.samples for stem in separation.stems.values()) - noise
+    >>> bool(np.abs(difference).max() < 1e-12)
+    True
+    """
+    audio = mixture if isinstance(mixture, Audio) else read(mixture)
+    began = time.perf_counter()
+    made = _made(separator, options)
+    fitted = fit(audio, made, report=report)
+    stems = {name: np.empty(audio.samples.shape) for name in fitted.sources}
+    position = 0
+    for piece, parts in fitted.stems():
+        for name, part in parts.items():
+            stems[name][:, position : position + piece.shape[1]] = part
+        position += piece.shape[1]
+    kept = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in stems.items()}
+    seconds = time.perf_counter() - began
+    result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds)
+    return Separation(audio, kept, result)
+
+
+def separate_file(
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str] = "separated",
+    separator: str | Separator = DEFAULT_SEPARATOR,
+    *,
+    format: str | None = None,
+    subtype: str | None = None,
+    filename: str = DEFAULT_FILENAME,
+    overwrite: bool = False,
+    report: Report | None = None,
+    **options: Any,
+) -> Written:
+    """Separate a file into stems on disk, reading and writing block by block.
+
+    Parameters
+    ----------
+    path : path-like
+        Any file that libsndfile reads.
+    folder : path-like
+        Where stems go, named by `filename`.
+    separator, report, **options
+        As for `separate`.
+    format, subtype, filename, overwrite
+        As for `Separation.write`.
+
+    Returns
+    -------
+    Written
+        Paths, levels, manifest and warnings.
+
+    Raises
+    ------
+    AudioFileError, OptionError, SeparatorError, OutputError
+        As for `separate` and `Separation.write`. No stem is left half-written.
+    """
+    made = _made(separator, options)
+    with AudioFile(path) as source:
+        encoding = stem_encoding(source.encoding, format, subtype)
+        target = Target(Path(folder), track_name(path), encoding, filename, overwrite)
+        target.check_free([])
+        began = time.perf_counter()
+        try:
+            fitted = fit(source, made, report=report)
+        except InputError as error:
+            raise type(error)(f"{path}: {error}") if str(path) not in str(error) else error from None
+        target.check_free(fitted.sources)
+        stems = write_stems(source, fitted.sources, fitted.stems(), target)
+        seconds = time.perf_counter() - began
+        result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds)
+        return finish(source, stems, target, result)
+
+
+def _made(separator: str | Separator, options: dict[str, Any]) -> Separator:
+    if isinstance(separator, str):
+        return make(separator, **options)
+    if options:
+        raise InputError(
+            f"options {sorted(options)} belong to a separator given by name: set them in its constructor"
+        )
+    return separator

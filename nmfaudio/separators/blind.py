@@ -1,0 +1,275 @@
+"""Separate without knowing anything of the sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from nmfaudio.errors import OptionError
+from nmfaudio.grouping import group_components
+from nmfaudio.masking import soft_masks
+from nmfaudio.nmf import Divergence, Factorization, factorize
+from nmfaudio.separators.contract import Components
+from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
+
+DEFAULT_COMPONENTS = 24
+# Part of what many components explain that as many components as sources must explain to stand for them.
+SIMPLE_ENOUGH = 0.58
+# The same for a number of sources that nobody gave: it must explain so much, and its last component so many
+# times what the next one would.
+ELBOW_EXPLAINS, ELBOW_BEND = 0.55, 2.2
+
+_MOST = 6  # sources that are looked for
+_FEW_STARTS = 3
+_ONE_ITERATIONS = 20  # a single component converges at once
+_ELBOW_FRAMES = 1024  # of the spectrogram, evenly spread: enough to count sources
+_SEED_STRIDE = 1_000_003  # so that seeds 0 and 1 share no start
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Separate without knowing anything of the sources: find components, group them by timbre.
+
+    Where each source is a single sound (drums, single notes), as many components as sources explain nearly
+    all that many more would, and each is a source. Elsewhere a source plays many sounds: more components are
+    found, from several random starts, and those of each start are grouped by the timbre of their templates;
+    the masks of all starts are averaged, source by source.
+
+    Parameters
+    ----------
+    sources : int, optional
+        Stems to make; chosen from the data, 2 to 6, if not given.
+    components : int, optional
+        Components to group; 24 (fewer in files of fewer frames) if not given.
+    divergence : str or float
+        `"kl"` on magnitudes, `"is"` on powers, `"euclidean"` or any beta in [-1, 3] on magnitudes.
+    iterations : int
+        Updates of each start, at most.
+    starts : int
+        Random starts.
+    window : float
+        Seconds of the analysis window; its length is the nearest power of two.
+    exponent : float
+        Of the masks: higher ones separate harder.
+    seed : int
+        Of the random starts.
+
+    References
+    ----------
+    P. Smaragdis and J. C. Brown, "Non-negative matrix factorization for polyphonic music transcription",
+    WASPAA 2003. M. Spiertz and V. Gnann, "Source-filter based clustering for monaural blind source
+    separation", DAFx 2009.
+    """
+
+    sources: int | None = field(
+        default=None, metadata={"help": "stems to make; default: chosen from the data"}
+    )
+    components: int | None = field(default=None, metadata={"help": "components to group; default: 24"})
+    divergence: str | float = field(
+        default="kl", metadata={"help": "kl, is, euclidean, or a beta in [-1, 3]"}
+    )
+    iterations: int = field(default=200, metadata={"help": "updates of each start, at most"})
+    starts: int = field(default=3, metadata={"help": "random starts, whose masks are averaged"})
+    window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
+    exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
+    seed: int = field(default=0, metadata={"help": "of the random starts"})
+
+    def __post_init__(self) -> None:
+        for name in ("sources", "components", "iterations", "starts"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name}={value}: it must be at least 1")
+        for name in ("window", "exponent"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
+        if self.sources is not None and self.sources > (self.components or DEFAULT_COMPONENTS):
+            raise OptionError(
+                f"sources={self.sources} are more than components={self.components or DEFAULT_COMPONENTS}: "
+                "a source needs at least one"
+            )
+        Divergence.of(self.divergence)
+
+    def fit(self, mixture: Blocks) -> BlindModel:
+        """Find components in the mixture and group them."""
+        mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
+        return _Search(self, mixture).model()
+
+
+@dataclass(frozen=True)
+class BlindModel:
+    """Components of several starts, grouped into the same sources."""
+
+    stft: STFT
+    takes: tuple[Components, ...]
+    sources: tuple[str, ...]
+    exponent: float
+    notes: tuple[str, ...]
+    context: int = 0
+
+    @property
+    def components(self) -> Components:
+        """Those of the first start, for tables and pictures."""
+        return self.takes[0]
+
+    def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
+        """Mask the block by the average over all starts."""
+        shares = np.mean([self._shares(take, block) for take in self.takes], axis=0)
+        return soft_masks(block, dict(zip(self.sources, shares, strict=True)))
+
+    def _shares(self, take: Components, block: Spectrogram) -> NDArray[Any]:
+        """Return each source's mask by one start, shape (sources, channels, bins, frames)."""
+        activations = take.activations[:, :, block.start : block.stop]
+        members = [take.labels == source for source in range(len(self.sources))]
+        power = np.array([take.templates[:, m] @ activations[:, m] for m in members])
+        loudest = power.max(axis=0)
+        power = np.divide(power, loudest, out=np.ones_like(power), where=loudest > 0) ** self.exponent
+        return np.asarray(power / power.sum(axis=0))
+
+
+class _Search:
+    """One fit: the spectrogram in memory, and what is looked for in it."""
+
+    def __init__(self, options: Blind, mixture: Blocks) -> None:
+        self.options, self.mixture = options, mixture
+        beta = Divergence.of(options.divergence).beta
+        self.V = collect(mixture, 2 if beta == 0 else 1).T
+        self.components = self._count()
+
+    def model(self) -> BlindModel:
+        """Find components and say which source each belongs to."""
+        sources = self.options.sources
+        if self.options.components is not None:
+            takes, notes = self._grouped(sources, None)
+        elif sources is None:
+            few = self._elbow()
+            takes, notes = self._simple(few, self._best(few), "found") if few else self._grouped(None, None)
+        else:
+            takes, notes = self._simple_or_grouped(sources)
+        names = tuple(f"source{j + 1}" for j in range(int(takes[0].labels.max()) + 1))
+        return BlindModel(self.mixture.stft, tuple(takes), names, self.options.exponent, notes)
+
+    def _count(self) -> int:
+        asked, frames = self.options.components, self.V.shape[1]
+        if asked is not None and asked > frames:
+            raise OptionError(
+                f"components={asked}: the spectrogram has {frames} frames; ask for at most {frames}"
+            )
+        return asked or max(self.options.sources or 1, min(DEFAULT_COMPONENTS, frames))
+
+    def _simple_or_grouped(self, sources: int) -> tuple[list[Components], tuple[str, ...]]:
+        simple, first = self._best(sources), self._start(0)
+        if self._explained(self.V, simple, first) > SIMPLE_ENOUGH:
+            return self._simple(sources, simple, "asked for")
+        return self._grouped(sources, first)
+
+    def _simple(
+        self, sources: int, found: Factorization, why: str
+    ) -> tuple[list[Components], tuple[str, ...]]:
+        """Let each component be a source."""
+        take = Components(found, self.mixture.channels, np.arange(sources))
+        labels = np.argsort(np.argsort(-take.shares, kind="stable"))
+        told = f"{sources} sources {why}; each is a single sound, so each is one component"
+        return [Components(found, self.mixture.channels, labels)], (told,)
+
+    def _grouped(
+        self, sources: int | None, first: Factorization | None
+    ) -> tuple[list[Components], tuple[str, ...]]:
+        """Group the components of each start by timbre; bring the sources of all starts into one order."""
+        frequencies = self.mixture.stft.frequencies(self.mixture.sample_rate)
+        takes: list[Components] = []
+        for start in range(self.options.starts):
+            found = first if first and start == 0 else self._start(start)
+            grouping = group_components(found.W, found.H, frequencies, sources=sources)
+            if not takes:
+                sources, reason = grouping.sources, grouping.reason
+            take = Components(found, self.mixture.channels, grouping.labels)
+            takes.append(aligned(take, takes[0]) if takes else take)
+        guess = "" if self.options.sources else "; this is a guess: say how many if you know"
+        return takes, (f"{reason}{guess}",)
+
+    def _elbow(self) -> int | None:
+        """Return the number of components after which more explain little, if there is such a number."""
+        step = -(-self.V.shape[1] // _ELBOW_FRAMES)
+        part = np.ascontiguousarray(self.V.T[::step]).T
+        many = self._factorize(part, self.components, 0, "counting sources")
+        found = {_MOST: self._best(_MOST, part)}
+        explained = {1: 0.0, _MOST: self._explained(part, found[_MOST], many)}
+        if explained[_MOST] < ELBOW_EXPLAINS or self.components <= _MOST:
+            return None
+        for rank in range(2, _MOST):
+            explained[rank] = self._explained(part, self._best(rank, part), many)
+        bends = {j: _bend(explained[j - 1], explained[j], explained[j + 1]) for j in range(2, _MOST)}
+        best = max(bends, key=lambda j: bends[j])
+        return best if bends[best] > ELBOW_BEND and explained[best] > ELBOW_EXPLAINS else None
+
+    def _explained(self, V: NDArray[Any], few: Factorization, many: Factorization) -> float:
+        """Return how much of what many components explain beyond one is explained by few."""
+        one = factorize(V, 1, divergence=self.options.divergence, iterations=_ONE_ITERATIONS)
+        gain = one.objective[-1] - many.objective[-1]
+        return float((one.objective[-1] - few.objective[-1]) / gain) if gain > 0 else 1.0
+
+    def _best(self, rank: int, V: NDArray[Any] | None = None) -> Factorization:
+        """Return the best of several starts: of few components a single start is often a bad one."""
+        V = self.V if V is None else V
+        found = [self._factorize(V, rank, s, f"trying {rank} components") for s in range(_FEW_STARTS)]
+        return min(found, key=lambda one: float(one.objective[-1]))
+
+    def _start(self, start: int) -> Factorization:
+        stage = f"finding components, start {start + 1} of {self.options.starts}"
+        return self._factorize(self.V, self.components, start, stage)
+
+    def _factorize(self, V: NDArray[Any], rank: int, start: int, stage: str) -> Factorization:
+        options = self.options
+
+        def tell(iteration: int, objective: float) -> None:
+            self.mixture.report(Progress(stage, iteration, options.iterations, objective))
+
+        return factorize(
+            V,
+            rank,
+            divergence=options.divergence,
+            seed=options.seed + _SEED_STRIDE * start,
+            iterations=options.iterations,
+            tolerance=0,
+            callback=tell,
+        )
+
+
+def collect(mixture: Blocks, power: float) -> NDArray[np.float32]:
+    """Read a mixture's magnitudes to a power as float32 (channels * frames, bins), channel after channel."""
+    V = np.empty((mixture.channels, mixture.frames, mixture.stft.bins), np.float32)
+    for block in mixture:
+        V[:, block.start : block.stop] = (block.magnitude**power).swapaxes(1, 2)
+    return V.reshape(-1, V.shape[2])
+
+
+def aligned(take: Components, reference: Components) -> Components:
+    """Renumber the sources of a take such that each resembles the source of that number in the reference.
+
+    Resemblance is the correlation of the sources' spectrograms, found without making them: the inner product
+    of two products of templates and activations is that of their Gram matrices.
+    """
+    inner = _inner(reference, take)
+    norms = np.sqrt(np.outer(np.diag(_inner(reference, reference)), np.diag(_inner(take, take))))
+    correlation = np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
+    ours, theirs = linear_sum_assignment(-correlation)
+    numbers = np.empty(len(theirs), np.intp)
+    numbers[theirs] = ours
+    return replace(take, labels=numbers[take.labels])
+
+
+def _inner(a: Components, b: Components) -> NDArray[np.float64]:
+    """Inner products of the spectrograms of all sources of a and b, shape (sources of a, sources of b)."""
+    templates = a.templates.T.astype(np.float64) @ b.templates
+    activations = a.factorization.H.astype(np.float64) @ b.factorization.H.T
+    members = [np.eye(int(c.labels.max()) + 1)[c.labels] for c in (a, b)]
+    return np.asarray(members[0].T @ (templates * activations) @ members[1])
+
+
+def _bend(before: float, here: float, after: float) -> float:
+    """How much more this component explains than the next."""
+    return (here - before) / max(after - here, 1e-9)

@@ -1,0 +1,145 @@
+"""What a separator is, and a helper that makes one from a function.
+
+A separator is a frozen dataclass whose fields are its options. Its `fit` looks at the mixture, as often as it
+needs, and returns a model; the model splits the mixture block by block. Reading, writing, overlapping, exact
+sums, progress and cancelling are the spine's work (`nmfaudio.separation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.errors import SeparatorError
+from nmfaudio.masking import soft_masks
+from nmfaudio.nmf import Factorization
+from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A mixture understood: it splits any block of it into sources.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        Names of the stems, in order.
+    stft : STFT
+        The settings in which it takes blocks.
+    context : int
+        Frames that it wants to see on either side of the frames that are used.
+    """
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the stems, in order."""
+
+    @property
+    def stft(self) -> STFT:
+        """The settings in which it takes blocks."""
+
+    @property
+    def context(self) -> int:
+        """Frames that it wants to see on either side of the frames that are used."""
+
+    def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
+        """Return a spectrogram for each source; they sum to the block."""
+
+
+@runtime_checkable
+class Separator(Protocol):
+    """A way of separating: options in, model out."""
+
+    def fit(self, mixture: Blocks) -> Model:
+        """Look at the mixture and return a model of it."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a factorization found, for tables and pictures. A model may offer it as `components`.
+
+    Attributes
+    ----------
+    factorization : Factorization
+        Activations of several channels stand one after another, channel by channel.
+    channels : int
+    labels : ndarray of int, shape (components,)
+        The source of each component, counted as in the model's `sources`.
+    """
+
+    factorization: Factorization
+    channels: int
+    labels: NDArray[np.intp]
+
+    @property
+    def templates(self) -> NDArray[Any]:
+        """W, shape (bins, components)."""
+        return self.factorization.W
+
+    @property
+    def activations(self) -> NDArray[Any]:
+        """Activations channel by channel, shape (channels, components, frames)."""
+        H = self.factorization.H
+        return H.reshape(len(H), self.channels, -1).swapaxes(0, 1)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Part of the energy in each component, shape (components,); they sum to one."""
+        W, H = self.templates.astype(np.float64), self.factorization.H
+        power = (W**2).sum(axis=0) * np.einsum("kn,kn->k", H, H, dtype=np.float64)
+        total = power.sum()
+        return power / total if total > 0 else np.full(len(power), 1 / len(power))
+
+
+Estimate = Callable[[Spectrogram], Mapping[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class FunctionModel:
+    """A model made of a function from a spectrogram to an estimate of each source.
+
+    Parameters
+    ----------
+    stft : STFT
+        Of the mixture: `mixture.stft`.
+    sources : tuple of str
+        Names of the stems.
+    estimate : callable
+        Takes a `Spectrogram`; returns non-negative arrays (channels, bins, frames), one for each source.
+    context : int
+        Frames that the function must see on either side to be right in between.
+    exponent : float
+        Of the masks; see `soft_masks`.
+    """
+
+    stft: STFT
+    sources: tuple[str, ...]
+    estimate: Estimate
+    context: int = 0
+    exponent: float = 1.0
+
+    @classmethod
+    def of_whole(
+        cls, mixture: Blocks, sources: tuple[str, ...], estimate: Estimate, *, exponent: float = 1.0
+    ) -> FunctionModel:
+        """Make a model of a function that must see the whole mixture at once.
+
+        The estimates are kept in memory, in float32.
+        """
+        kept = {n: np.asarray(e, np.float32) for n, e in estimate(mixture.whole()).items()}
+
+        def cut(block: Spectrogram) -> dict[str, NDArray[Any]]:
+            return {name: e[:, :, block.start : block.stop] for name, e in kept.items()}
+
+        return cls(mixture.stft, sources, cut, exponent=exponent)
+
+    def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
+        """Mask the block by the function's estimates."""
+        estimates = self.estimate(block)
+        if set(estimates) != set(self.sources):
+            raise SeparatorError(f"estimates for {sorted(estimates)}, but the sources are {self.sources}")
+        return soft_masks(block, {name: estimates[name] for name in self.sources}, exponent=self.exponent)

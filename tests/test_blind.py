@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from conftest import sound
+
+from nmfaudio import Audio, make, read, separate
+from nmfaudio.separators.blind import Blind, aligned, collect
+from nmfaudio.separators.contract import Components
+from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.testing import check_separator
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"sources": 1},
+        {"sources": 3},
+        {"components": 5, "starts": 2},
+        {"divergence": "is"},
+        {"exponent": 1.0},
+    ],
+)
+def test_the_contract_is_kept(options):
+    assert len(check_separator(Blind(**options, iterations=20))) > 5
+
+
+def error(stem, truth):
+    return np.linalg.norm(stem.samples - truth.samples) / np.linalg.norm(truth.samples)
+
+
+def test_drums_are_found_counted_and_taken_apart(samples):
+    found = separate(samples / "drum_loop.flac")
+    assert "3 sources found; each is a single sound" in found.result.notes[0]
+    for name in ("kick", "snare", "hihat"):
+        truth = read(samples / "drum_loop" / f"{name}.flac")
+        assert min(error(stem, truth) for stem in found.stems.values()) < 0.7, name
+
+
+def test_instruments_that_play_melodies_are_grouped_from_many_components(samples):
+    found = separate(samples / "night_bus.flac", sources=3)
+    assert found.components.templates.shape[1] == 24
+    assert found.result.notes == ("3 sources asked for",)
+    for name in ("bass", "clarinet"):
+        truth = read(samples / "night_bus" / f"{name}.flac")
+        assert min(error(stem, truth) for stem in found.stems.values()) < 0.8, name
+
+
+def test_a_chosen_number_of_components_is_kept():
+    found = separate(Audio(sound(2), 8000), sources=2, components=7, iterations=20)
+    assert found.components.templates.shape[1] == 7
+
+
+def test_sources_are_ordered_by_energy(samples):
+    shares = separate(samples / "drum_loop.flac", sources=3).components
+    energies = [shares.shares[shares.labels == j].sum() for j in range(3)]
+    assert energies == sorted(energies, reverse=True)
+
+
+def test_a_guessed_number_is_said_to_be_a_guess():
+    notes = separate(Audio(sound(3), 8000), components=8, iterations=30).result.notes
+    assert "this is a guess" in notes[0]
+
+
+def test_the_seed_changes_the_starts_and_neighbouring_seeds_share_none():
+    audio = Audio(sound(2), 8000)
+    takes = [
+        separate(audio, sources=2, components=6, starts=2, iterations=5, seed=s).components for s in (0, 1)
+    ]
+    assert not np.array_equal(takes[0].templates, takes[1].templates)
+
+
+def test_alignment_finds_the_same_sources_under_other_numbers():
+    found = separate(Audio(sound(2), 8000), sources=3, components=9, iterations=30).components
+    for order in ([1, 2, 0], [2, 1, 0], [0, 1, 2]):
+        shuffled = Components(found.factorization, found.channels, np.array(order)[found.labels])
+        assert np.array_equal(aligned(shuffled, found).labels, found.labels)
+
+
+def test_channels_follow_one_another_in_the_collected_spectrogram():
+    audio = Audio(sound(1, channels=2), 8000)
+    mixture = Blocks(audio, STFT(256))
+    V = collect(mixture, 1.0)
+    expected = mixture.whole().magnitude
+    np.testing.assert_allclose(V[: mixture.frames].T, expected[0], rtol=1e-6)
+    np.testing.assert_allclose(V[mixture.frames :].T, expected[1], rtol=1e-6)
+    np.testing.assert_allclose(collect(mixture, 2.0), V**2, rtol=1e-5)
+
+
+def test_more_starts_are_averaged():
+    audio = Audio(sound(2), 8000)
+    one, three = (
+        separate(audio, make("blind", sources=2, components=6, starts=n, iterations=10)) for n in (1, 3)
+    )
+    assert not np.array_equal(one.stems["source1"].samples, three.stems["source1"].samples)

@@ -1,0 +1,225 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from conftest import sound
+
+from nmfaudio import Audio, Blocks, FunctionModel, separate, soft_masks
+from nmfaudio.errors import SeparatorError
+from nmfaudio.sound import stft as stft_module
+from nmfaudio.sound.stft import STFT, Spectrogram
+from nmfaudio.testing import check_separator
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """Give the loud frames to one stem and the quiet ones to the other, seen with some context."""
+
+    context: int = 0
+    n_fft: int = 256
+
+    def fit(self, mixture: Blocks) -> FunctionModel:
+        """Compare each frame with its neighbours."""
+        mixture = mixture.with_stft(STFT(self.n_fft))
+        return FunctionModel(mixture.stft, ("loud", "quiet"), self.estimate, context=self.context)
+
+    def estimate(self, block: Spectrogram):
+        power = np.pad((block.magnitude**2).sum(axis=1), ((0, 0), (self.context, self.context)))
+        near = np.lib.stride_tricks.sliding_window_view(power, 2 * self.context + 1, axis=1).mean(axis=2)
+        share = np.broadcast_to((near / (near + 1))[:, None], block.values.shape)
+        return {"loud": share, "quiet": 1 - share}
+
+
+def broken(separate=None, sources=("a", "b"), **attributes):
+    """Make a separator whose model answers as told."""
+
+    class Model:
+        context = 0
+
+        def separate(self, block):
+            return separate(block)
+
+    @dataclass(frozen=True)
+    class Broken:
+        """Break the contract."""
+
+        def fit(self, mixture):
+            model = Model()
+            model.sources, model.stft = sources, mixture.stft
+            for name, value in attributes.items():
+                setattr(model, name, value)
+            return model
+
+    return Broken()
+
+
+def halves(block):
+    return {name: block.with_values(block.values / 2) for name in ("a", "b")}
+
+
+AUDIO = Audio(sound(), 8000)
+
+
+@pytest.mark.parametrize("context", [0, 5])
+def test_blocks_make_no_seams(monkeypatch, context):
+    audio = Audio(sound(4, channels=2), 8000)
+    whole = separate(audio, Loudness(context))
+    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    parts = separate(audio, Loudness(context))
+    for name, stem in whole.stems.items():
+        np.testing.assert_allclose(parts.stems[name].samples, stem.samples, atol=1e-12)
+
+
+def test_without_its_context_a_model_that_needs_it_makes_seams(monkeypatch):
+    audio = Audio(sound(4), 8000)
+    whole = separate(audio, Loudness(5)).stems["loud"].samples
+    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(FunctionModel, "context", property(lambda _: 0, lambda *_: None), raising=False)
+    assert np.abs(separate(audio, Loudness(5)).stems["loud"].samples - whole).max() > 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e-6, 1e6, 1e30, 1e300])
+def test_level_changes_nothing_but_the_level(scale):
+    expected = separate(AUDIO, Loudness())
+    found = separate(Audio(AUDIO.samples * 2.0 ** np.round(np.log2(scale)), 8000), Loudness())
+    for name, stem in expected.stems.items():
+        scaled = stem.samples * 2.0 ** np.round(np.log2(scale))
+        np.testing.assert_array_equal(found.stems[name].samples, scaled)
+
+
+def test_a_model_that_needs_the_whole_mixture_is_cut_into_blocks(monkeypatch):
+    @dataclass(frozen=True)
+    class Median:
+        """Compare with the median over all time."""
+
+        def fit(self, mixture):
+            return FunctionModel.of_whole(mixture, ("steady", "rest"), self.estimate)
+
+        def estimate(self, whole):
+            steady = np.minimum(np.median(whole.magnitude, axis=2, keepdims=True), whole.magnitude)
+            return {"steady": steady, "rest": whole.magnitude - steady}
+
+    audio = Audio(sound(4, channels=2), 8000)
+    whole = separate(audio, Median())
+    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    parts = separate(audio, Median())
+    np.testing.assert_allclose(parts.stems["steady"].samples, whole.stems["steady"].samples, atol=1e-12)
+    check_separator(Median())
+
+
+@pytest.mark.parametrize(
+    ("separator", "message"),
+    [
+        (broken(lambda b: 1 / 0), "failed with ZeroDivisionError"),
+        (broken(lambda b: {"a": b}), r"gave stems \('a',\), but its sources are \('a', 'b'\)"),
+        (broken(lambda b: dict(reversed(halves(b).items()))), r"gave stems \('b', 'a'\)"),
+        (broken(lambda b: {"a": b.values, "b": b.values}), "gave ndarray for 'a'"),
+        (broken(lambda b: {"a": b, "b": b}), "miss the mixture by"),
+        (broken(lambda b: {"a": b.with_values(b.values * np.nan), "b": b}), "NaN or infinity in 'a'"),
+        (broken(lambda b: {"a": b.with_values(b.values[:, :, :-1]), "b": b}), "gave 'a' the shape"),
+        (broken(halves, sources=()), "names its sources"),
+        (broken(halves, sources=("a", "a")), "names its sources"),
+        (broken(halves, sources=("a", "../b")), "names a source '../b'"),
+        (broken(halves, sources=("a", ".b")), "names a source '.b'"),
+    ],
+)
+def test_a_model_that_breaks_the_contract_is_named(separator, message):
+    with pytest.raises(SeparatorError, match=rf"(Broken|Model)\b.*{message}"):
+        separate(AUDIO, separator)
+    with pytest.raises(SeparatorError, match=message):
+        check_separator(separator)
+
+
+def test_a_fit_that_fails_is_named():
+    @dataclass(frozen=True)
+    class Failing:
+        """Fail."""
+
+        def fit(self, mixture):
+            raise KeyError("tempo")
+
+    with pytest.raises(SeparatorError, match=r"Failing failed with KeyError: 'tempo'"):
+        separate(AUDIO, Failing())
+
+
+def test_a_fit_that_returns_no_model_is_named():
+    @dataclass(frozen=True)
+    class Empty:
+        """Return nothing of use."""
+
+        def fit(self, mixture):
+            return {}
+
+    with pytest.raises(SeparatorError, match="Empty returned dict without sources, stft, context, separate"):
+        separate(AUDIO, Empty())
+
+
+def test_small_errors_of_the_sum_are_mended():
+    def nearly(block):
+        return {name: block.with_values(block.values / 2 * (1 + 1e-6)) for name in ("a", "b")}
+
+    found = separate(AUDIO, broken(nearly))
+    total = sum(stem.samples for stem in found.stems.values())
+    np.testing.assert_allclose(total, AUDIO.samples, atol=1e-12)
+
+
+def test_progress_is_reported_and_may_stop_the_work():
+    seen = []
+    separate(AUDIO, "blind", sources=2, iterations=20, report=seen.append)
+    stages = list(dict.fromkeys(p.stage for p in seen))
+    assert stages[0] == "reading"
+    assert stages[-1] == "writing stems"
+    assert any(p.objective for p in seen)
+
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        separate(AUDIO, "blind", report=interrupt)
+
+
+def test_masks_are_what_makes_stems():
+    block = Blocks(AUDIO, STFT(256)).whole()
+    found = soft_masks(block, Loudness().estimate(block))
+    assert set(found) == {"loud", "quiet"}
+
+
+def test_the_conformance_check_finds_what_the_spine_forgives():
+    @dataclass
+    class Thawed:
+        """Not frozen."""
+
+        def fit(self, mixture):
+            return FunctionModel(mixture.stft, ("a", "b"), lambda b: {"a": b.magnitude, "b": b.magnitude})
+
+    with pytest.raises(SeparatorError, match="frozen dataclass"):
+        check_separator(Thawed())
+
+    @dataclass(frozen=True)
+    class Mute:
+        def fit(self, mixture):
+            return FunctionModel(mixture.stft, ("a",), lambda b: {"a": b.magnitude})
+
+    with pytest.raises(SeparatorError, match="needs a docstring"):
+        check_separator(Mute())
+
+    @dataclass(frozen=True)
+    class Restless:
+        """Draw from nowhere."""
+
+        def fit(self, mixture):
+            share = np.random.default_rng().random()
+            return FunctionModel(
+                mixture.stft, ("a", "b"), lambda b: {"a": b.magnitude * share, "b": b.magnitude}
+            )
+
+    with pytest.raises(SeparatorError, match="two runs differ"):
+        check_separator(Restless())
+
+    def changing(block):
+        stems = halves(block)
+        block.values[:] = 0
+        return stems
+
+    with pytest.raises(SeparatorError, match="changed the block|miss the mixture"):
+        check_separator(broken(changing))
