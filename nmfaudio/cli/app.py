@@ -1,0 +1,56 @@
+"""The command `nmfaudio` and what all its commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from nmfaudio.cli.console import INTERRUPTED, complain, print_safely
+from nmfaudio.cli.plot import plot
+from nmfaudio.cli.separate import separate
+from nmfaudio.cli.separators import separators
+
+app = typer.Typer(
+    name="nmfaudio",
+    help="Separate audio into stems by non-negative matrix factorization.",
+    epilog="Exit codes: 0 all good, 1 some file failed, 2 wrong usage, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    print_safely()
+    try:
+        app()
+    except SystemExit as done:
+        if done.code == INTERRUPTED:  # what Typer makes of Ctrl-C
+            complain("interrupted: no stem is left half-written, finished files are kept")
+        raise
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"nmfaudio {version('nmfaudio')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Separate audio into stems by non-negative matrix factorization."""
+
+
+_COMMANDS: tuple[Callable[..., Any], ...] = (separate, separators, plot)
+for _command in _COMMANDS:
+    app.command()(_command)

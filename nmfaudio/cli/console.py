@@ -1,0 +1,117 @@
+"""What the commands print, and the errors that end them. Heavy libraries are imported where they are used."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from nmfaudio.sound.stft import Progress
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+_REFRESH_SECONDS = 0.1
+
+
+def print_safely() -> None:
+    """Let names that cannot be encoded be printed with escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def one_line(message: str) -> str:
+    """Return a message on one line: control characters, as in odd file names, are written as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+
+
+def complain(message: str) -> None:
+    """Print an error as one line on stderr."""
+    print(f"nmfaudio: {one_line(message)}", file=sys.stderr, flush=True)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Print an error and end the command."""
+    import typer
+
+    complain(message)
+    raise typer.Exit(code)
+
+
+def parse_settings(settings: list[str]) -> dict[str, str]:
+    """Split `key=value` texts; end the command at one that is not of this form."""
+    pairs = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip():
+            stop(f"--set {setting!r} must be of the form name=value: see `nmfaudio separators`", WRONG_USAGE)
+        pairs[name.strip().replace("-", "_")] = value.strip()
+    return pairs
+
+
+def make_separator(name: str, settings: list[str], **flags: object) -> Any:
+    """Make a separator from `--set` texts and from flags that were given; end the command if that fails."""
+    from nmfaudio.errors import InputError, SeparatorError
+    from nmfaudio.registry import find, make
+
+    given = {flag: value for flag, value in flags.items() if value is not None}
+    try:
+        known = find(name).options
+        parsed = {
+            option: known[option].parse(text) if option in known else text
+            for option, text in parse_settings(settings).items()
+        }
+        return make(name, **parsed, **{flag: v for flag, v in given.items() if flag not in parsed})
+    except (InputError, SeparatorError) as error:
+        stop(str(error), WRONG_USAGE)
+
+
+def announce_compilation() -> None:
+    """Say that the first run ever compiles, if this is the one."""
+    from nmfaudio.nmf import kernels
+
+    if not kernels.compiled_before():
+        print(
+            "nmfaudio: compiling the kernels for this machine, once: some 10 s", file=sys.stderr, flush=True
+        )
+
+
+@contextmanager
+def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
+    """Give a function that shows a `Progress` on stderr, or None where nobody would see it."""
+    if not (wanted and sys.stderr.isatty()):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[objective]}", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Shown(bar, one_line(name)).report
+
+
+class _Shown:
+    """One line of a progress bar: the stage that is running."""
+
+    def __init__(self, bar: Any, name: str) -> None:
+        self._bar, self._name, self._stage, self._last = bar, name, "", 0.0
+        self._task = bar.add_task(f"{name}: starting", total=None, objective="")
+
+    def report(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            self._bar.reset(self._task, description=f"{self._name}: {progress.stage}", total=progress.total)
+        elif progress.done < progress.total and now - self._last < _REFRESH_SECONDS:
+            return
+        self._last = now
+        objective = "" if progress.objective is None else f"objective {progress.objective:.5g}"
+        self._bar.update(self._task, completed=progress.done, total=progress.total, objective=objective)

@@ -1,0 +1,63 @@
+"""`nmfaudio separators`: what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+
+def separators(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """List the separators, built in and installed, with their options and defaults."""
+    from nmfaudio.registry import installed_separators
+
+    entries = installed_separators()
+    if as_json:
+        print(json.dumps({name: _described(entry) for name, entry in entries.items()}, default=str))
+        return
+    for name, entry in entries.items():
+        _print_entry(name, entry)
+
+
+def _described(entry: Any) -> dict[str, Any]:
+    if entry.error:
+        return {"origin": entry.origin, "error": entry.error}
+    options = {
+        o.name: {
+            "default": None if o.default is dataclasses.MISSING else o.default,
+            "type": _type_name(o.type),
+            "help": o.help,
+        }
+        for o in entry.options.values()
+    }
+    return {"origin": entry.origin, "summary": entry.summary, "options": options}
+
+
+def _print_entry(name: str, entry: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
+    heading = Text(name, style="bold")
+    if entry.error:
+        console.print(heading.append(f"  cannot be used: {entry.error}", style="not bold red"))
+        return
+    console.print(heading.append(f"  {entry.summary}", style="not bold"))
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    for option in entry.options.values():
+        default = "(needed)" if option.default is dataclasses.MISSING else str(option.default)
+        table.add_row(
+            f"  {option.name}", Text(default), Text(_type_name(option.type), style="dim"), Text(option.help)
+        )
+    console.print(table)
+    console.print(Text(f"    from {entry.origin}\n", style="dim"))
+
+
+def _type_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")

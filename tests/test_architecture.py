@@ -1,0 +1,78 @@
+"""The floors: a file imports only from floors below its own, or from earlier rows of its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nmfaudio
+
+PACKAGE = Path(nmfaudio.__file__).parent
+ROWS = [
+    ["errors"],
+    ["nmf.kernels", "nmf.divergence", "nmf.initialize", "nmf.lanes", "nmf.solve", "nmf"],
+    ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound"],
+    ["masking", "grouping"],
+    ["separators", "separators.contract", "separators.blind"],
+    ["fitting", "stems", "registry", "separation"],
+    ["plot", "testing"],
+    ["cli.console", "cli.plot", "cli.separate", "cli.separators", "cli.app", "cli", "__main__"],
+    ["__init__"],
+]
+ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
+ONLY_IN = {
+    "numba": {"nmf.kernels"},
+    "soundfile": {"sound.files"},
+    "matplotlib": {"plot"},
+    "rich": {"cli.console", "cli.separate", "cli.separators"},
+    "typer": {"cli.app", "cli.console", "cli.plot", "cli.separate", "cli.separators"},
+}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts), path
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            inner = [name for name in names if name.removeprefix("nmfaudio.") in ORDER]
+            yield from inner or [node.module]
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: str(value))
+def test_imports_go_down(name, path):
+    assert name in ORDER, f"give {name} a place in ROWS"
+    for target in imports(path):
+        inner = target.removeprefix("nmfaudio.")
+        if target.startswith("nmfaudio.") and inner in ORDER:
+            assert ORDER[inner] < ORDER[name], f"{name} imports {target} from above"
+        top = target.partition(".")[0]
+        assert name in ONLY_IN.get(top, {name}), f"{name} imports {target}"
+
+
+def test_factorization_and_sound_know_nothing_of_each_other():
+    for name, path in modules():
+        floor = name.partition(".")[0]
+        other = {"nmf": "nmfaudio.sound", "sound": "nmfaudio.nmf"}.get(floor)
+        assert not other or not any(target.startswith(other) for target in imports(path)), name
+
+
+def test_public_names_are_sorted_documented_and_there():
+    assert nmfaudio.__all__ == sorted(nmfaudio.__all__)
+    for name in nmfaudio.__all__:
+        assert (getattr(nmfaudio, name).__doc__ or "").strip(), f"{name} lacks a docstring"
+
+
+def test_libraries_do_not_print():
+    for name, path in modules():
+        if not name.startswith("cli"):
+            calls = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+            assert not any(isinstance(c.func, ast.Name) and c.func.id in ("print", "exit") for c in calls), (
+                name
+            )
