@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmfaudio.sound.exact import split_integers, to_integers
+from nmfaudio.sound.exact import round_to_integers, split_integers
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([8, 16, 24, 32]))
@@ -14,7 +14,7 @@ def test_integers_sum_to_the_mixture_and_stay_near_their_stem(seed, count, bits)
     weights = generator.dirichlet(np.ones(count), (2, 50))
     stems = [mixture * weights[..., j] for j in range(count)]
     parts = split_integers(mixture, stems, bits)
-    assert np.array_equal(sum(integers for integers, _ in parts), to_integers(mixture, bits)[0])
+    assert np.array_equal(sum(integers for integers, _ in parts), round_to_integers(mixture * full))
     for (integers, clipped), stem in zip(parts, stems, strict=True):
         assert clipped == 0
         assert np.abs(integers - stem * full).max() <= 1 + 1e-6
@@ -36,8 +36,15 @@ def test_clipping_is_counted():
     assert (second.tolist(), under) == ([[-32768, 0]], 0)
 
 
+def test_a_mixture_beyond_full_scale_is_not_clipped_where_its_stems_fit():
+    mixture = np.array([[1.5, -1.8]])
+    parts = split_integers(mixture, [mixture / 2, mixture / 2], 16)
+    assert sum(clipped for _, clipped in parts) == 0
+    assert (parts[0][0] + parts[1][0]).tolist() == [[49152, -58982]]
+
+
 @pytest.mark.parametrize("value", [1e300, -1e300])
 def test_a_value_far_beyond_full_scale_is_clipped(value):
-    integers, clipped = to_integers(np.array([[value]]), 16)
+    ((integers, clipped),) = split_integers(np.array([[value]]), [np.array([[value]])], 16)
     assert integers[0, 0] == (32767 if value > 0 else -32768)
     assert clipped == 1

@@ -76,7 +76,7 @@ def _leading(V: Matrix, count: int) -> tuple[NDArray[np.float64], NDArray[np.flo
 def _dominant_part(
     left: NDArray[np.float64], right: NDArray[np.float64], value: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the stronger of the positive and negative parts of a singular pair, as template and activation."""
+    """Return the stronger of the two signed parts of a singular pair, as template and activation."""
     parts = [(np.maximum(sign * left, 0), np.maximum(sign * right, 0)) for sign in (1, -1)]
     norms = [np.linalg.norm(a) * np.linalg.norm(b) for a, b in parts]
     best = int(np.argmax(norms))

@@ -221,9 +221,10 @@ def factorize_frames(
 ) -> float:
     """Update the activations of frames `start` to `stop` once and add what they say of the templates.
 
-    `sums` are the numerator and denominator of the templates' update, (components, bins) each, which take sums
-    over these frames; for Kullback-Leibler the denominator is the same in every bin and only its first column
-    is used. Returns the divergence at the new activations and the templates given, or 0 unless `measure`.
+    `sums` are the numerator and denominator of the templates' update, (components, bins) each, which take
+    sums over these frames; for Kullback-Leibler the denominator is the same in every bin and only its first
+    column is used. Returns the divergence at the new activations and the given templates, or 0 unless
+    `measure`.
     """
     bins, rank = templates.W.shape
     numerator, denominator = sums

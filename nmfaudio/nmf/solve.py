@@ -87,8 +87,8 @@ def factorize(
     """Factor V into `rank` templates and their activations.
 
     Multiplicative updates in float32, templates and activations in turn, with the exponents for which descent
-    is proven at every beta. The objective is D(V | W H + e), e some 1e-12 of the mean of V (below beta = 1 also
-    added to V, which may hold zeros). The same seed gives the same bits on any number of threads.
+    is proven at every beta. The objective is D(V | W H + e), e some 1e-12 of the mean of V (below beta = 1
+    also added to V, which may hold zeros). The same seed gives the same bits on any number of threads.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def factorize(
     iterations : int
         At most so many for each start.
     tolerance : float
-        Stop when the objective fell by less than this part of its first value over ten iterations; 0 never stops.
+        Stop when ten iterations lowered the objective by less than this part of its first value; 0 never
+        stops.
     threads : int, optional
         Default: one for each usable core.
     callback : callable, optional
@@ -366,7 +367,7 @@ def _normalized(problem: _Problem, W: Matrix, H: Matrix) -> tuple[NDArray[Any], 
 
 
 def checked_matrix(matrix: ArrayLike, name: str, shape: str) -> NDArray[Any]:
-    """Return a finite, non-negative float matrix (float64 kept, all else float32), or say where it is not one.
+    """Return a finite, non-negative matrix of floats, or say where it is none.
 
     Raises
     ------

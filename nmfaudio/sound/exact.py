@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from nmfaudio.sound.audio import Samples
 
+_LARGEST = 2.0**52  # beyond it float64 has no halves to round
 
-def to_integers(samples: Samples, bits: int) -> tuple[NDArray[np.int64], int]:
-    """Round samples (full scale 1) to integers of `bits` bits; return them and how many had to be clipped."""
-    full = 1 << (bits - 1)
-    rounded = np.rint(np.clip(samples * full, -2.0 * full, 2.0 * full)).astype(np.int64)
-    clipped = np.clip(rounded, -full, full - 1)
-    return clipped, int(np.count_nonzero(clipped != rounded))
+
+def round_to_integers(values: Samples) -> NDArray[np.int64]:
+    """Round to the nearest integers, half to even; what is beyond all formats stays beyond them."""
+    return np.rint(np.clip(values, -_LARGEST, _LARGEST)).astype(np.int64)
 
 
 def split_integers(
@@ -29,6 +28,7 @@ def split_integers(
     Parameters
     ----------
     mixture : ndarray, shape (channels, samples)
+        Full scale is 1; louder is not clipped, since its stems may well fit.
     stems : sequence of ndarray, same shape
         They sum to the mixture but for rounding errors.
     bits : int
@@ -46,14 +46,14 @@ def split_integers(
     [2, 1]
     """
     full = 1 << (bits - 1)
-    target, _ = to_integers(mixture, bits)
+    target = round_to_integers(mixture * full)
     running = np.zeros_like(mixture)
     before = np.zeros_like(target)
     found = []
     for position, stem in enumerate(stems):
         running = running + stem * full
         last = position == len(stems) - 1
-        after = target if last else np.rint(running).astype(np.int64)
+        after = target if last else round_to_integers(running)
         step = after - before
         clipped = np.clip(step, -full, full - 1)
         found.append((clipped, int(np.count_nonzero(clipped != step))))

@@ -1,0 +1,24 @@
+"""Separate a file in Python, look at the stems, and write them.
+
+python examples/separate_in_python.py audio_samples/drum_loop.flac stems
+"""
+
+import sys
+
+import numpy as np
+
+import nmfaudio
+
+
+def main(mixture: str, folder: str) -> None:
+    """Separate a mixture into three stems and write them as 24-bit WAV."""
+    audio = nmfaudio.read(mixture)
+    separation = nmfaudio.separate(audio, sources=3, seed=0)
+    for name, stem in separation.stems.items():
+        level = 10 * np.log10(np.mean(stem.samples**2) + 1e-30)
+        print(f"{name}: {level:.1f} dB")
+    separation.write(folder, format="wav", subtype="PCM_24")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
