@@ -13,7 +13,17 @@ Each message names the thing, the value that was wrong, and the way out.
 
 
 class NmfaudioError(Exception):
-    """Base of every error that nmfaudio raises on purpose."""
+    """Base of every error that nmfaudio raises on purpose.
+
+    Examples
+    --------
+    >>> import nmfaudio
+    >>> try:
+    ...     nmfaudio.read("no such file.wav")
+    ... except nmfaudio.NmfaudioError as error:
+    ...     print(error)
+    no such file.wav: cannot be opened (No such file or directory)
+    """
 
 
 class InputError(NmfaudioError, ValueError):

@@ -32,6 +32,11 @@ class Separation:
         They sum to the mixture.
     result : Result
         The separator with its options, the components where it has some, notes, warnings and seconds.
+
+    Examples
+    --------
+    >>> separate(Audio(np.ones((1, 9)) / 2, 8000), sources=2)
+    Separation(source1, source2: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
     """
 
     mixture: Audio
@@ -181,6 +186,14 @@ def separate_file(
     ------
     AudioFileError, OptionError, SeparatorError, OutputError
         As for `separate` and `Separation.write`. No stem is left half-written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = separate_file("audio_samples/drum_loop.flac", folder, sources=3)
+    ...     print(*(stem.path.name for stem in written.stems.values()))
+    source1.flac source2.flac source3.flac
     """
     made = _made(separator, options)
     with AudioFile(path) as source:

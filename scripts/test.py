@@ -20,7 +20,7 @@ CHECKS = {
     "lint": ["ruff", "check"],
     "format": ["ruff", "format", "--check"],
     "types": ["mypy"],
-    "tests": ["pytest"],
+    "tests": ["pytest", "--cov", "--cov-report=term"],
 }
 
 

@@ -66,7 +66,7 @@ def test_factorization_and_sound_know_nothing_of_each_other():
 def test_public_names_are_sorted_documented_and_there():
     assert nmfaudio.__all__ == sorted(nmfaudio.__all__)
     for name in nmfaudio.__all__:
-        assert (getattr(nmfaudio, name).__doc__ or "").strip(), f"{name} lacks a docstring"
+        assert ">>>" in (getattr(nmfaudio, name).__doc__ or ""), f"{name} lacks a docstring with an example"
 
 
 def test_libraries_do_not_print():

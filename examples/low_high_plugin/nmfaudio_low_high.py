@@ -1,8 +1,7 @@
-"""A separator in a package of its own: `pip install examples/low_high_plugin`."""
-
 from dataclasses import dataclass, field
+from typing import Any
 
-from nmfaudio import Blocks, FunctionModel
+from nmfaudio import Blocks, FunctionModel, Spectrogram
 
 
 @dataclass(frozen=True)
@@ -12,10 +11,8 @@ class LowHigh:
     frequency: float = field(default=500.0, metadata={"help": "where to split, in Hz"})
 
     def fit(self, mixture: Blocks) -> FunctionModel:
-        """Weigh each bin by a smooth step around the frequency."""
-        ratio = (mixture.stft.frequencies(mixture.sample_rate)[None, :, None] / self.frequency) ** 8
-        return FunctionModel(
-            mixture.stft,
-            ("low", "high"),
-            lambda block: {"low": block.magnitude, "high": block.magnitude * ratio},
-        )
+        return FunctionModel(mixture.stft, ("low", "high"), self.share)
+
+    def share(self, block: Spectrogram) -> dict[str, Any]:
+        ratio = (block.frequencies / self.frequency)[:, None] ** 8
+        return {"low": block.magnitude, "high": block.magnitude * ratio}

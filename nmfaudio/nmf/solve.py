@@ -43,6 +43,11 @@ class Factorization:
         Whether the tolerance was met before the iterations ran out.
     seed : int
         The seed of the start that was kept.
+
+    Examples
+    --------
+    >>> factorize(np.eye(3), 2, iterations=50)
+    Factorization(3 bins x 3 frames, rank 2, beta 1, 20 iterations, objective 1.386)
     """
 
     W: NDArray[Any]

@@ -32,6 +32,12 @@ class Model(Protocol):
         The settings in which it takes blocks.
     context : int
         Frames that it wants to see on either side of the frames that are used.
+
+    Examples
+    --------
+    >>> model = FunctionModel(STFT(), ("all",), lambda block: {"all": block.magnitude})
+    >>> isinstance(model, Model)
+    True
     """
 
     @property
@@ -52,7 +58,14 @@ class Model(Protocol):
 
 @runtime_checkable
 class Separator(Protocol):
-    """A way of separating: options in, model out."""
+    """A way of separating: options in, model out.
+
+    Examples
+    --------
+    >>> from nmfaudio import make
+    >>> isinstance(make("blind"), Separator)
+    True
+    """
 
     def fit(self, mixture: Blocks) -> Model:
         """Look at the mixture and return a model of it."""
@@ -69,6 +82,13 @@ class Components:
     channels : int
     labels : ndarray of int, shape (components,)
         The source of each component, counted as in the model's `sources`.
+
+    Examples
+    --------
+    >>> from nmfaudio import factorize
+    >>> components = Components(factorize(np.eye(4), 2, iterations=9), 1, np.array([0, 1]))
+    >>> components.activations.shape
+    (1, 2, 4)
     """
 
     factorization: Factorization
@@ -114,6 +134,14 @@ class FunctionModel:
         Frames that the function must see on either side to be right in between.
     exponent : float
         Of the masks; see `soft_masks`.
+
+    Examples
+    --------
+    >>> def halves(block):
+    ...     low = (block.frequencies < 500)[:, None]
+    ...     return {"low": block.magnitude * low, "high": block.magnitude * ~low}
+    >>> FunctionModel(STFT(), ("low", "high"), halves).sources
+    ('low', 'high')
     """
 
     stft: STFT

@@ -151,6 +151,11 @@ class Spectrogram:
     sample_rate : int
     start : int
         Where in the whole recording its first frame stands.
+
+    Examples
+    --------
+    >>> Spectrogram(np.zeros((1, 9, 4), complex), STFT(16), 44100)
+    Spectrogram(1 x 9 x 4, frames 0 to 4, 44100 Hz, STFT(n_fft=16, ...))
     """
 
     values: NDArray[Any]
@@ -204,7 +209,13 @@ class Spectrogram:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the work is: `done` of `total` steps of a stage, and the objective where there is one."""
+    """How far the work is: `done` of `total` steps of a stage, and the objective where there is one.
+
+    Examples
+    --------
+    >>> Progress("reading", 3, 10).done
+    3
+    """
 
     stage: str
     done: int
@@ -229,6 +240,13 @@ class Blocks:
     stft : STFT
     report : callable
         Takes a `Progress`. It may raise to stop the work, so report often.
+
+    Examples
+    --------
+    >>> from nmfaudio import Audio
+    >>> mixture = Blocks(Audio(np.zeros((2, 44100 * 30)), 44100), STFT(2048))
+    >>> [block.frames for block in mixture]
+    [1033, 1033, 521]
     """
 
     source: SampleSource

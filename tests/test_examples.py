@@ -1,0 +1,47 @@
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+import soundfile
+from conftest import ROOT, integers
+
+from nmfaudio.testing import check_separator
+
+EXAMPLES = ROOT / "examples"
+
+
+def run(*arguments):
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_separating_in_python(tmp_path):
+    mixture = ROOT / "audio_samples" / "drum_loop.flac"
+    told = run(EXAMPLES / "separate_in_python.py", mixture, tmp_path / "stems")
+    assert told.count("dB") == 3
+    stems = list((tmp_path / "stems").glob("*.wav"))
+    assert {soundfile.info(stem).subtype for stem in stems} == {"PCM_24"}
+    assert (sum(integers(stem, 24) for stem in stems) == integers(mixture, 16) << 8).all()
+
+
+def test_a_dictionary_by_hand_finds_the_drums():
+    told = dict(line.split(": ") for line in run(EXAMPLES / "own_dictionary.py").splitlines())
+    assert float(told["kick"].split()[0]) > float(told["snare"].split()[0]) > float(told["hihat"].split()[0])
+
+
+def test_the_plugin_is_short_and_keeps_the_contract(monkeypatch):
+    folder = EXAMPLES / "low_high_plugin"
+    assert len((folder / "nmfaudio_low_high.py").read_text("utf-8").splitlines()) < 20
+    monkeypatch.syspath_prepend(str(folder))
+    plugin = importlib.import_module("nmfaudio_low_high")
+    assert check_separator(plugin.LowHigh(frequency=700.0))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_every_example_says_how_to_run_it(name):
+    assert f"python examples/{name}" in (EXAMPLES / name).read_text("utf-8")
