@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import NmfaudioError, SeparatorError
 from nmfaudio.separators.contract import Components, Model, Separator
-from nmfaudio.sound.audio import Encoding, Samples, SampleSource
+from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 
 DEFAULT_WINDOW_SECONDS = 0.046  # 2048 samples at 44.1 kHz: what a separator sees unless it chooses its own
@@ -30,15 +30,12 @@ class Fitted:
     mixture : Blocks
         The mixture at the model's settings; its level is set so that the peak lies within 1/2 and 1.
     model : Model
-    exponent : int
-        The source's samples are those of `mixture` times two to this power.
     warnings : tuple of str
         What the user should know.
     """
 
     mixture: Blocks
     model: Model
-    exponent: int
     warnings: tuple[str, ...] = ()
 
     @property
@@ -66,7 +63,7 @@ class Fitted:
             length = next(iter(pieces.values())).shape[1]
             mixture = self.mixture.source.read(position, position + length)
             position += length
-            yield self._at_level(mixture), {name: self._at_level(p) for name, p in pieces.items()}
+            yield mixture, {name: np.ldexp(piece, self.mixture.exponent) for name, piece in pieces.items()}
             self.mixture.report(Progress("writing stems", stop, self.mixture.frames))
 
     def _separated(self, start: int, stop: int) -> dict[str, Spectrogram]:
@@ -74,9 +71,6 @@ class Fitted:
         wide = self.mixture.block(start - context, stop + context)
         stems = {name: s.cut(start, stop) for name, s in checked_stems(self.model, wide).items()}
         return _summing_to(wide.cut(start, stop), stems, self.model)
-
-    def _at_level(self, samples: Samples) -> Samples:
-        return np.ldexp(samples, self.exponent)
 
 
 def fit(source: SampleSource, separator: Separator, *, report: Report | None = None) -> Fitted:
@@ -99,14 +93,15 @@ def fit(source: SampleSource, separator: Separator, *, report: Report | None = N
     SeparatorError
         When the separator fails or breaks its contract.
     """
-    exponent = int(np.frexp(source.peak)[1])
     stft = STFT.lasting(DEFAULT_WINDOW_SECONDS, source.sample_rate)
-    mixture = Blocks(_Levelled(source, exponent), stft, *([report] if report else []))
+    mixture = Blocks(source, stft, exponent=int(np.frexp(source.peak)[1]))
+    if report:
+        mixture = replace(mixture, report=report)
     with _blaming(separator):
         model = separator.fit(mixture)
     _check_model(model, separator)
     mixture = mixture.with_stft(model.stft)
-    return Fitted(mixture, model, exponent, tuple(_warnings(source, mixture)))
+    return Fitted(mixture, model, tuple(_warnings(source, mixture)))
 
 
 def checked_stems(model: Model, block: Spectrogram) -> dict[str, Spectrogram]:
@@ -167,41 +162,6 @@ class _OverlapAdd:
         self._tail = samples[:, hops:]
         first = self._stft.first_sample(block.start)
         return samples[:, max(0, -first) : min(hops, max(0, self._length - first))]
-
-
-@dataclass(frozen=True)
-class _Levelled:
-    """A source divided by a power of two, which is exact, so that its peak lies within 1/2 and 1."""
-
-    source: SampleSource
-    exponent: int
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def sample_rate(self) -> int:
-        return self.source.sample_rate
-
-    @property
-    def channels(self) -> int:
-        return self.source.channels
-
-    @property
-    def length(self) -> int:
-        return self.source.length
-
-    @property
-    def encoding(self) -> Encoding:
-        return self.source.encoding
-
-    @property
-    def peak(self) -> float:
-        return float(np.ldexp(self.source.peak, -self.exponent))
-
-    def read(self, start: int, stop: int) -> Samples:
-        return np.ldexp(self.source.read(start, stop), -self.exponent)
 
 
 class _blaming:

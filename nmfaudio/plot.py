@@ -16,7 +16,8 @@ from nmfaudio.registry import make
 from nmfaudio.separation import DEFAULT_SEPARATOR
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Audio
-from nmfaudio.sound.files import AudioFile, check_folder, read, write_atomically
+from nmfaudio.sound.files import AudioFile, read
+from nmfaudio.sound.writing import check_folder, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

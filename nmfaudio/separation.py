@@ -15,7 +15,8 @@ from nmfaudio.fitting import Report, fit
 from nmfaudio.registry import make
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Audio
-from nmfaudio.sound.files import AudioFile, read, stem_encoding
+from nmfaudio.sound.files import AudioFile, read
+from nmfaudio.sound.writing import stem_encoding
 from nmfaudio.stems import DEFAULT_FILENAME, Result, Target, Written, finish, track_name, write_stems
 
 DEFAULT_SEPARATOR = "blind"

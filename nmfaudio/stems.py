@@ -19,7 +19,7 @@ import numpy as np
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Encoding, Samples, SampleSource
-from nmfaudio.sound.files import (
+from nmfaudio.sound.writing import (
     StemFiles,
     WrittenStem,
     check_absent,

@@ -10,8 +10,8 @@ import nmfaudio
 PACKAGE = Path(nmfaudio.__file__).parent
 ROWS = [
     ["errors"],
-    ["nmf.kernels", "nmf.divergence", "nmf.initialize", "nmf.lanes", "nmf.solve", "nmf"],
-    ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound"],
+    ["nmf.kernels", "nmf.divergence", "nmf.initialize", "nmf.lanes", "nmf.problem", "nmf.solve", "nmf"],
+    ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound.writing", "sound"],
     ["masking", "grouping"],
     ["separators", "separators.contract", "separators.blind"],
     ["fitting", "stems", "registry", "separation"],
@@ -22,7 +22,7 @@ ROWS = [
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
 ONLY_IN = {
     "numba": {"nmf.kernels"},
-    "soundfile": {"sound.files"},
+    "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"plot"},
     "rich": {"cli.console", "cli.separate", "cli.separators"},
     "typer": {"cli.app", "cli.console", "cli.plot", "cli.separate", "cli.separators"},

@@ -45,6 +45,12 @@ def test_any_block_is_a_part_of_the_whole(stft):
         np.testing.assert_allclose(part.times, expected.times)
 
 
+def test_the_level_is_divided_by_a_power_of_two():
+    audio = Audio(noise(1, 3000), 4000)
+    plain, loud = Blocks(audio, STFT(256)).whole(), Blocks(audio, STFT(256), exponent=-3).whole()
+    np.testing.assert_array_equal(loud.values, plain.values * 8)
+
+
 def test_a_sine_stands_in_its_bin_and_frame():
     rate, stft = 8000, STFT(1024)
     time = np.arange(rate) / rate
@@ -86,7 +92,7 @@ def test_settings_are_equal_by_value():
 
 def test_iterating_reports_progress():
     seen = []
-    mixture = Blocks(Audio(noise(1, 4000), 4000), STFT(256), seen.append)
+    mixture = Blocks(Audio(noise(1, 4000), 4000), STFT(256), report=seen.append)
     assert len(list(mixture)) == len(seen)
     assert seen[-1].done == seen[-1].total == mixture.frames
 

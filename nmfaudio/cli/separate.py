@@ -54,7 +54,7 @@ def separate(
     """Separate audio files into stems that add up to them."""
     from nmfaudio.errors import OptionError
     from nmfaudio.sound.audio import Encoding
-    from nmfaudio.sound.files import stem_encoding
+    from nmfaudio.sound.writing import stem_encoding
     from nmfaudio.stems import check_filename
 
     made = make_separator(separator, settings or [], sources=sources, seed=seed)

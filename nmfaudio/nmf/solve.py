@@ -14,11 +14,11 @@ from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import kernels
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start
-from nmfaudio.nmf.kernels import Templates, Terms
-from nmfaudio.nmf.lanes import Lanes, workers
+from nmfaudio.nmf.kernels import Templates
+from nmfaudio.nmf.lanes import workers
+from nmfaudio.nmf.problem import Problem, checked_matrix
 
 MEASURE_EVERY = 10  # iterations between two looks at the objective: a look costs a quarter of an iteration
-_LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32
 
 Callback = Callable[[int, float], object]
 
@@ -145,7 +145,7 @@ def factorize(
     >>> found.H.round(2)
     array([[9., 0., 3., 6.]])
     """
-    problem = _Problem.of(V, Divergence.of(divergence))
+    problem = Problem.of(V, Divergence.of(divergence))
     _check_counts(rank=rank, iterations=iterations, restarts=restarts)
     with workers(threads) as pool:
         found = [
@@ -196,7 +196,7 @@ def activate(
     >>> activate(W @ [[2.0], [3.0]], W, tolerance=0).H.round(2).ravel()
     array([2., 3.])
     """
-    problem = _Problem.of(V, Divergence.of(divergence))
+    problem = Problem.of(V, Divergence.of(divergence))
     _check_counts(iterations=iterations)
     templates = checked_matrix(W, "W", "(bins, components)")
     if len(templates) != problem.bins:
@@ -205,47 +205,8 @@ def activate(
         return _activate(problem, templates, iterations, tolerance, pool, callback)
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """V as the kernels take it: (frames, bins) float32, and the power of two that brings its mean near 1."""
-
-    V: Matrix
-    kernel_scale: float
-    data_scale: float
-    divergence: Divergence
-    dtype: type[np.floating[Any]]
-
-    @classmethod
-    def of(cls, V: ArrayLike, divergence: Divergence) -> _Problem:
-        matrix = checked_matrix(V, "V", "(bins, frames)")
-        dtype = np.float64 if matrix.dtype == np.float64 else np.float32
-        mean = float(matrix.mean(dtype=np.float64))
-        exponent = -int(np.frexp(mean)[1]) if mean > 0 else 0
-        frames = matrix.T
-        ready = frames.dtype == np.float32 and frames.flags.c_contiguous and frames.flags.writeable
-        if ready and abs(exponent) <= _LARGEST_EXPONENT:
-            return cls(frames.view(np.ndarray), 2.0**exponent, 2.0**exponent, divergence, dtype)
-        copied = np.ascontiguousarray(np.ldexp(frames.astype(np.float64), exponent), dtype=np.float32)
-        return cls(copied, 1.0, float(np.ldexp(1.0, exponent)), divergence, dtype)
-
-    @property
-    def bins(self) -> int:
-        return int(self.V.shape[1])
-
-    def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
-        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool)
-
-    @property
-    def terms(self) -> Terms:
-        d = self.divergence
-        return Terms(self.kernel_scale, d.floor, d.kind, d.beta, d.exponent)
-
-    def objective(self, scaled: float) -> float:
-        return float(scaled * self.data_scale**-self.divergence.beta)
-
-
 def _factorize_once(
-    problem: _Problem,
+    problem: Problem,
     start: Start,
     seed: int,
     iterations: int,
@@ -269,7 +230,7 @@ def _factorize_once(
 
 
 def _collect(
-    problem: _Problem, templates: Templates, H: Matrix, sums: Matrix, measure: bool
+    problem: Problem, templates: Templates, H: Matrix, sums: Matrix, measure: bool
 ) -> Callable[[int, int, int], float]:
     """Return the task of one lane: update its activations and sum what they say of the templates."""
 
@@ -298,7 +259,7 @@ def _stepped(templates: Templates, sums: Matrix, divergence: Divergence) -> Temp
 
 
 def _activate(
-    problem: _Problem,
+    problem: Problem,
     templates: NDArray[Any],
     iterations: int,
     tolerance: float,
@@ -331,7 +292,7 @@ class _Watch:
     """Looks at the objective now and then, and says when to stop."""
 
     def __init__(
-        self, problem: _Problem, iterations: int, tolerance: float, callback: Callback | None
+        self, problem: Problem, iterations: int, tolerance: float, callback: Callback | None
     ) -> None:
         self._problem, self._last = problem, iterations
         self._tolerance, self._callback = tolerance, callback
@@ -363,7 +324,7 @@ class _Watch:
         return Factorization(W, H, self._problem.divergence, curve, at, self._converged, seed)
 
 
-def _normalized(problem: _Problem, W: Matrix, H: Matrix) -> tuple[NDArray[Any], NDArray[Any]]:
+def _normalized(problem: Problem, W: Matrix, H: Matrix) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give W unit-sum columns and H the level of the data; a template that died becomes flat and silent."""
     total = W.sum(axis=0, dtype=np.float64)
     unit = np.divide(W, total, out=np.full(W.shape, 1 / len(W)), where=total > 0)
@@ -371,27 +332,7 @@ def _normalized(problem: _Problem, W: Matrix, H: Matrix) -> tuple[NDArray[Any], 
     return unit.astype(problem.dtype), level.T.astype(problem.dtype)
 
 
-def checked_matrix(matrix: ArrayLike, name: str, shape: str) -> NDArray[Any]:
-    """Return a finite, non-negative matrix of floats, or say where it is none.
-
-    Raises
-    ------
-    MatrixError
-        Naming the first bad entry.
-    """
-    array = np.asarray(matrix)
-    if array.ndim != 2 or 0 in array.shape:
-        raise MatrixError(f"{name} has shape {array.shape}: it must be a matrix {shape} that is not empty")
-    if not np.issubdtype(array.dtype, np.floating) or array.dtype == np.float16:
-        array = array.astype(np.float64)
-    # One pass without temporaries tells the ordinary case: NaN fails both comparisons.
-    if not (array.min() >= 0 and array.max() < np.inf):
-        bad = tuple(int(i) for i in np.argwhere(~((array >= 0) & (array < np.inf)))[0])
-        raise MatrixError(f"{name}{list(bad)} is {array[bad]}: entries must be finite and not negative")
-    return array
-
-
-def _start(problem: _Problem, rank: int, init: str | tuple[ArrayLike, ArrayLike], seed: int) -> Start:
+def _start(problem: Problem, rank: int, init: str | tuple[ArrayLike, ArrayLike], seed: int) -> Start:
     if isinstance(init, str):
         if init not in STARTS:
             raise OptionError(f"init={init!r} is not known: use one of {', '.join(STARTS)}, or arrays (W, H)")

@@ -231,13 +231,15 @@ def _silent(_: Progress) -> None:
 class Blocks:
     """A mixture as spectrograms, block by block, as often as wanted: what a separator is given to read.
 
-    Iterating gives blocks of some seconds, one after another, which cover every frame once. The level is that
-    of the source.
+    Iterating gives blocks of some seconds, one after another, which cover every frame once.
 
     Attributes
     ----------
     source : SampleSource
     stft : STFT
+    exponent : int
+        Samples are those of the source divided by two to this power, which is exact: the level of a recording
+        is no concern of a separator's.
     report : callable
         Takes a `Progress`. It may raise to stop the work, so report often.
 
@@ -251,6 +253,7 @@ class Blocks:
 
     source: SampleSource
     stft: STFT
+    exponent: int = 0
     report: Callable[[Progress], None] = field(default=_silent, repr=False)
 
     @property
@@ -290,7 +293,8 @@ class Blocks:
         last = self.stft.first_sample(stop - 1) + self.stft.win_length
         inside = self.source.read(min(max(first, 0), self.length), min(max(last, 0), self.length))
         before = min(max(0, -first), last - first)
-        padded = np.pad(inside, ((0, 0), (before, last - first - before - inside.shape[1])))
+        levelled = np.ldexp(inside, -self.exponent)
+        padded = np.pad(levelled, ((0, 0), (before, last - first - before - inside.shape[1])))
         return Spectrogram(self.stft.analyse(padded), self.stft, self.sample_rate, start)
 
     def __iter__(self) -> Iterator[Spectrogram]:

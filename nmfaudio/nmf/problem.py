@@ -1,0 +1,104 @@
+"""A matrix made ready for the kernels."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nmfaudio.errors import MatrixError
+from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.kernels import Terms
+from nmfaudio.nmf.lanes import Lanes
+
+_LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32
+_PIECE = 4096  # frames copied at a time
+
+
+@dataclass(frozen=True)
+class Problem:
+    """V as the kernels take it, with what is to be minimised.
+
+    Attributes
+    ----------
+    V : ndarray of float32, shape (frames, bins)
+        The caller's own memory where it fits, else a copy.
+    kernel_scale : float
+        What the kernels multiply V by, a power of two: its mean comes near 1.
+    data_scale : float
+        What the caller's data are multiplied by in all.
+    divergence : Divergence
+    dtype : type
+        Of the factors that are returned.
+    """
+
+    V: Matrix
+    kernel_scale: float
+    data_scale: float
+    divergence: Divergence
+    dtype: type[np.floating[Any]]
+
+    @classmethod
+    def of(cls, V: ArrayLike, divergence: Divergence) -> Problem:
+        """Check V, (bins, frames), and bring it into shape."""
+        matrix = checked_matrix(V, "V", "(bins, frames)")
+        dtype = np.float64 if matrix.dtype == np.float64 else np.float32
+        mean = float(matrix.mean(dtype=np.float64))
+        exponent = -int(np.frexp(mean)[1]) if mean > 0 else 0
+        frames = matrix.T
+        ready = frames.dtype == np.float32 and frames.flags.c_contiguous and frames.flags.writeable
+        if ready and abs(exponent) <= _LARGEST_EXPONENT:
+            return cls(frames.view(np.ndarray), 2.0**exponent, 2.0**exponent, divergence, dtype)
+        return cls(_scaled(frames, exponent), 1.0, float(np.ldexp(1.0, exponent)), divergence, dtype)
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return int(self.V.shape[1])
+
+    def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
+        """Share the frames out for iterations of this rank."""
+        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool)
+
+    @property
+    def terms(self) -> Terms:
+        """What the kernels minimise."""
+        d = self.divergence
+        return Terms(self.kernel_scale, d.floor, d.kind, d.beta, d.exponent)
+
+    def objective(self, scaled: float) -> float:
+        """Return what the kernels measured in the caller's units."""
+        return float(scaled * self.data_scale**-self.divergence.beta)
+
+
+def _scaled(frames: NDArray[Any], exponent: int) -> Matrix:
+    """Copy to float32 times two to the exponent, in float64 and piece by piece: no level is out of range."""
+    copied = np.empty(frames.shape, np.float32)
+    for start in range(0, len(frames), _PIECE):
+        part = slice(start, start + _PIECE)
+        copied[part] = np.ldexp(frames[part].astype(np.float64), exponent)
+    return copied
+
+
+def checked_matrix(matrix: ArrayLike, name: str, shape: str) -> NDArray[Any]:
+    """Return a finite, non-negative matrix of floats, or say where it is none.
+
+    Raises
+    ------
+    MatrixError
+        Naming the first bad entry.
+    """
+    array = np.asarray(matrix)
+    if array.ndim != 2 or 0 in array.shape:
+        raise MatrixError(f"{name} has shape {array.shape}: it must be a matrix {shape} that is not empty")
+    if not np.issubdtype(array.dtype, np.floating) or array.dtype == np.float16:
+        array = array.astype(np.float64)
+    # One pass without temporaries tells the ordinary case: NaN fails both comparisons.
+    if not (array.min() >= 0 and array.max() < np.inf):
+        bad = tuple(int(i) for i in np.argwhere(~((array >= 0) & (array < np.inf)))[0])
+        raise MatrixError(f"{name}{list(bad)} is {array[bad]}: entries must be finite and not negative")
+    return array
