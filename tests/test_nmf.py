@@ -230,6 +230,7 @@ def test_a_matrix_that_cannot_be_factored_is_refused_by_name(V, message):
         ({"iterations": 0}, "iterations=0"),
         ({"restarts": 0}, "restarts=0"),
         ({"threads": 0}, "threads=0"),
+        ({"seed": -1}, "seed=-1"),
         ({"divergence": "manhattan"}, "manhattan"),
         ({"divergence": 3.5}, "beta=3.5"),
         ({"init": "best"}, "init='best'"),

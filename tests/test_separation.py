@@ -207,6 +207,7 @@ def test_odd_file_names_are_kept(make_file, tmp_path, name):
         ({"sources": 30}, "sources=30"),
         ({"divergence": "taxicab"}, "taxicab"),
         ({"window": 0.0}, "window=0"),
+        ({"seed": -1}, "seed=-1"),
         ({"exponent": -1.0}, "exponent=-1"),
     ],
 )

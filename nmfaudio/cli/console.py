@@ -91,7 +91,7 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} {task.fields[objective]}", markup=False),
+        TextColumn("{task.fields[state]}", markup=False),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -103,7 +103,7 @@ class _Shown:
 
     def __init__(self, bar: Any, name: str) -> None:
         self._bar, self._name, self._stage, self._last = bar, name, "", 0.0
-        self._task = bar.add_task(f"{name}: starting", total=None, objective="")
+        self._task = bar.add_task(f"{name}: starting", total=None, state="")
 
     def report(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -113,5 +113,7 @@ class _Shown:
         elif progress.done < progress.total and now - self._last < _REFRESH_SECONDS:
             return
         self._last = now
-        objective = "" if progress.objective is None else f"objective {progress.objective:.5g}"
-        self._bar.update(self._task, completed=progress.done, total=progress.total, objective=objective)
+        state = f"{progress.done}/{progress.total}"
+        if progress.objective is not None:
+            state += f" objective {progress.objective:.5g}"
+        self._bar.update(self._task, completed=progress.done, total=progress.total, state=state)

@@ -147,6 +147,8 @@ def factorize(
     """
     problem = Problem.of(V, Divergence.of(divergence))
     _check_counts(rank=rank, iterations=iterations, restarts=restarts)
+    if seed < 0:
+        raise OptionError(f"seed={seed}: it must not be negative")
     with workers(threads) as pool:
         found = [
             _factorize_once(problem, _start(problem, rank, init, s), s, iterations, tolerance, pool, callback)

@@ -26,7 +26,8 @@ ELBOW_EXPLAINS, ELBOW_BEND = 0.55, 2.2
 _MOST = 6  # sources that are looked for
 _FEW_STARTS = 3
 _ONE_ITERATIONS = 20  # a single component converges at once
-_ELBOW_FRAMES = 1024  # of the spectrogram, evenly spread: enough to count sources
+# To count sources, so many frames of the spectrogram, evenly spread, and so many updates tell as much as all.
+_COUNT_FRAMES, _COUNT_ITERATIONS = 1024, 60
 _SEED_STRIDE = 1_000_003  # so that seeds 0 and 1 share no start
 
 
@@ -83,6 +84,8 @@ class Blind:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionError(f"{name}={value}: it must be at least 1")
+        if self.seed < 0:
+            raise OptionError(f"seed={self.seed}: it must not be negative")
         for name in ("window", "exponent"):
             if not 0 < getattr(self, name) < np.inf:
                 raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
@@ -146,7 +149,7 @@ class _Search:
             takes, notes = self._grouped(sources, None)
         elif sources is None:
             few = self._elbow()
-            takes, notes = self._simple(few, self._best(few), "found") if few else self._grouped(None, None)
+            takes, notes = self._simple(few, "found") if few else self._grouped(None, None)
         else:
             takes, notes = self._simple_or_grouped(sources)
         names = tuple(f"source{j + 1}" for j in range(int(takes[0].labels.max()) + 1))
@@ -161,17 +164,18 @@ class _Search:
         return asked or max(self.options.sources or 1, min(DEFAULT_COMPONENTS, frames))
 
     def _simple_or_grouped(self, sources: int) -> tuple[list[Components], tuple[str, ...]]:
-        simple, first = self._best(sources), self._start(0)
-        if self._explained(self.V, simple, first) > SIMPLE_ENOUGH:
-            return self._simple(sources, simple, "asked for")
+        few, first = self._best(sources, self.V, self.options.iterations), self._start(0)
+        if self._explained(self.V, few, first) > SIMPLE_ENOUGH:
+            return self._simple(sources, "asked for", few)
         return self._grouped(sources, first)
 
     def _simple(
-        self, sources: int, found: Factorization, why: str
+        self, sources: int, why: str, found: Factorization | None = None
     ) -> tuple[list[Components], tuple[str, ...]]:
         """Let each component be a source."""
-        take = Components(found, self.mixture.channels, np.arange(sources))
-        labels = np.argsort(np.argsort(-take.shares, kind="stable"))
+        found = found or self._best(sources, self.V, self.options.iterations)
+        shares = Components(found, self.mixture.channels, np.arange(sources)).shares
+        labels = np.argsort(np.argsort(-shares, kind="stable"))
         told = f"{sources} sources {why}; each is a single sound, so each is one component"
         return [Components(found, self.mixture.channels, labels)], (told,)
 
@@ -193,15 +197,16 @@ class _Search:
 
     def _elbow(self) -> int | None:
         """Return the number of components after which more explain little, if there is such a number."""
-        step = -(-self.V.shape[1] // _ELBOW_FRAMES)
-        part = np.ascontiguousarray(self.V.T[::step]).T
-        many = self._factorize(part, self.components, 0, "counting sources")
-        found = {_MOST: self._best(_MOST, part)}
-        explained = {1: 0.0, _MOST: self._explained(part, found[_MOST], many)}
-        if explained[_MOST] < ELBOW_EXPLAINS or self.components <= _MOST:
+        if self.components <= _MOST:
             return None
-        for rank in range(2, _MOST):
-            explained[rank] = self._explained(part, self._best(rank, part), many)
+        V = np.ascontiguousarray(self.V.T[:: -(-self.V.shape[1] // _COUNT_FRAMES)]).T
+        iterations = min(_COUNT_ITERATIONS, self.options.iterations)
+        many = self._factorize(V, self.components, 0, "counting sources", iterations)
+        explained = {1: 0.0}
+        for rank in (_MOST, *range(2, _MOST)):
+            explained[rank] = self._explained(V, self._best(rank, V, iterations), many)
+            if explained[_MOST] < ELBOW_EXPLAINS:
+                return None
         bends = {j: _bend(explained[j - 1], explained[j], explained[j + 1]) for j in range(2, _MOST)}
         best = max(bends, key=lambda j: bends[j])
         return best if bends[best] > ELBOW_BEND and explained[best] > ELBOW_EXPLAINS else None
@@ -212,30 +217,29 @@ class _Search:
         gain = one.objective[-1] - many.objective[-1]
         return float((one.objective[-1] - few.objective[-1]) / gain) if gain > 0 else 1.0
 
-    def _best(self, rank: int, V: NDArray[Any] | None = None) -> Factorization:
+    def _best(self, rank: int, V: NDArray[Any], iterations: int) -> Factorization:
         """Return the best of several starts: of few components a single start is often a bad one."""
-        V = self.V if V is None else V
-        found = [self._factorize(V, rank, s, f"trying {rank} components") for s in range(_FEW_STARTS)]
+        stage = f"trying {rank} components"
+        found = [self._factorize(V, rank, start, stage, iterations) for start in range(_FEW_STARTS)]
         return min(found, key=lambda one: float(one.objective[-1]))
 
     def _start(self, start: int) -> Factorization:
         stage = f"finding components, start {start + 1} of {self.options.starts}"
-        return self._factorize(self.V, self.components, start, stage)
+        return self._factorize(self.V, self.components, start, stage, self.options.iterations)
 
-    def _factorize(self, V: NDArray[Any], rank: int, start: int, stage: str) -> Factorization:
-        options = self.options
-
-        def tell(iteration: int, objective: float) -> None:
-            self.mixture.report(Progress(stage, iteration, options.iterations, objective))
-
+    def _factorize(
+        self, V: NDArray[Any], rank: int, start: int, stage: str, iterations: int
+    ) -> Factorization:
         return factorize(
             V,
             rank,
-            divergence=options.divergence,
-            seed=options.seed + _SEED_STRIDE * start,
-            iterations=options.iterations,
+            divergence=self.options.divergence,
+            seed=self.options.seed + _SEED_STRIDE * start,
+            iterations=iterations,
             tolerance=0,
-            callback=tell,
+            callback=lambda done, objective: self.mixture.report(
+                Progress(stage, done, iterations, objective)
+            ),
         )
 
 
