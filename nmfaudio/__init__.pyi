@@ -1,6 +1,6 @@
 from .errors import NmfaudioError
 from .masking import soft_masks
-from .nmf import Divergence, Factorization, activate, factorize
+from .nmf import Divergence, Factorization, Penalties, activate, factorize
 from .plot import plot_components
 from .registry import installed_separators, make
 from .separation import Separation, separate, separate_file
@@ -20,6 +20,7 @@ __all__ = [
     "FunctionModel",
     "Model",
     "NmfaudioError",
+    "Penalties",
     "Progress",
     "Separation",
     "Separator",

@@ -10,7 +10,17 @@ import nmfaudio
 PACKAGE = Path(nmfaudio.__file__).parent
 ROWS = [
     ["errors"],
-    ["nmf.kernels", "nmf.divergence", "nmf.initialize", "nmf.lanes", "nmf.problem", "nmf.solve", "nmf"],
+    [
+        "nmf.kernels",
+        "nmf.divergence",
+        "nmf.initialize",
+        "nmf.lanes",
+        "nmf.penalty",
+        "nmf.problem",
+        "nmf.descend",
+        "nmf.solve",
+        "nmf",
+    ],
     ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound.writing", "sound"],
     ["masking", "grouping"],
     ["separators", "separators.contract", "separators.blind"],

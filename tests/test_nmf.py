@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from naive import factorize as naive_factorize
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, activate, factorize, kernels
+from nmfaudio.nmf import Divergence, Penalties, activate, factorize, kernels
 from nmfaudio.nmf.initialize import STARTS
 
 BETAS = [-1, 0, 0.5, 1, 1.5, 2, 2.5, 3]
@@ -20,8 +20,9 @@ def matrix(bins=60, frames=170, rank=4, seed=0, dtype=np.float32):
 
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("init", STARTS)
-def test_the_objective_never_rises(beta, init):
-    found = factorize(matrix(), 5, divergence=beta, init=init, iterations=150, tolerance=0)
+@pytest.mark.parametrize("solver", ["accelerated", "mu"])
+def test_the_objective_never_rises(beta, init, solver):
+    found = factorize(matrix(), 5, divergence=beta, init=init, solver=solver, iterations=150, tolerance=0)
     assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
     assert found.objective[-1] < 0.9 * found.objective[0]
 
@@ -39,7 +40,7 @@ def test_fifty_iterations_agree_with_the_reference_loops(beta):
     V = matrix(bins=12, frames=40, rank=3)
     generator = np.random.default_rng(1)
     W, H = generator.random((12, 3)), generator.random((3, 40))
-    found = factorize(V, 3, divergence=beta, init=(W, H), iterations=50, tolerance=0)
+    found = factorize(V, 3, divergence=beta, init=(W, H), solver="mu", iterations=50, tolerance=0)
     floor = Divergence.of(beta).floor * 2.0 ** int(np.frexp(V.mean(dtype=np.float64))[1])
     W, H, curve = naive_factorize(V, W, H, beta, 50, floor)
     np.testing.assert_allclose(found.W @ found.H, W @ H, rtol=1e-3, atol=1e-3 * V.mean())
@@ -65,6 +66,115 @@ def test_any_number_of_threads_gives_the_same_bits(beta):
         assert np.array_equal(one.objective, other.objective)
     fixed = [activate(V, one.W, divergence=beta, threads=n).H for n in (1, 2)]
     assert np.array_equal(*fixed)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_acceleration_needs_fewer_iterations(beta):
+    V = matrix(rank=8)
+    found = {
+        s: factorize(V, 8, divergence=beta, solver=s, iterations=200, tolerance=0)
+        for s in ("mu", "accelerated")
+    }
+    fast = found["accelerated"]
+    reached = fast.looks[fast.objective <= found["mu"].objective[-1] * (1 + 1e-6)]
+    assert reached.size
+    assert reached[0] <= 150
+
+
+@pytest.mark.parametrize("solver", ["accelerated", "mu"])
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 11])
+def test_no_more_iterations_are_made_than_asked_for(solver, count):
+    found = factorize(matrix(), 4, solver=solver, iterations=count, tolerance=0)
+    assert count - 1 <= found.iterations <= count
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("solver", ["accelerated", "mu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frozen_templates_come_back_bit_by_bit(beta, solver, dtype):
+    V = matrix(dtype=dtype)
+    frozen = (np.random.default_rng(3).random((60, 2)) ** 3 * 7).astype(dtype)
+    found = factorize(V, 5, divergence=beta, frozen=frozen, solver=solver, iterations=40, tolerance=0)
+    assert np.array_equal(found.W[:, :2], frozen)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+    np.testing.assert_allclose(found.W[:, 2:].sum(axis=0), 1, rtol=1e-5)
+    floor = found.divergence.floor * V.mean()
+    model = found.W.astype(np.float64) @ found.H + floor
+    np.testing.assert_allclose(found.objective[-1], found.divergence.between(V + floor, model), rtol=1e-3)
+
+
+def test_all_templates_frozen_is_activating():
+    V = matrix()
+    W = factorize(V, 4).W
+    both = (
+        factorize(V, 4, frozen=W, iterations=300, tolerance=0).H,
+        activate(V, W, iterations=300, tolerance=0).H,
+    )
+    np.testing.assert_allclose(*both, rtol=0.01, atol=1e-3 * both[0].max())
+
+
+def test_a_known_template_is_told_from_free_ones():
+    generator = np.random.default_rng(5)
+    W, H = generator.random((40, 3)) ** 4, generator.random((3, 200)) ** 4
+    W /= W.sum(axis=0)
+    found = factorize(W @ H, 3, frozen=W[:, :1], iterations=2000, tolerance=0)
+    np.testing.assert_allclose(found.H[0], H[0], atol=0.1 * H[0].max())
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("solver", ["accelerated", "mu"])
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        Penalties(l1_W=0.5, l1_H=0.5),
+        Penalties(l2_W=0.5, l2_H=[0.1, 0.2, 0.3, 0.4, 0.5]),
+        Penalties(l1_W=0.1, l2_W=0.1, l1_H=0.2, l2_H=0.2),
+    ],
+    ids=["linear", "quadratic", "both"],
+)
+def test_penalised_objectives_never_rise_and_are_what_they_say(beta, solver, penalties):
+    V = matrix(dtype=np.float64) * 30
+    found = factorize(V, 5, divergence=beta, penalties=penalties, solver=solver, iterations=100, tolerance=0)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+    floor = found.divergence.floor * V.mean()
+    lift = floor if beta < 1 else 0
+    expected = found.divergence.between(V + lift, found.W @ found.H + floor)
+    for factor, l1, l2 in ((found.W, "l1_W", "l2_W"), (found.H.T, "l1_H", "l2_H")):
+        expected += np.sum(
+            getattr(penalties, l1) * factor + np.multiply(getattr(penalties, l2), factor**2) / 2
+        )
+    np.testing.assert_allclose(found.objective[-1], expected, rtol=1e-4)
+
+
+def test_penalties_make_factors_smaller():
+    V = matrix()
+    sums = [factorize(V, 5, penalties=Penalties(l1_W=p, l1_H=p)).H.sum() for p in (0.01, 1.0)]
+    assert sums[1] < sums[0]
+    W = factorize(V, 5).W
+    held = [activate(V, W, penalties=Penalties(l1_H=p)).H.sum() for p in (0.0, 0.5, 2.0)]
+    assert held[0] > held[1] > held[2]
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2])
+def test_penalised_activations_minimise_what_they_say(beta):
+    generator = np.random.default_rng(6)
+    V, W = generator.random((6, 1)) * 5 + 1, generator.random((6, 1)) * 3 + 0.1
+    penalties = Penalties(l1_H=0.3, l2_H=0.2)
+    found = activate(V, W, divergence=beta, penalties=penalties, iterations=2000, tolerance=0).H[0, 0]
+    grid = np.linspace(0.5, 1.5, 2001) * found
+    divergence = Divergence.of(beta)
+    costs = [divergence.between(V, W * h) + 0.3 * h + 0.1 * h * h for h in grid]
+    assert grid[np.argmin(costs)] == pytest.approx(found, rel=2e-3)
+
+
+def test_zeros_of_a_start_stay_zeros():
+    V = matrix()
+    generator = np.random.default_rng(7)
+    W, H = generator.random((60, 4)), generator.random((4, 170))
+    W[10:20, 1] = H[2, 50:] = 0
+    found = factorize(V, 4, init=(W, H), iterations=50, tolerance=0)
+    assert not found.W[10:20, 1].any()
+    assert not found.H[2, 50:].any()
 
 
 def test_the_seed_decides():
@@ -184,7 +294,8 @@ def test_a_silent_template_gets_no_activation():
 
 def test_the_callback_sees_the_objective_and_may_stop():
     seen = []
-    found = factorize(matrix(), 4, tolerance=0, callback=lambda i, o: seen.append((i, o)) or i >= 20)
+    stop = {"tolerance": 0, "callback": lambda i, o: seen.append((i, o)) or i >= 20}
+    found = factorize(matrix(), 4, solver="mu", **stop)
     assert [i for i, _ in seen] == [1, 10, 20] == found.looks.tolist()
     assert [o for _, o in seen] == found.objective.tolist()
     assert found.iterations == 20
@@ -234,6 +345,7 @@ def test_a_matrix_that_cannot_be_factored_is_refused_by_name(V, message):
         ({"divergence": "manhattan"}, "manhattan"),
         ({"divergence": 3.5}, "beta=3.5"),
         ({"init": "best"}, "init='best'"),
+        ({"solver": "newton"}, "solver='newton'"),
     ],
 )
 def test_options_out_of_range_are_refused_by_name(settings, message):
@@ -241,7 +353,18 @@ def test_options_out_of_range_are_refused_by_name(settings, message):
         factorize(matrix(), **{"rank": 2, **settings})
 
 
+def test_penalties_that_cannot_be_are_refused_by_name():
+    with pytest.raises(OptionError, match="l1_H=-1"):
+        Penalties(l1_H=-1)
+    with pytest.raises(OptionError, match=r"l2_W has shape \(3,\)"):
+        factorize(matrix(), 2, penalties=Penalties(l2_W=[1, 2, 3]))
+
+
 def test_starts_and_templates_of_another_shape_are_refused():
+    with pytest.raises(MatrixError, match=r"frozen has shape \(60, 4\)"):
+        factorize(matrix(), 3, frozen=np.ones((60, 4)))
+    with pytest.raises(MatrixError, match=r"frozen has shape \(59, 1\)"):
+        factorize(matrix(), 3, frozen=np.ones((59, 1)))
     with pytest.raises(MatrixError, match=r"\(60, 3\)"):
         factorize(matrix(), 3, init=(np.ones((60, 2)), np.ones((2, 170))))
     with pytest.raises(MatrixError, match="59 bins"):

@@ -85,6 +85,15 @@ class Divergence:
         return 1 / (self.beta - 1) if self.beta > 2 else 1.0
 
     @property
+    def exponent_with_squares(self) -> float:
+        """The exponent that is proven to descend under a penalty on squares (Tan & Fevotte 2013)."""
+        return 1 / (3 - self.beta) if self.beta <= 2 else 1 / (self.beta - 1)
+
+    def exponent_for(self, squares: bool) -> float:
+        """Return the proven exponent, with squares of the entries penalised or not."""
+        return self.exponent_with_squares if squares else self.exponent
+
+    @property
     def floor(self) -> float:
         """The constant in the model, against data whose mean is near 1: powers of it stay inside float32."""
         return 1e-12 if self.beta >= 0 else 1e-9

@@ -49,6 +49,13 @@ class Templates(NamedTuple):
     sums: Buffer
 
 
+class Penalty(NamedTuple):
+    """Linear and quadratic penalty of each component, (components,) each."""
+
+    linear: Buffer
+    quadratic: Buffer
+
+
 class Workspace(NamedTuple):
     """Room for one block of frames: two of (frames, bins) and two of (frames, components)."""
 
@@ -155,7 +162,9 @@ def _divergence(v: Buffer, terms: Terms, model: Buffer, each: Buffer, exponent: 
 
 
 @_compile
-def _step_activations(v: Buffer, terms: Terms, templates: Templates, h: Buffer, room: Workspace) -> None:
+def _step_activations(
+    v: Buffer, terms: Terms, templates: Templates, penalty: Penalty, h: Buffer, room: Workspace
+) -> None:
     """Update the activations `h` of a block once."""
     model, inverse, gain, weight = room
     np.dot(h, templates.T, model)
@@ -168,7 +177,8 @@ def _step_activations(v: Buffer, terms: Terms, templates: Templates, h: Buffer, 
         np.dot(inverse, templates.W, weight)
     for n in range(h.shape[0]):
         for k in range(h.shape[1]):
-            ratio = gain[n, k] / weight[n, k] if weight[n, k] > 0 else np.float32(0)
+            below = weight[n, k] + penalty.linear[k] + penalty.quadratic[k] * h[n, k]
+            ratio = gain[n, k] / below if below > 0 else np.float32(0)
             if terms.exponent == 0.5:
                 ratio = np.sqrt(ratio)
             elif terms.exponent != 1:
@@ -189,7 +199,14 @@ def _room(frames: int, bins: int, rank: int) -> Workspace:
 
 @_compile
 def activate_frames(
-    V: Buffer, terms: Terms, templates: Templates, H: Buffer, start: int, stop: int, iterations: int
+    V: Buffer,
+    terms: Terms,
+    templates: Templates,
+    penalty: Penalty,
+    H: Buffer,
+    start: int,
+    stop: int,
+    iterations: int,
 ) -> float:
     """Update the activations of frames `start` to `stop` `iterations` times; return their divergence."""
     bins, rank = templates.W.shape
@@ -201,7 +218,7 @@ def activate_frames(
         v, h = V[first : first + n].reshape(-1), H[first : first + n]
         room = Workspace(whole.model[:n], whole.inverse[:n], whole.gain[:n], whole.weight[:n])
         for _ in range(iterations):
-            _step_activations(v, terms, templates, h, room)
+            _step_activations(v, terms, templates, penalty, h, room)
         np.dot(h, templates.T, room.model)
         each = room.inverse.reshape(-1)
         objective += _divergence(v, terms, room.model.reshape(-1), each, exponent[: v.size])
@@ -213,6 +230,7 @@ def factorize_frames(
     V: Buffer,
     terms: Terms,
     templates: Templates,
+    penalty: Penalty,
     H: Buffer,
     start: int,
     stop: int,
@@ -237,7 +255,7 @@ def factorize_frames(
         n = min(BLOCK_FRAMES, stop - first)
         v, h = V[first : first + n].reshape(-1), H[first : first + n]
         room = Workspace(whole.model[:n], whole.inverse[:n], whole.gain[:n], whole.weight[:n])
-        _step_activations(v, terms, templates, h, room)
+        _step_activations(v, terms, templates, penalty, h, room)
         np.dot(h, templates.T, room.model)
         model, inverse = room.model.reshape(-1), room.inverse.reshape(-1)
         if measure:

@@ -12,15 +12,31 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import kernels
+from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start
-from nmfaudio.nmf.kernels import Templates
 from nmfaudio.nmf.lanes import workers
+from nmfaudio.nmf.penalty import Penalties, value
 from nmfaudio.nmf.problem import Problem, checked_matrix
 
 MEASURE_EVERY = 10  # iterations between two looks at the objective: a look costs a quarter of an iteration
 
 Callback = Callable[[int, float], object]
+
+
+Init = str | tuple[ArrayLike, ArrayLike]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How to descend, as it was asked for."""
+
+    iterations: int
+    tolerance: float
+    callback: Callback | None
+    penalties: Penalties
+    frozen: NDArray[Any]
+    solver: str = "accelerated"
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ class Factorization:
     Examples
     --------
     >>> factorize(np.eye(3), 2, iterations=50)
-    Factorization(3 bins x 3 frames, rank 2, beta 1, 20 iterations, objective 1.386)
+    Factorization(3 bins x 3 frames, rank 2, beta 1, 17 iterations, objective 1.386)
     """
 
     W: NDArray[Any]
@@ -81,7 +97,10 @@ def factorize(
     rank: int,
     *,
     divergence: Divergence | str | float = "kl",
-    init: str | tuple[ArrayLike, ArrayLike] = "random",
+    init: Init = "random",
+    frozen: ArrayLike | None = None,
+    penalties: Penalties | None = None,
+    solver: str = "accelerated",
     seed: int = 0,
     restarts: int = 1,
     iterations: int = 200,
@@ -91,9 +110,10 @@ def factorize(
 ) -> Factorization:
     """Factor V into `rank` templates and their activations.
 
-    Multiplicative updates in float32, templates and activations in turn, with the exponents for which descent
-    is proven at every beta. The objective is D(V | W H + e), e some 1e-12 of the mean of V (below beta = 1
-    also added to V, which may hold zeros). The same seed gives the same bits on any number of threads.
+    Multiplicative updates in float32, templates and activations in turn, with exponents for which descent is
+    proven at every beta; by default they are extrapolated, and where that does not descend, it is undone. The
+    objective is D(V | W H + e), e some 1e-12 of the mean of V (below beta = 1 also added to V, which may hold
+    zeros). Zeros in a start stay zeros. The same seed gives the same bits on any number of threads.
 
     Parameters
     ----------
@@ -105,6 +125,12 @@ def factorize(
         `"kl"`, `"is"`, `"euclidean"`, or any beta in [-1, 3].
     init : {"random", "nndsvd", "frames"} or tuple of (W, H)
         Where to start.
+    frozen : array_like, shape (bins, templates), optional
+        Templates that stay, bit by bit, as they are; they are the first of the `rank` components.
+    penalties : Penalties, optional
+        On W and H. With any, templates are not brought to unit sum, since their scale matters.
+    solver : {"accelerated", "mu"}
+        Multiplicative updates with extrapolation, or without.
     seed : int
         Of the random start.
     restarts : int
@@ -117,7 +143,7 @@ def factorize(
     threads : int, optional
         Default: one for each usable core.
     callback : callable, optional
-        Called with (iteration, objective) every ten iterations; stops the work by answering True.
+        Called with (iteration, objective) at least every ten iterations; stops the work by answering True.
 
     Returns
     -------
@@ -134,7 +160,9 @@ def factorize(
     References
     ----------
     C. Fevotte and J. Idier, "Algorithms for nonnegative matrix factorization with the beta-divergence",
-    Neural Computation 23(9), 2011, eq. 54-57.
+    Neural Computation 23(9), 2011, eq. 54-57. R. Varadhan and C. Roland, "Simple and globally convergent
+    methods for accelerating the convergence of any EM algorithm", Scandinavian Journal of Statistics 35(2),
+    2008.
 
     Examples
     --------
@@ -149,9 +177,13 @@ def factorize(
     _check_counts(rank=rank, iterations=iterations, restarts=restarts)
     if seed < 0:
         raise OptionError(f"seed={seed}: it must not be negative")
+    if solver not in ("accelerated", "mu"):
+        raise OptionError(f"solver={solver!r}: use 'accelerated' or 'mu'")
+    held = _frozen(problem, frozen, rank)
+    settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), held, solver)
     with workers(threads) as pool:
         found = [
-            _factorize_once(problem, _start(problem, rank, init, s), s, iterations, tolerance, pool, callback)
+            _factorize_once(problem, _start(problem, rank, init, held, s), s, settings, pool)
             for s in _seeds(seed, restarts)
         ]
     return min(found, key=lambda one: float(one.objective[-1]))
@@ -162,6 +194,7 @@ def activate(
     W: ArrayLike,
     *,
     divergence: Divergence | str | float = "kl",
+    penalties: Penalties | None = None,
     iterations: int = 100,
     tolerance: float = 1e-4,
     threads: int | None = None,
@@ -177,7 +210,7 @@ def activate(
         Not negative.
     W : array_like, shape (bins, components)
         Templates, not negative. They come back unchanged.
-    divergence, iterations, tolerance, threads, callback
+    divergence, penalties, iterations, tolerance, threads, callback
         As for `factorize`. A tolerance of 0 makes the answer for a frame independent of all other frames.
 
     Returns
@@ -203,95 +236,62 @@ def activate(
     templates = checked_matrix(W, "W", "(bins, components)")
     if len(templates) != problem.bins:
         raise MatrixError(f"W has {len(templates)} bins, but V has {problem.bins}: they must be the same")
+    settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), templates)
     with workers(threads) as pool:
-        return _activate(problem, templates, iterations, tolerance, pool, callback)
+        return _activate(problem, templates, settings, pool)
 
 
 def _factorize_once(
-    problem: Problem,
-    start: Start,
-    seed: int,
-    iterations: int,
-    tolerance: float,
-    pool: ThreadPoolExecutor | None,
-    callback: Callback | None,
+    problem: Problem, start: Start, seed: int, settings: _Settings, pool: ThreadPoolExecutor | None
 ) -> Factorization:
     W, H = start
-    templates = _templates(W)
-    lanes = problem.lanes(W.shape[1], pool)
-    sums = np.zeros((2, len(lanes.bounds), *templates.T.shape), np.float32)
-    watch = _Watch(problem, iterations, tolerance, callback)
-    for iteration in watch.iterations():
-        sums[:] = 0
-        measured = lanes.run(_collect(problem, templates, H, sums, watch.due(iteration)))
-        if watch.due(iteration) and watch.done(iteration, measured):
-            break
-        templates = _stepped(templates, sums, problem.divergence)
-    W, H = _normalized(problem, templates.W, H)
-    return watch.result(W, H, seed)
-
-
-def _collect(
-    problem: Problem, templates: Templates, H: Matrix, sums: Matrix, measure: bool
-) -> Callable[[int, int, int], float]:
-    """Return the task of one lane: update its activations and sum what they say of the templates."""
-
-    def task(lane: int, start: int, stop: int) -> float:
-        portion = sums[0, lane], sums[1, lane]
-        return float(
-            kernels.factorize_frames(problem.V, problem.terms, templates, H, start, stop, portion, measure)
-        )
-
-    return task
-
-
-def _templates(W: Matrix) -> Templates:
-    return Templates(W, np.ascontiguousarray(W.T), W.sum(axis=0))
-
-
-def _stepped(templates: Templates, sums: Matrix, divergence: Divergence) -> Templates:
-    """Return the templates after one multiplicative update."""
-    numerator, denominator = sums.sum(axis=1)
-    if divergence.beta == 1:
-        denominator = denominator[:, :1]
-    ratio = np.divide(numerator, denominator, out=np.ones_like(numerator), where=denominator > 0)
-    if divergence.exponent != 1:
-        np.power(ratio, np.float32(divergence.exponent), out=ratio)
-    return _templates(np.ascontiguousarray((templates.T * ratio).T))
+    rank = W.shape[1]
+    frozen = np.arange(rank) < settings.frozen.shape[1]
+    updates = Updates(problem, rank, frozen, settings.penalties, pool)
+    watch = _Watch(problem, settings.iterations, settings.tolerance, settings.callback)
+    if settings.solver == "mu":
+        W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, watch.done)
+    else:
+        W = accelerated(updates, W, H, settings.iterations, watch.done)
+    templates, activations = _at_level(problem, W, H, frozen, normalize=not settings.penalties)
+    templates[:, frozen] = settings.frozen
+    return watch.result(templates, activations, seed)
 
 
 def _activate(
-    problem: Problem,
-    templates: NDArray[Any],
-    iterations: int,
-    tolerance: float,
-    pool: ThreadPoolExecutor | None,
-    callback: Callback | None,
+    problem: Problem, templates: NDArray[Any], settings: _Settings, pool: ThreadPoolExecutor | None
 ) -> Factorization:
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
-    fixed = _templates(np.ascontiguousarray(used, dtype=np.float32))
-    rank = used.shape[1]
-    level = problem.V.sum(axis=1, dtype=np.float64)[:, None] * problem.kernel_scale
-    H = np.ascontiguousarray(np.where(total > 0, level / rank, 0), dtype=np.float32)
-    lanes = problem.lanes(rank * MEASURE_EVERY, pool)
-    watch = _Watch(problem, iterations, tolerance, callback)
+    fixed = make_templates(np.ascontiguousarray(used, dtype=np.float32))
+    H = _level_start(problem, total)
+    penalties = settings.penalties.per_total(total)
+    penalty = penalties.of_activations(len(total), problem.data_scale, problem.divergence)
+    terms = problem.terms._replace(exponent=problem.divergence.exponent_for(bool(penalty.quadratic.any())))
+    lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
+    watch = _Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
     for iteration in watch.looks():
         steps, made = iteration - made, iteration
 
         def task(_: int, start: int, stop: int, steps: int = steps) -> float:
-            return float(kernels.activate_frames(problem.V, problem.terms, fixed, H, start, stop, steps))
+            return float(kernels.activate_frames(problem.V, terms, fixed, penalty, H, start, stop, steps))
 
-        if watch.done(iteration, lanes.run(task)):
+        if watch.done(iteration, lanes.run(task) + value(penalty, H)):
             break
     scale = problem.data_scale * total
     H64 = np.divide(H, scale, out=np.zeros(H.shape), where=scale > 0)
     return watch.result(templates, H64.T.astype(problem.dtype), 0)
 
 
+def _level_start(problem: Problem, total: NDArray[np.float64]) -> Matrix:
+    """Return activations that share each frame's level equally among the templates that are not silent."""
+    level = problem.V.sum(axis=1, dtype=np.float64)[:, None] * problem.kernel_scale
+    return np.ascontiguousarray(np.where(total > 0, level / max(1, len(total)), 0), dtype=np.float32)
+
+
 class _Watch:
-    """Looks at the objective now and then, and says when to stop."""
+    """Keeps the objective's curve, and says when to stop."""
 
     def __init__(
         self, problem: Problem, iterations: int, tolerance: float, callback: Callback | None
@@ -301,54 +301,86 @@ class _Watch:
         self._curve: list[tuple[int, float]] = []
         self._converged = False
 
-    def iterations(self) -> range:
-        return range(1, self._last + 1)
-
     def looks(self) -> list[int]:
-        return [i for i in self.iterations() if self.due(i)]
-
-    def due(self, iteration: int) -> bool:
-        return iteration == 1 or iteration % MEASURE_EVERY == 0 or iteration == self._last
+        """Return the iterations after which to look: the first, every tenth, and the last."""
+        return sorted({1, *range(MEASURE_EVERY, self._last + 1, MEASURE_EVERY), self._last})
 
     def done(self, iteration: int, scaled: float) -> bool:
-        """Note the objective; say whether this iteration is the last."""
+        """Note the objective; say whether to stop here."""
         objective = self._problem.objective(scaled)
         self._curve.append((iteration, objective))
         stopped = bool(self._callback(iteration, objective)) if self._callback else False
-        if iteration % MEASURE_EVERY == 0 and len(self._curve) > 1:
-            fall = self._curve[-2][1] - objective
-            self._converged = fall < self._tolerance * self._curve[0][1]
+        self._converged = self._fall(iteration, objective) < self._tolerance * self._curve[0][1]
         return stopped or self._converged or iteration == self._last
 
+    def _fall(self, iteration: int, objective: float) -> float:
+        """Return how much the objective fell over the last ten iterations, infinite before the tenth."""
+        before = [value for then, value in self._curve if then <= iteration - MEASURE_EVERY]
+        return before[-1] - objective if before else np.inf
+
     def result(self, W: NDArray[Any], H: NDArray[Any], seed: int) -> Factorization:
+        """Return the factors with the curve."""
         looks, values = zip(*self._curve, strict=True)
         curve, at = np.array(values), np.array(looks, dtype=np.intp)
         return Factorization(W, H, self._problem.divergence, curve, at, self._converged, seed)
 
 
-def _normalized(problem: Problem, W: Matrix, H: Matrix) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give W unit-sum columns and H the level of the data; a template that died becomes flat and silent."""
+def _at_level(
+    problem: Problem, W: Matrix, H: Matrix, frozen: NDArray[np.bool_], *, normalize: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Bring H to the level of the data and free templates to unit sum; dead ones become flat and silent."""
     total = W.sum(axis=0, dtype=np.float64)
-    unit = np.divide(W, total, out=np.full(W.shape, 1 / len(W)), where=total > 0)
-    level = H * (total / problem.data_scale)
+    divisor = np.where(frozen, 1.0, total) if normalize else np.ones_like(total)
+    unit = np.divide(W, divisor, out=np.full(W.shape, 1 / len(W)), where=divisor > 0)
+    level = H * (divisor / problem.data_scale)
     return unit.astype(problem.dtype), level.T.astype(problem.dtype)
 
 
-def _start(problem: Problem, rank: int, init: str | tuple[ArrayLike, ArrayLike], seed: int) -> Start:
-    if isinstance(init, str):
-        if init not in STARTS:
-            raise OptionError(f"init={init!r} is not known: use one of {', '.join(STARTS)}, or arrays (W, H)")
-        W, H = STARTS[init](problem.V, rank, np.random.default_rng(seed))
-        # One memory layout, or numba compiles every kernel again.
-        return np.ascontiguousarray(W), np.ascontiguousarray(H * np.float32(problem.kernel_scale))
+def _start(problem: Problem, rank: int, init: Init, frozen: NDArray[Any], seed: int) -> Start:
+    """Return W and H of a start, frozen templates first, in one memory layout: numba compiles for each."""
+    if not isinstance(init, str):
+        W, H = _given_start(problem, rank, init)
+    else:
+        W, H = _made_start(problem, rank - frozen.shape[1], init, np.random.default_rng(seed))
+        H = np.hstack([_level_start(problem, frozen.sum(axis=0, dtype=np.float64)) / _sums(frozen), H])
+        W = np.hstack([frozen, W])
+    W[:, : frozen.shape[1]] = frozen
+    return np.ascontiguousarray(W, np.float32), np.ascontiguousarray(H, np.float32)
+
+
+def _made_start(problem: Problem, rank: int, init: str, generator: np.random.Generator) -> Start:
+    if init not in STARTS:
+        raise OptionError(f"init={init!r} is not known: use one of {', '.join(STARTS)}, or arrays (W, H)")
+    if rank == 0:
+        return np.empty((problem.bins, 0), np.float32), np.empty((len(problem.V), 0), np.float32)
+    W, H = STARTS[init](problem.V, rank, generator)
+    return W, H * np.float32(problem.kernel_scale)
+
+
+def _given_start(problem: Problem, rank: int, init: tuple[ArrayLike, ArrayLike]) -> tuple[Any, Any]:
     W, H = (checked_matrix(array, name, "of a start") for array, name in zip(init, "WH", strict=True))
     expected = ((problem.bins, rank), (rank, len(problem.V)))
     if (W.shape, H.shape) != expected:
         raise MatrixError(f"the start has shapes {W.shape} and {H.shape}: they must be {expected}")
-    return (
-        np.array(W, np.float32, order="C"),
-        np.ascontiguousarray(H.T * problem.data_scale, dtype=np.float32),
-    )
+    return np.array(W), H.T * problem.data_scale
+
+
+def _sums(frozen: NDArray[Any]) -> NDArray[np.float64]:
+    total = frozen.sum(axis=0, dtype=np.float64)
+    return np.where(total > 0, total, 1.0)
+
+
+def _frozen(problem: Problem, templates: ArrayLike | None, rank: int) -> NDArray[Any]:
+    """Return the templates to freeze, (bins, 0) if there are none."""
+    if templates is None:
+        return np.empty((problem.bins, 0), np.float32)
+    matrix = checked_matrix(templates, "frozen", "(bins, templates)")
+    if matrix.shape[0] != problem.bins or matrix.shape[1] > rank:
+        raise MatrixError(
+            f"frozen has shape {matrix.shape}: it must be ({problem.bins}, at most rank={rank}), "
+            "since frozen templates count as components"
+        )
+    return matrix
 
 
 def _seeds(seed: int, restarts: int) -> list[int]:

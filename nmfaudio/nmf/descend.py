@@ -1,0 +1,210 @@
+"""Ways down: plain multiplicative updates, and the same updates extrapolated under a safeguard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.nmf import kernels
+from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.kernels import Templates
+from nmfaudio.nmf.penalty import Penalties, value
+from nmfaudio.nmf.problem import Problem
+
+# An extrapolated entry keeps at least this part of what plain updates give, lest it be zero for good.
+_LEAST = np.float32(0.3)
+# Bounds of the extrapolation's length: the first one, the least, and what success and failure multiply it by.
+_FIRST_BOUND, _LEAST_BOUND, _GROWTH = 4.0, 1.5, 2.0
+_PIECE = 8192  # rows of a factor that are extrapolated at a time: no temporaries of its whole size
+
+_ROUNDING = 1e-7  # of the objective: a proven step may seem to rise by so much in float32
+
+# Called with the iteration and the scaled objective; says whether to stop there.
+Look = Callable[[int, float], bool]
+
+
+class Updates:
+    """The updates of one problem: activations in place, templates anew.
+
+    Parameters
+    ----------
+    problem : Problem
+    rank : int
+    frozen : ndarray of bool, shape (components,)
+        Templates that stay as they are.
+    penalties : Penalties
+    pool : ThreadPoolExecutor or None
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rank: int,
+        frozen: NDArray[np.bool_],
+        penalties: Penalties,
+        pool: ThreadPoolExecutor | None,
+    ) -> None:
+        self._problem, self._frozen = problem, frozen
+        self._lanes = problem.lanes(rank, pool)
+        self._sums = np.zeros((2, len(self._lanes.bounds), rank, problem.bins), np.float32)
+        scale, divergence = problem.data_scale, problem.divergence
+        self._on_templates = penalties.of_templates(rank, scale, divergence)
+        self._on_activations = penalties.of_activations(rank, scale, divergence)
+
+    def step(
+        self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
+    ) -> tuple[Templates, float]:
+        """Update H, (frames, components), in place, then the templates.
+
+        Parameters
+        ----------
+        templates : Templates
+        H : ndarray, shape (frames, components)
+        measure : bool
+            Whether to look at the objective.
+        bold : bool
+            Whether to step with the exponent 1 where only a smaller one is proven to descend.
+
+        Returns
+        -------
+        templates : Templates
+            The new ones.
+        objective : float
+            At the new H and the templates that were given; 0 unless it is measured.
+        """
+        self._sums[:] = 0
+        task = self._task(templates, H, measure, self._exponent(self._on_activations, bold))
+        objective = self._lanes.run(task)
+        if measure:
+            objective += value(self._on_activations, H) + value(self._on_templates, templates.W)
+        return self._stepped(templates, self._exponent(self._on_templates, bold)), objective
+
+    def _task(
+        self, templates: Templates, H: Matrix, measure: bool, exponent: float
+    ) -> Callable[[int, int, int], float]:
+        V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
+
+        def task(lane: int, start: int, stop: int) -> float:
+            portion = self._sums[0, lane], self._sums[1, lane]
+            penalty = self._on_activations
+            return float(
+                kernels.factorize_frames(V, terms, templates, penalty, H, start, stop, portion, measure)
+            )
+
+        return task
+
+    def _stepped(self, templates: Templates, exponent: float) -> Templates:
+        numerator, denominator = self._sums.sum(axis=1)
+        if self._problem.divergence.beta == 1:
+            denominator = denominator[:, :1]
+        penalty = self._on_templates
+        below = denominator + penalty.linear[:, None] + penalty.quadratic[:, None] * templates.T
+        usable = (below > 0) & ~self._frozen[:, None]
+        ratio = np.divide(numerator, below, out=np.ones_like(numerator), where=usable)
+        if exponent != 1:
+            np.power(ratio, np.float32(exponent), out=ratio)
+        return make_templates(np.ascontiguousarray((templates.T * ratio).T))
+
+    def _exponent(self, penalty: kernels.Penalty, bold: bool) -> float:
+        divergence = self._problem.divergence
+        if bold and 0 <= divergence.beta < 1 and not penalty.quadratic.any():
+            return 1.0
+        return divergence.exponent_for(bool(penalty.quadratic.any()))
+
+
+def make_templates(W: Matrix) -> Templates:
+    """Return W, (bins, components), as the kernels take it."""
+    return Templates(W, np.ascontiguousarray(W.T), W.sum(axis=0))
+
+
+def plain(updates: Updates, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
+    """Update in turn; return the templates that belong to H, which is updated in place."""
+    templates = make_templates(W)
+    for iteration in range(1, iterations + 1):
+        due = iteration == 1 or iteration % every == 0 or iteration == iterations
+        following, objective = updates.step(templates, H, measure=due)
+        if due and look(iteration, objective):
+            break
+        if iteration < iterations:
+            templates = following
+    return templates.W
+
+
+def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
+    """Extrapolate every second update by the squared iterative method (SQUAREM), never upwards.
+
+    Two updates lead from x0 to x1 and x2; with r = x1 - x0 and v = (x2 - x1) - r the next cycle starts at
+    x0 + 2 s r + s^2 v, s = |r| / |v|. The first update of a cycle is measured; where the objective rose, the
+    cycle is dropped and a plain update is made from the best point so far, which is proven not to rise.
+
+    Returns the templates that belong to H, which is updated in place.
+
+    References
+    ----------
+    R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the convergence of any
+    EM algorithm", Scandinavian Journal of Statistics 35, 2008, scheme S3.
+    """
+    x0: Point = (make_templates(W), H.copy())
+    x1, objective = _measured(updates, x0, bold=False)
+    kept, best, bound, iteration = x0, np.inf, _FIRST_BOUND, 1
+    while True:
+        if not objective <= best and iteration < iterations:
+            iteration, bound = iteration + 1, max(bound / _GROWTH, _LEAST_BOUND)
+            x0 = kept
+            x1, objective = _measured(updates, x0, bold=False)
+        if objective <= best * (1 + _ROUNDING):
+            kept, best = (x0[0], x1[1]), min(objective, best)
+        if look(iteration, best) or iteration + 2 > iterations:
+            H[:] = kept[1]
+            return kept[0].W
+        following = x1[1].copy()
+        x2 = updates.step(x1[0], following, measure=False, bold=True)[0], following
+        x0, bound = _extrapolated(x0, x1, x2, bound)
+        x1, objective = _measured(updates, x0, bold=True)
+        iteration += 2
+
+
+Point = tuple[Templates, Matrix]
+
+
+def _measured(updates: Updates, x: Point, *, bold: bool) -> tuple[Point, float]:
+    """Update from x; return where that leads, and the objective at x's templates and new activations."""
+    H = x[1].copy()
+    templates, objective = updates.step(x[0], H, bold=bold)
+    return (templates, H), objective
+
+
+def _extrapolated(x0: Point, x1: Point, x2: Point, bound: float) -> tuple[Point, float]:
+    """Return the start of the next cycle, and the bound of the next length."""
+    factors = [(x0[0].W, x1[0].W, x2[0].W), (x0[1], x1[1], x2[1])]
+    first, second = (sum(norms) for norms in zip(*(_norms(*factor) for factor in factors), strict=True))
+    length = float(np.sqrt(first / second)) if second > 0 else bound
+    length = min(max(length, 1.0), bound)
+    W, H = (_at(length, *factor) for factor in factors)
+    return (make_templates(W), H), bound * _GROWTH if length == bound else bound
+
+
+def _norms(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
+    """Squared norms of the first and second differences, relative to that of a."""
+    norms = np.zeros(3)
+    for start in range(0, len(a), _PIECE):
+        x, y, z = (m[start : start + _PIECE] for m in (a, b, c))
+        first = y - x
+        second = (z - y) - first
+        norms += [np.vdot(m, m) for m in (x, first, second)]
+    return (norms[1] / norms[0], norms[2] / norms[0]) if norms[0] > 0 else (0.0, 0.0)
+
+
+def _at(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
+    """Return a + 2 s (b - a) + s^2 (c - 2 b + a), no entry far below that of c."""
+    s = np.float32(length)
+    found = np.empty_like(c)
+    for start in range(0, len(a), _PIECE):
+        x, y, z = (m[start : start + _PIECE] for m in (a, b, c))
+        first = y - x
+        ahead = x + (2 * s) * first + (s * s) * ((z - y) - first)
+        np.maximum(ahead, _LEAST * z, out=found[start : start + _PIECE])
+    return found
