@@ -1,12 +1,22 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import factorize as naive_factorize
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import Divergence, Penalties, activate, factorize, kernels
 from nmfaudio.nmf.initialize import STARTS
+from nmfaudio.nmf.problem import Problem
 
 BETAS = [-1, 0, 0.5, 1, 1.5, 2, 2.5, 3]
 
@@ -129,8 +139,14 @@ def test_a_known_template_is_told_from_free_ones():
         Penalties(l1_W=0.5, l1_H=0.5),
         Penalties(l2_W=0.5, l2_H=[0.1, 0.2, 0.3, 0.4, 0.5]),
         Penalties(l1_W=0.1, l2_W=0.1, l1_H=0.2, l2_H=0.2),
+        Penalties(sparsity=[0.0, 0.1, 0.2, 0.3, 0.4]),
+        Penalties(continuity=0.03),
+        Penalties(group_sparsity=3.0, groups=[0, 0, 1, 1, 1]),
+        Penalties(
+            sparsity=0.1, continuity=0.01, group_sparsity=1.0, groups=[0, 0, 1, 1, 2], l1_W=0.1, l2_H=0.1
+        ),
     ],
-    ids=["linear", "quadratic", "both"],
+    ids=["linear", "quadratic", "both", "sparse", "continuous", "grouped", "all"],
 )
 def test_penalised_objectives_never_rise_and_are_what_they_say(beta, solver, penalties):
     V = matrix(dtype=np.float64) * 30
@@ -143,7 +159,60 @@ def test_penalised_objectives_never_rise_and_are_what_they_say(beta, solver, pen
         expected += np.sum(
             getattr(penalties, l1) * factor + np.multiply(getattr(penalties, l2), factor**2) / 2
         )
+    levels = found.H.T * found.W.sum(axis=0)
+    norms = np.linalg.norm(found.W, axis=0)
+    expected += np.sum(penalties.sparsity * norms * found.H.T)
+    expected += np.sum(penalties.continuity * np.diff(levels, axis=0) ** 2)
+    if penalties.group_sparsity:
+        small = 1e-3 * V.sum(axis=0).mean()
+        groups = np.stack([levels[:, np.array(penalties.groups) == g].sum(axis=1) for g in range(3)])
+        expected += penalties.group_sparsity * np.log1p(groups / small).sum()
     np.testing.assert_allclose(found.objective[-1], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        Penalties(sparsity=0.5, l2_H=0.1),
+        Penalties(continuity=0.1),
+        Penalties(group_sparsity=2.0, groups=[0, 0, 1, 1]),
+    ],
+    ids=["sparse", "continuous", "grouped"],
+)
+def test_penalised_activating_never_rises(beta, penalties):
+    V = matrix(dtype=np.float64) * 30
+    W = factorize(V, 4, divergence=beta, iterations=30).W * [1, 2, 3, 4]
+    found = activate(V, W, divergence=beta, penalties=penalties, iterations=60, tolerance=0)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+
+
+def test_each_penalty_does_what_its_name_says():
+    V = matrix(rank=4)
+    free = factorize(V, 4, iterations=150, tolerance=0)
+
+    def penalised(**weights):
+        return factorize(V, 4, penalties=Penalties(**weights), iterations=150, tolerance=0).H
+
+    def roughness(H):
+        return np.sum(np.diff(H, axis=1) ** 2) / np.sum(H**2)
+
+    def share_of_smaller_group(H):
+        groups = H[:2].sum(axis=0), H[2:].sum(axis=0)
+        return np.minimum(*groups).sum() / np.sum(groups)
+
+    assert (penalised(sparsity=0.5) < 1e-3).mean() > (free.H < 1e-3).mean() + 0.05
+    assert roughness(penalised(continuity=1.0)) < 0.5 * roughness(free.H)
+    grouped = penalised(group_sparsity=3.0, groups=[0, 0, 1, 1])
+    assert share_of_smaller_group(grouped) < 0.8 * share_of_smaller_group(free.H)
+
+
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+def test_levels_are_penalised_in_the_units_of_the_data(scale):
+    V = matrix()
+    one = factorize(V, 4, penalties=Penalties(sparsity=0.3), iterations=30).H
+    scaled = factorize(V * np.float32(scale), 4, penalties=Penalties(sparsity=0.3), iterations=30).H
+    np.testing.assert_allclose(scaled, one * scale, rtol=1e-3, atol=1e-5 * scale)
 
 
 def test_penalties_make_factors_smaller():
@@ -175,6 +244,63 @@ def test_zeros_of_a_start_stay_zeros():
     found = factorize(V, 4, init=(W, H), iterations=50, tolerance=0)
     assert not found.W[10:20, 1].any()
     assert not found.H[2, 50:].any()
+
+
+def test_several_threads_may_factorize_at_once():
+    V = matrix(frames=700)
+    expected = factorize(V, 6, iterations=30).W
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: factorize(V, 6, iterations=30, threads=2).W, range(8)))
+    assert all(np.array_equal(W, expected) for W in found)
+
+
+def blas_threads():
+    return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+
+def test_the_blas_keeps_its_threads():
+    with threadpool_limits(3, user_api="blas"):
+        seen = []
+        factorize(matrix(), 4, iterations=5, callback=lambda *_: seen.append(blas_threads()))
+        assert seen[0] == {1}
+        assert blas_threads() == {3}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_may_factorize():
+    V = matrix(frames=700)
+    expected = factorize(V, 6, iterations=30, threads=2).W
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        found = pool.starmap_async(_templates_of, [(V, 6)] * 4).get(timeout=60)
+    assert all(np.array_equal(W, expected) for W in found)
+
+
+def _templates_of(V, rank):
+    return factorize(V, rank, iterations=30, threads=2).W
+
+
+def test_a_matrix_on_disk_is_used_in_place(tmp_path):
+    V = matrix(frames=900)
+    disk = np.lib.format.open_memmap(tmp_path / "v.npy", "w+", np.float32, (900, 60))
+    disk[:] = V.T
+    assert np.array_equal(factorize(disk.T, 4, iterations=20).W, factorize(V, 4, iterations=20).W)
+    assert np.shares_memory(Problem.of(disk.T, Divergence.of("kl")).V, disk)
+
+
+def test_the_kernels_are_plain_python_too():
+    """Without the compiler the same source gives the same numbers, but for the order of sums."""
+    code = "import numpy as np; import test_nmf; np.save('plain.npy', test_nmf._few())"
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=folder, env=environment)
+        plain = np.load(Path(folder) / "plain.npy")
+    np.testing.assert_allclose(plain, _few(), rtol=1e-3, atol=1e-6)
+
+
+def _few():
+    V = matrix(bins=9, frames=20, rank=2)
+    return np.stack([factorize(V, 3, divergence=beta, iterations=5, tolerance=0).W for beta in BETAS])
 
 
 def test_the_seed_decides():
@@ -356,6 +482,10 @@ def test_options_out_of_range_are_refused_by_name(settings, message):
 def test_penalties_that_cannot_be_are_refused_by_name():
     with pytest.raises(OptionError, match="l1_H=-1"):
         Penalties(l1_H=-1)
+    with pytest.raises(OptionError, match="needs groups="):
+        Penalties(group_sparsity=1.0)
+    with pytest.raises(OptionError, match=r"groups=\[0, 1, 2\]"):
+        factorize(matrix(), 2, penalties=Penalties(group_sparsity=1.0, groups=[0, 1, 2]))
     with pytest.raises(OptionError, match=r"l2_W has shape \(3,\)"):
         factorize(matrix(), 2, penalties=Penalties(l2_W=[1, 2, 3]))
 

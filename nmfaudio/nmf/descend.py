@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nmfaudio.nmf import kernels
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.kernels import Templates
-from nmfaudio.nmf.penalty import Penalties, value
+from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 
 # An extrapolated entry keeps at least this part of what plain updates give, lest it be zero for good.
@@ -50,9 +50,7 @@ class Updates:
         self._problem, self._frozen = problem, frozen
         self._lanes = problem.lanes(rank, pool)
         self._sums = np.zeros((2, len(self._lanes.bounds), rank, problem.bins), np.float32)
-        scale, divergence = problem.data_scale, problem.divergence
-        self._on_templates = penalties.of_templates(rank, scale, divergence)
-        self._on_activations = penalties.of_activations(rank, scale, divergence)
+        self._weights = Weights(penalties, problem, rank)
 
     def step(
         self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
@@ -75,44 +73,43 @@ class Updates:
         objective : float
             At the new H and the templates that were given; 0 unless it is measured.
         """
+        weights = self._weights
         self._sums[:] = 0
-        task = self._task(templates, H, measure, self._exponent(self._on_activations, bold))
-        objective = self._lanes.run(task)
+        exponent = self._exponent(weights.squares_of_activations, bold)
+        penalty = weights.on_activations(templates, H)
+        objective = self._lanes.run(self._task(templates, penalty, H, measure, exponent))
         if measure:
-            objective += value(self._on_activations, H) + value(self._on_templates, templates.W)
-        return self._stepped(templates, self._exponent(self._on_templates, bold)), objective
+            objective += weights.value(templates, H)
+        return self._stepped(templates, H, self._exponent(weights.squares_of_templates, bold)), objective
 
     def _task(
-        self, templates: Templates, H: Matrix, measure: bool, exponent: float
+        self, templates: Templates, penalty: kernels.Penalty, H: Matrix, measure: bool, exponent: float
     ) -> Callable[[int, int, int], float]:
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
         def task(lane: int, start: int, stop: int) -> float:
             portion = self._sums[0, lane], self._sums[1, lane]
-            penalty = self._on_activations
             return float(
                 kernels.factorize_frames(V, terms, templates, penalty, H, start, stop, portion, measure)
             )
 
         return task
 
-    def _stepped(self, templates: Templates, exponent: float) -> Templates:
+    def _stepped(self, templates: Templates, H: Matrix, exponent: float) -> Templates:
         numerator, denominator = self._sums.sum(axis=1)
         if self._problem.divergence.beta == 1:
             denominator = denominator[:, :1]
-        penalty = self._on_templates
-        below = denominator + penalty.linear[:, None] + penalty.quadratic[:, None] * templates.T
+        linear, quadratic = (w.astype(np.float32)[:, None] for w in self._weights.on_templates(templates, H))
+        below = denominator + linear + quadratic * templates.T
         usable = (below > 0) & ~self._frozen[:, None]
         ratio = np.divide(numerator, below, out=np.ones_like(numerator), where=usable)
         if exponent != 1:
             np.power(ratio, np.float32(exponent), out=ratio)
         return make_templates(np.ascontiguousarray((templates.T * ratio).T))
 
-    def _exponent(self, penalty: kernels.Penalty, bold: bool) -> float:
+    def _exponent(self, squares: bool, bold: bool) -> float:
         divergence = self._problem.divergence
-        if bold and 0 <= divergence.beta < 1 and not penalty.quadratic.any():
-            return 1.0
-        return divergence.exponent_for(bool(penalty.quadratic.any()))
+        return 1.0 if bold and 0 <= divergence.beta < 1 and not squares else divergence.exponent_for(squares)
 
 
 def make_templates(W: Matrix) -> Templates:

@@ -50,10 +50,17 @@ class Templates(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """Linear and quadratic penalty of each component, (components,) each."""
+    """What a penalty adds below and above the quotient of the activations' update.
+
+    `linear` and `quadratic`, (components,), are weights of h and of h^2 / 2. `entries` and `pull`,
+    (frames, components) or (0, components) where there are none, are a weight of each entry, and what draws
+    each entry up.
+    """
 
     linear: Buffer
     quadratic: Buffer
+    entries: Buffer
+    pull: Buffer
 
 
 class Workspace(NamedTuple):
@@ -175,10 +182,13 @@ def _step_activations(
             weight[n] = templates.sums
     else:
         np.dot(inverse, templates.W, weight)
+    pulled, weighted = penalty.pull.shape[0] > 0, penalty.entries.shape[0] > 0
     for n in range(h.shape[0]):
         for k in range(h.shape[1]):
+            above = gain[n, k] + (penalty.pull[n, k] if pulled else np.float32(0))
             below = weight[n, k] + penalty.linear[k] + penalty.quadratic[k] * h[n, k]
-            ratio = gain[n, k] / below if below > 0 else np.float32(0)
+            below += penalty.entries[n, k] if weighted else np.float32(0)
+            ratio = above / below if below > 0 else np.float32(0)
             if terms.exponent == 0.5:
                 ratio = np.sqrt(ratio)
             elif terms.exponent != 1:
@@ -195,6 +205,12 @@ def _room(frames: int, bins: int, rank: int) -> Workspace:
         np.empty((frames, rank), np.float32),
         np.empty((frames, rank), np.float32),
     )
+
+
+@_compile
+def _of_frames(penalty: Penalty, start: int, stop: int) -> Penalty:
+    """Return the penalty of some frames."""
+    return Penalty(penalty.linear, penalty.quadratic, penalty.entries[start:stop], penalty.pull[start:stop])
 
 
 @_compile
@@ -216,9 +232,10 @@ def activate_frames(
     for first in range(start, stop, BLOCK_FRAMES):
         n = min(BLOCK_FRAMES, stop - first)
         v, h = V[first : first + n].reshape(-1), H[first : first + n]
+        here = _of_frames(penalty, first, first + n)
         room = Workspace(whole.model[:n], whole.inverse[:n], whole.gain[:n], whole.weight[:n])
         for _ in range(iterations):
-            _step_activations(v, terms, templates, penalty, h, room)
+            _step_activations(v, terms, templates, here, h, room)
         np.dot(h, templates.T, room.model)
         each = room.inverse.reshape(-1)
         objective += _divergence(v, terms, room.model.reshape(-1), each, exponent[: v.size])
@@ -254,8 +271,9 @@ def factorize_frames(
     for first in range(start, stop, BLOCK_FRAMES):
         n = min(BLOCK_FRAMES, stop - first)
         v, h = V[first : first + n].reshape(-1), H[first : first + n]
+        here = _of_frames(penalty, first, first + n)
         room = Workspace(whole.model[:n], whole.inverse[:n], whole.gain[:n], whole.weight[:n])
-        _step_activations(v, terms, templates, penalty, h, room)
+        _step_activations(v, terms, templates, here, h, room)
         np.dot(h, templates.T, room.model)
         model, inverse = room.model.reshape(-1), room.inverse.reshape(-1)
         if measure:

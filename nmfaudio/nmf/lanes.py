@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import scipy.linalg.cython_blas  # noqa: F401  the BLAS that numba calls must be loaded before it is held
@@ -68,7 +68,7 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor | None]:
     count = available_threads() if threads is None else threads
     if count < 1:
         raise OptionError(f"threads={count}: at least one thread is needed")
-    with _controller().limit(limits=1, user_api="blas"):
+    with _single_threaded_blas:
         if count == 1:
             yield None
         else:
@@ -81,6 +81,35 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class _SingleThreadedBlas:
+    """Holds the BLAS to one thread while anybody is inside: its setting belongs to the whole process."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget who is inside."""
+        self._lock, self._inside, self._limit = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limit.enter_context(_controller().limit(limits=1, user_api="blas"))
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.close()
+
+
+_single_threaded_blas = _SingleThreadedBlas()
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that were inside; a lock that one of them held would never open.
+    os.register_at_fork(after_in_child=_single_threaded_blas.reset)
 
 
 @cache

@@ -15,8 +15,9 @@ from nmfaudio.nmf import kernels
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start
+from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
-from nmfaudio.nmf.penalty import Penalties, value
+from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 
 MEASURE_EVERY = 10  # iterations between two looks at the objective: a look costs a quarter of an iteration
@@ -128,7 +129,7 @@ def factorize(
     frozen : array_like, shape (bins, templates), optional
         Templates that stay, bit by bit, as they are; they are the first of the `rank` components.
     penalties : Penalties, optional
-        On W and H. With any, templates are not brought to unit sum, since their scale matters.
+        What else to keep small; none by default.
     solver : {"accelerated", "mu"}
         Multiplicative updates with extrapolation, or without.
     seed : int
@@ -253,7 +254,7 @@ def _factorize_once(
         W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, watch.done)
     else:
         W = accelerated(updates, W, H, settings.iterations, watch.done)
-    templates, activations = _at_level(problem, W, H, frozen, normalize=not settings.penalties)
+    templates, activations = _at_level(problem, W, H, frozen, normalize=not settings.penalties.fix_scale)
     templates[:, frozen] = settings.frozen
     return watch.result(templates, activations, seed)
 
@@ -265,19 +266,23 @@ def _activate(
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
     fixed = make_templates(np.ascontiguousarray(used, dtype=np.float32))
     H = _level_start(problem, total)
-    penalties = settings.penalties.per_total(total)
-    penalty = penalties.of_activations(len(total), problem.data_scale, problem.divergence)
-    terms = problem.terms._replace(exponent=problem.divergence.exponent_for(bool(penalty.quadratic.any())))
+    weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
+    terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
     lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
     watch = _Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
     for iteration in watch.looks():
-        steps, made = iteration - made, iteration
+        objective = 0.0
+        # Penalties that couple frames must be told anew after every step.
+        for steps in [1] * (iteration - made) if weights.coupled else [iteration - made]:
+            penalty = weights.on_activations(fixed, H)
 
-        def task(_: int, start: int, stop: int, steps: int = steps) -> float:
-            return float(kernels.activate_frames(problem.V, terms, fixed, penalty, H, start, stop, steps))
+            def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
+                return float(kernels.activate_frames(problem.V, terms, fixed, p, H, start, stop, steps))
 
-        if watch.done(iteration, lanes.run(task) + value(penalty, H)):
+            objective = lanes.run(task)
+        made = iteration
+        if watch.done(iteration, objective + weights.value(fixed, H)):
             break
     scale = problem.data_scale * total
     H64 = np.divide(H, scale, out=np.zeros(H.shape), where=scale > 0)

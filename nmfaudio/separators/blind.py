@@ -27,7 +27,7 @@ _MOST = 6  # sources that are looked for
 _FEW_STARTS = 3
 _ONE_ITERATIONS = 20  # a single component converges at once
 # To count sources, so many frames of the spectrogram, evenly spread, and so many updates tell as much as all.
-_COUNT_FRAMES, _COUNT_ITERATIONS = 1024, 60
+_COUNT_FRAMES, _COUNT_ITERATIONS = 1024, 40
 _SEED_STRIDE = 1_000_003  # so that seeds 0 and 1 share no start
 
 
@@ -73,7 +73,7 @@ class Blind:
     divergence: str | float = field(
         default="kl", metadata={"help": "kl, is, euclidean, or a beta in [-1, 3]"}
     )
-    iterations: int = field(default=200, metadata={"help": "updates of each start, at most"})
+    iterations: int = field(default=100, metadata={"help": "updates of each start, at most"})
     starts: int = field(default=3, metadata={"help": "random starts, whose masks are averaged"})
     window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
     exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
