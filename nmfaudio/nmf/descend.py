@@ -49,7 +49,7 @@ class Updates:
     ) -> None:
         self._problem, self._frozen = problem, frozen
         self._lanes = problem.lanes(rank, pool)
-        self._sums = np.zeros((2, len(self._lanes.bounds), rank, problem.bins), np.float32)
+        self._sums = _room_for_sums(problem, rank, len(self._lanes.bounds))
         self._weights = Weights(penalties, problem, rank)
 
     def step(
@@ -74,7 +74,8 @@ class Updates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights = self._weights
-        self._sums[:] = 0
+        for sums in self._sums:
+            sums[:] = 0
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
         objective = self._lanes.run(self._task(templates, penalty, H, measure, exponent))
@@ -88,7 +89,7 @@ class Updates:
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
         def task(lane: int, start: int, stop: int) -> float:
-            portion = self._sums[0, lane], self._sums[1, lane]
+            portion = self._sums[0][lane], self._sums[1][lane]
             return float(
                 kernels.factorize_frames(V, terms, templates, penalty, H, start, stop, portion, measure)
             )
@@ -96,30 +97,42 @@ class Updates:
         return task
 
     def _stepped(self, templates: Templates, H: Matrix, exponent: float) -> Templates:
-        numerator, denominator = self._sums.sum(axis=1)
+        free = np.flatnonzero(~self._frozen)
+        numerator, denominator = (sums.sum(axis=0)[free] for sums in self._sums)
         if self._problem.divergence.beta == 1:
             denominator = denominator[:, :1]
-        linear, quadratic = (w.astype(np.float32)[:, None] for w in self._weights.on_templates(templates, H))
-        below = denominator + linear + quadratic * templates.T
-        usable = (below > 0) & ~self._frozen[:, None]
-        ratio = np.divide(numerator, below, out=np.ones_like(numerator), where=usable)
+        weights = self._weights.on_templates(templates, H)
+        linear, quadratic = (w.astype(np.float32)[free, None] for w in weights)
+        T = templates.T.copy()
+        below = denominator + linear + quadratic * T[free]
+        ratio = np.divide(numerator, below, out=np.ones_like(numerator), where=below > 0)
         if exponent != 1:
             np.power(ratio, np.float32(exponent), out=ratio)
-        return make_templates(np.ascontiguousarray((templates.T * ratio).T))
+        T[free] *= ratio
+        return make_templates(T)
 
     def _exponent(self, squares: bool, bold: bool) -> float:
         divergence = self._problem.divergence
         return 1.0 if bold and 0 <= divergence.beta < 1 and not squares else divergence.exponent_for(squares)
 
 
-def make_templates(W: Matrix) -> Templates:
-    """Return W, (bins, components), as the kernels take it."""
-    return Templates(W, np.ascontiguousarray(W.T), W.sum(axis=0))
+def make_templates(T: Matrix) -> Templates:
+    """Return W transposed, (components, bins), as the kernels take it."""
+    ready = kernels.padded(T)
+    return Templates(ready, ready.sum(axis=1))
+
+
+def _room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
+    """Return room for the numerators and denominators of all lanes; those of Kullback-Leibler are narrow."""
+    rows, width = kernels.aligned(rank, problem.bins).shape
+    narrow = 1 if problem.divergence.beta == 1 else width
+    numerators, denominators = kernels.aligned(lanes * rows, width), kernels.aligned(lanes * rows, narrow)
+    return numerators.reshape(lanes, rows, -1), denominators.reshape(lanes, rows, -1)
 
 
 def plain(updates: Updates, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
     """Update in turn; return the templates that belong to H, which is updated in place."""
-    templates = make_templates(W)
+    templates = make_templates(W.T)
     for iteration in range(1, iterations + 1):
         due = iteration == 1 or iteration % every == 0 or iteration == iterations
         following, objective = updates.step(templates, H, measure=due)
@@ -127,7 +140,7 @@ def plain(updates: Updates, W: Matrix, H: Matrix, iterations: int, every: int, l
             break
         if iteration < iterations:
             templates = following
-    return templates.W
+    return _factor(templates, W.shape)
 
 
 def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
@@ -144,7 +157,7 @@ def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: L
     R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the convergence of any
     EM algorithm", Scandinavian Journal of Statistics 35, 2008, scheme S3.
     """
-    x0: Point = (make_templates(W), H.copy())
+    x0: Point = (make_templates(W.T), H.copy())
     x1, objective = _measured(updates, x0, bold=False)
     kept, best, bound, iteration = x0, np.inf, _FIRST_BOUND, 1
     while True:
@@ -156,7 +169,7 @@ def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: L
             kept, best = (x0[0], x1[1]), min(objective, best)
         if look(iteration, best) or iteration + 2 > iterations:
             H[:] = kept[1]
-            return kept[0].W
+            return _factor(kept[0], W.shape)
         following = x1[1].copy()
         x2 = updates.step(x1[0], following, measure=False, bold=True)[0], following
         x0, bound = _extrapolated(x0, x1, x2, bound)
@@ -176,12 +189,17 @@ def _measured(updates: Updates, x: Point, *, bold: bool) -> tuple[Point, float]:
 
 def _extrapolated(x0: Point, x1: Point, x2: Point, bound: float) -> tuple[Point, float]:
     """Return the start of the next cycle, and the bound of the next length."""
-    factors = [(x0[0].W, x1[0].W, x2[0].W), (x0[1], x1[1], x2[1])]
+    factors = [(x0[0].T, x1[0].T, x2[0].T), (x0[1], x1[1], x2[1])]
     first, second = (sum(norms) for norms in zip(*(_norms(*factor) for factor in factors), strict=True))
     length = float(np.sqrt(first / second)) if second > 0 else bound
     length = min(max(length, 1.0), bound)
-    W, H = (_at(length, *factor) for factor in factors)
-    return (make_templates(W), H), bound * _GROWTH if length == bound else bound
+    T, H = (_at(length, *factor) for factor in factors)
+    return (make_templates(T), H), bound * _GROWTH if length == bound else bound
+
+
+def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
+    """Return W, (bins, components), without the room around it."""
+    return templates.T[: shape[1], : shape[0]].T
 
 
 def _norms(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:

@@ -5,6 +5,11 @@ contiguous row and a block of frames stays in the cache of one core. `T` is W tr
 The model of a frame is `H T + floor`: a constant far below the data that keeps every quotient finite and,
 being a part of the model that is merely never updated, leaves the proof of descent as it is.
 
+The products are plain loops that the compiler turns into vector instructions, on any processor: several rows
+are in work at a time, so that a number once loaded is used several times. At these shapes a BLAS is slower.
+They have no code for remainders, because every buffer is `aligned`: rounded up to whole tiles, with zeros in
+the spare rows and columns of T and of the activations.
+
 One call works on the frames `start` to `stop` alone and releases the interpreter lock, so the solver runs
 several calls side by side; sums over frames are collected per call and added by the solver in a fixed order.
 """
@@ -19,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Frames that one core works on at a time: their model and quotients stay in its second-level cache.
-BLOCK_FRAMES = 128
+BLOCK_FRAMES = 64
+# What `aligned` rounds up to: rows, for the tiles of the products, and the floats of one cache line.
+TILE_ROWS, LINE = 8, 16
 
 KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = 0, 1, 2, 3
 
@@ -29,6 +36,7 @@ _SMALLEST = np.float32(1e-30)
 _HALF_ROOT_BITS = np.int32(0x3F3504F3)
 
 Buffer = NDArray[np.float32]
+Numbers = tuple[np.float32, ...]
 
 
 class Terms(NamedTuple):
@@ -42,9 +50,8 @@ class Terms(NamedTuple):
 
 
 class Templates(NamedTuple):
-    """W (bins, components), its transpose, and its column sums."""
+    """W transposed, as `padded` makes it, and the sums of its rows."""
 
-    W: Buffer
     T: Buffer
     sums: Buffer
 
@@ -64,16 +71,96 @@ class Penalty(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Room for one block of frames: two of (frames, bins) and two of (frames, components)."""
+    """Room for one block: its activations, also turned to (components, frames), its model, what they give."""
 
+    h: Buffer
+    turned: Buffer
     model: Buffer
     inverse: Buffer
     gain: Buffer
     weight: Buffer
+    spare: Buffer
 
 
 _compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 _compile_sum = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+
+
+@_compile
+def aligned(rows: int, columns: int) -> Buffer:
+    """Return room, not yet filled: both sides rounded up to whole tiles, rows starting a cache line."""
+    height, width = -(-rows // TILE_ROWS) * TILE_ROWS, -(-columns // LINE) * LINE
+    memory = np.empty(height * width + LINE, np.float32)
+    skipped = LINE - memory.ctypes.data % (4 * LINE) // 4
+    return memory[skipped : skipped + height * width].reshape(height, width)
+
+
+def padded(matrix: Buffer) -> Buffer:
+    """Copy a matrix into aligned room, zeros around it."""
+    copied: Buffer = aligned(*matrix.shape)
+    copied[:] = 0
+    copied[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return copied
+
+
+@_compile
+def _across(x: Buffer, i: int, j: int) -> Numbers:
+    """Return eight neighbours in a row."""
+    return x[i, j], x[i, j + 1], x[i, j + 2], x[i, j + 3], x[i, j + 4], x[i, j + 5], x[i, j + 6], x[i, j + 7]
+
+
+@_compile
+def _down(x: Buffer, i: int, j: int) -> Numbers:
+    """Return eight neighbours in a column."""
+    return x[i, j], x[i + 1, j], x[i + 2, j], x[i + 3, j], x[i + 4, j], x[i + 5, j], x[i + 6, j], x[i + 7, j]
+
+
+@_compile
+def _plus(y: np.float32, a: Numbers, x: Numbers) -> np.float32:
+    """Return y + a x."""
+    y = y + a[0] * x[0] + a[1] * x[1] + a[2] * x[2] + a[3] * x[3]
+    return y + a[4] * x[4] + a[5] * x[5] + a[6] * x[6] + a[7] * x[7]
+
+
+@_compile
+def _combine(A: Buffer, B: Buffer, C: Buffer, add: bool) -> None:
+    """Write A B to C, or add it: four rows of C at a time take eight rows of B, bin by bin."""
+    zero = np.float32(0)
+    for i in range(0, C.shape[0], 4):
+        for k in range(0, B.shape[0], 8):
+            a0, a1, a2, a3 = (
+                _across(A, i, k),
+                _across(A, i + 1, k),
+                _across(A, i + 2, k),
+                _across(A, i + 3, k),
+            )
+            if add or k > 0:
+                for j in range(C.shape[1]):
+                    b = _down(B, k, j)
+                    c0, c1 = _plus(C[i, j], a0, b), _plus(C[i + 1, j], a1, b)
+                    c2, c3 = _plus(C[i + 2, j], a2, b), _plus(C[i + 3, j], a3, b)
+                    C[i, j], C[i + 1, j], C[i + 2, j], C[i + 3, j] = c0, c1, c2, c3
+            else:
+                for j in range(C.shape[1]):
+                    b = _down(B, k, j)
+                    c0, c1 = _plus(zero, a0, b), _plus(zero, a1, b)
+                    c2, c3 = _plus(zero, a2, b), _plus(zero, a3, b)
+                    C[i, j], C[i + 1, j], C[i + 2, j], C[i + 3, j] = c0, c1, c2, c3
+
+
+@_compile_sum
+def _project(Q: Buffer, T: Buffer, G: Buffer) -> None:
+    """Write Q times T transposed to G: eight sums at a time, of two rows of Q by four of T."""
+    for k in range(0, T.shape[0], 4):
+        for n in range(0, Q.shape[0], 2):
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
+            for j in range(Q.shape[1]):
+                a, b = Q[n, j], Q[n + 1, j]
+                t0, t1, t2, t3 = T[k, j], T[k + 1, j], T[k + 2, j], T[k + 3, j]
+                a0, a1, a2, a3 = a0 + a * t0, a1 + a * t1, a2 + a * t2, a3 + a * t3
+                b0, b1, b2, b3 = b0 + b * t0, b1 + b * t1, b2 + b * t2, b3 + b * t3
+            G[n, k], G[n, k + 1], G[n, k + 2], G[n, k + 3] = a0, a1, a2, a3
+            G[n + 1, k], G[n + 1, k + 1], G[n + 1, k + 2], G[n + 1, k + 3] = b0, b1, b2, b3
 
 
 @_compile
@@ -124,20 +211,18 @@ def logarithm(x: Buffer, exponent: Buffer) -> None:
 
 @_compile_sum
 def _total(x: Buffer) -> float:
-    """Sum short runs in float32, and the runs in float64."""
+    """Sum in float64."""
     total = np.float64(0)
-    for start in range(0, x.size, 256):
-        run = np.float32(0)
-        for i in range(start, min(start + 256, x.size)):
-            run += x[i]
-        total += np.float64(run)
+    for i in range(x.size):
+        total += np.float64(x[i])
     return total
 
 
 @_compile
-def _divergence(v: Buffer, terms: Terms, model: Buffer, each: Buffer, exponent: Buffer) -> float:
-    """Sum the divergence of V from `model` (without its floor); all three working arrays are overwritten."""
+def _divergence(v: Buffer, terms: Terms, model: Buffer, spare: Buffer) -> float:
+    """Sum the divergence of one frame of V from its model (without its floor)."""
     scale, floor, beta = np.float32(terms.scale), np.float32(terms.floor), terms.beta
+    each, ratio, exponent = spare[0], spare[1], spare[2]
     if terms.kind == EUCLIDEAN:
         for i in range(v.size):
             difference = v[i] * scale - model[i] - floor
@@ -153,11 +238,11 @@ def _divergence(v: Buffer, terms: Terms, model: Buffer, each: Buffer, exponent: 
             each[i] = p - d - d * each[i] if d > _SMALLEST else p
     elif terms.kind == ITAKURA_SAITO:
         for i in range(v.size):
-            model[i] = (v[i] * scale + floor) / (model[i] + floor)
-            each[i] = model[i]
+            ratio[i] = (v[i] * scale + floor) / (model[i] + floor)
+            each[i] = ratio[i]
         logarithm(each, exponent)
         for i in range(v.size):
-            each[i] = model[i] - each[i] - np.float32(1)
+            each[i] = ratio[i] - each[i] - np.float32(1)
     else:
         lift = np.float64(floor) if beta < 1 else 0.0
         for i in range(v.size):
@@ -169,42 +254,92 @@ def _divergence(v: Buffer, terms: Terms, model: Buffer, each: Buffer, exponent: 
 
 
 @_compile
+def _compare(v: Buffer, terms: Terms, templates: Templates, room: Workspace, measure: bool) -> float:
+    """Turn the activations of a block into quotients; return the divergence, or 0 unless `measure`.
+
+    Few frames at a time, so that their model is still in the first-level cache when it is divided by.
+    """
+    objective = 0.0
+    for first in range(0, room.h.shape[0], TILE_ROWS):
+        last = first + TILE_ROWS
+        _combine(room.h[first:last], templates.T, room.model[first:last], False)
+        for n in range(first, min(last, v.shape[0])):
+            if measure:
+                objective += _divergence(v[n], terms, room.model[n], room.spare)
+            _quotients(v[n], terms, room.model[n], room.inverse[n])
+    return objective
+
+
+@_compile
 def _step_activations(
-    v: Buffer, terms: Terms, templates: Templates, penalty: Penalty, h: Buffer, room: Workspace
+    v: Buffer, terms: Terms, templates: Templates, penalty: Penalty, room: Workspace
 ) -> None:
-    """Update the activations `h` of a block once."""
-    model, inverse, gain, weight = room
-    np.dot(h, templates.T, model)
-    _quotients(v, terms, model.reshape(-1), inverse.reshape(-1))
-    np.dot(model, templates.W, gain)
-    if terms.kind == KULLBACK_LEIBLER:
-        for n in range(h.shape[0]):
-            weight[n] = templates.sums
-    else:
-        np.dot(inverse, templates.W, weight)
+    """Update the activations of a block once."""
+    _compare(v, terms, templates, room, False)
+    _project(room.model, templates.T, room.gain)
+    if terms.kind != KULLBACK_LEIBLER:
+        _project(room.inverse, templates.T, room.weight)
     pulled, weighted = penalty.pull.shape[0] > 0, penalty.entries.shape[0] > 0
-    for n in range(h.shape[0]):
-        for k in range(h.shape[1]):
-            above = gain[n, k] + (penalty.pull[n, k] if pulled else np.float32(0))
-            below = weight[n, k] + penalty.linear[k] + penalty.quadratic[k] * h[n, k]
+    for n in range(v.shape[0]):
+        for k in range(penalty.linear.size):
+            above = room.gain[n, k] + (penalty.pull[n, k] if pulled else np.float32(0))
+            below = templates.sums[k] if terms.kind == KULLBACK_LEIBLER else room.weight[n, k]
+            below += penalty.linear[k] + penalty.quadratic[k] * room.h[n, k]
             below += penalty.entries[n, k] if weighted else np.float32(0)
             ratio = above / below if below > 0 else np.float32(0)
             if terms.exponent == 0.5:
                 ratio = np.sqrt(ratio)
             elif terms.exponent != 1:
                 ratio = ratio ** np.float32(terms.exponent)
-            h[n, k] *= ratio
+            room.h[n, k] *= ratio
 
 
 @_compile
 def _room(frames: int, bins: int, rank: int) -> Workspace:
     """Make the room for one block."""
-    return Workspace(
-        np.empty((frames, bins), np.float32),
-        np.empty((frames, bins), np.float32),
-        np.empty((frames, rank), np.float32),
-        np.empty((frames, rank), np.float32),
+    room = Workspace(
+        aligned(frames, rank),
+        aligned(rank, frames),
+        aligned(frames, bins),
+        aligned(frames, bins),
+        aligned(frames, rank),
+        aligned(frames, rank),
+        np.empty((3, bins), np.float32),
     )
+    room.h[:] = np.float32(0)
+    # Never computed, but summed with weights of zero: it must not hold a NaN.
+    room.inverse[frames:] = np.float32(0)
+    room.inverse[:, bins:] = np.float32(0)
+    return room
+
+
+@_compile
+def _load(h: Buffer, whole: Workspace) -> Workspace:
+    """Copy the activations of a block into the room, and return as much of it as the block takes."""
+    rows = -(-h.shape[0] // TILE_ROWS) * TILE_ROWS
+    for k in range(h.shape[1]):
+        for n in range(rows):
+            whole.h[n, k] = h[n, k] if n < h.shape[0] else np.float32(0)
+    return Workspace(
+        whole.h[:rows],
+        whole.turned,
+        whole.model[:rows],
+        whole.inverse[:rows],
+        whole.gain[:rows],
+        whole.weight[:rows],
+        whole.spare,
+    )
+
+
+@_compile
+def _store(room: Workspace, h: Buffer) -> None:
+    """Copy the activations of a block out of the room, and turn them within it."""
+    for k in range(room.turned.shape[0]):
+        for n in range(room.h.shape[0]):
+            room.turned[k, n] = room.h[n, k]
+    for n in range(h.shape[0]):
+        for k in range(h.shape[1]):
+            h[n, k] = room.h[n, k]
 
 
 @_compile
@@ -225,20 +360,16 @@ def activate_frames(
     iterations: int,
 ) -> float:
     """Update the activations of frames `start` to `stop` `iterations` times; return their divergence."""
-    bins, rank = templates.W.shape
-    whole = _room(min(BLOCK_FRAMES, stop - start), bins, rank)
-    exponent = np.empty(whole.model.size, np.float32)
+    whole = _room(min(BLOCK_FRAMES, stop - start), V.shape[1], H.shape[1])
     objective = 0.0
     for first in range(start, stop, BLOCK_FRAMES):
-        n = min(BLOCK_FRAMES, stop - first)
-        v, h = V[first : first + n].reshape(-1), H[first : first + n]
-        here = _of_frames(penalty, first, first + n)
-        room = Workspace(whole.model[:n], whole.inverse[:n], whole.gain[:n], whole.weight[:n])
+        last = min(first + BLOCK_FRAMES, stop)
+        v, h = V[first:last], H[first:last]
+        room, here = _load(h, whole), _of_frames(penalty, first, last)
         for _ in range(iterations):
-            _step_activations(v, terms, templates, here, h, room)
-        np.dot(h, templates.T, room.model)
-        each = room.inverse.reshape(-1)
-        objective += _divergence(v, terms, room.model.reshape(-1), each, exponent[: v.size])
+            _step_activations(v, terms, templates, here, room)
+        _store(room, h)
+        objective += _compare(v, terms, templates, room, True)
     return objective
 
 
@@ -256,37 +387,27 @@ def factorize_frames(
 ) -> float:
     """Update the activations of frames `start` to `stop` once and add what they say of the templates.
 
-    `sums` are the numerator and denominator of the templates' update, (components, bins) each, which take
-    sums over these frames; for Kullback-Leibler the denominator is the same in every bin and only its first
-    column is used. Returns the divergence at the new activations and the given templates, or 0 unless
-    `measure`.
+    `sums` are the numerator and denominator of the templates' update, aligned like T, which take sums over
+    these frames; for Kullback-Leibler the denominator is the same in every bin and only its first column is
+    used. Returns the divergence at the new activations and the given templates, or 0 unless `measure`.
     """
-    bins, rank = templates.W.shape
     numerator, denominator = sums
-    whole = _room(min(BLOCK_FRAMES, stop - start), bins, rank)
-    part = np.empty((rank, bins), np.float32)
-    kept = np.empty(whole.model.size if measure else 0, np.float32)
-    exponent = np.empty(kept.size, np.float32)
+    whole = _room(min(BLOCK_FRAMES, stop - start), V.shape[1], H.shape[1])
     objective = 0.0
     for first in range(start, stop, BLOCK_FRAMES):
-        n = min(BLOCK_FRAMES, stop - first)
-        v, h = V[first : first + n].reshape(-1), H[first : first + n]
-        here = _of_frames(penalty, first, first + n)
-        room = Workspace(whole.model[:n], whole.inverse[:n], whole.gain[:n], whole.weight[:n])
-        _step_activations(v, terms, templates, here, h, room)
-        np.dot(h, templates.T, room.model)
-        model, inverse = room.model.reshape(-1), room.inverse.reshape(-1)
-        if measure:
-            kept[: v.size] = model
-            objective += _divergence(v, terms, kept[: v.size], inverse, exponent[: v.size])
-        _quotients(v, terms, model, inverse)
-        np.dot(h.T, room.model, part)
-        numerator += part
-        if terms.kind == KULLBACK_LEIBLER:
-            denominator[:, 0] += h.sum(axis=0)
+        last = min(first + BLOCK_FRAMES, stop)
+        v, h = V[first:last], H[first:last]
+        room, here = _load(h, whole), _of_frames(penalty, first, last)
+        _step_activations(v, terms, templates, here, room)
+        _store(room, h)
+        objective += _compare(v, terms, templates, room, measure)
+        _combine(room.turned, room.model, numerator, True)
+        if terms.kind != KULLBACK_LEIBLER:
+            _combine(room.turned, room.inverse, denominator, True)
         else:
-            np.dot(h.T, room.inverse, part)
-            denominator += part
+            for n in range(h.shape[0]):
+                for k in range(h.shape[1]):
+                    denominator[k, 0] += h[n, k]
     return objective
 
 

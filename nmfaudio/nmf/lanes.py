@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
-import scipy.linalg.cython_blas  # noqa: F401  the BLAS that numba calls must be loaded before it is held
 from threadpoolctl import ThreadpoolController
 
 from nmfaudio.errors import OptionError
-from nmfaudio.nmf.kernels import BLOCK_FRAMES
+from nmfaudio.nmf.kernels import BLOCK_FRAMES, TILE_ROWS
 
 LANES = 16  # portions of the frames; sums of a portion are added in its order, so threads change nothing
 _OPERATIONS = 2e9  # of one call of a kernel: some tens of milliseconds, so that Ctrl-C is answered in between
@@ -34,6 +33,7 @@ class Lanes:
 
     def __init__(self, frames: int, operations: float, pool: ThreadPoolExecutor | None) -> None:
         lane = -(-frames // min(LANES, -(-frames // 32)))
+        lane = -(-lane // TILE_ROWS) * TILE_ROWS
         self.bounds = [(start, min(start + lane, frames)) for start in range(0, frames, lane)]
         self.step = max(1, int(_OPERATIONS / operations) // BLOCK_FRAMES) * BLOCK_FRAMES
         self._pool = pool

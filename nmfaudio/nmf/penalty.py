@@ -112,6 +112,7 @@ class Weights:
     """
 
     def __init__(self, penalties: Penalties, problem: Problem, rank: int) -> None:
+        self._rank = rank
         beta, scale = problem.divergence.beta, problem.data_scale
         powers: dict[str, float] = {"l1_W": beta, "l2_W": beta, "l1_H": beta - 1, "l2_H": beta - 2}
         powers |= {"sparsity": beta - 1, "continuity": beta - 2}
@@ -128,13 +129,22 @@ class Weights:
         self.coupled = self._any("continuity") or self._group_weight > 0
         self._nothing = np.empty((0, rank), np.float32)
 
+    def _sums(self, templates: Templates) -> NDArray[np.float64]:
+        """Return the sum of each template."""
+        return templates.sums[: self._rank].astype(np.float64)
+
+    def _norms(self, templates: Templates) -> NDArray[np.float64]:
+        """Return the Euclidean norm of each template."""
+        T = templates.T[: self._rank]
+        return np.asarray(np.sqrt(np.einsum("kf,kf->k", T, T, dtype=np.float64)))
+
     def _any(self, *names: str) -> bool:
         return any(bool(self._weights[name].any()) for name in names)
 
     def on_activations(self, templates: Templates, H: Matrix) -> Penalty:
         """Return the terms of the update of H, (frames, components), whose templates are given."""
-        weights, sums = self._weights, templates.sums.astype(np.float64)
-        linear = weights["l1_H"] + weights["sparsity"] * _norms(templates)
+        weights, sums = self._weights, self._sums(templates)
+        linear = weights["l1_H"] + weights["sparsity"] * self._norms(templates)
         smooth = weights["continuity"] * sums**2
         entries = pull = self._nothing
         if smooth.any():
@@ -149,11 +159,11 @@ class Weights:
         self, templates: Templates, H: Matrix
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what stands below in the quotient of W, and what stands there times W."""
-        weights, sums = self._weights, templates.sums.astype(np.float64)
+        weights, sums = self._weights, self._sums(templates)
         linear, quadratic = weights["l1_W"].copy(), weights["l2_W"].copy()
         if weights["sparsity"].any():
             # A norm is majorised by a square: |w| <= |w|^2 / 2 |w0| + |w0| / 2.
-            norms = np.maximum(_norms(templates), np.finfo(np.float32).tiny)
+            norms = np.maximum(self._norms(templates), np.finfo(np.float32).tiny)
             quadratic += weights["sparsity"] * H.sum(axis=0, dtype=np.float64) / norms
         if weights["continuity"].any():
             # The square of a sum is majorised by a sum of squares (Jensen), whose slope at W is this.
@@ -164,13 +174,13 @@ class Weights:
 
     def value(self, templates: Templates, H: Matrix) -> float:
         """Return what the penalties add to the objective."""
-        weights, sums = self._weights, templates.sums.astype(np.float64)
+        weights, sums = self._weights, self._sums(templates)
         level = H.sum(axis=0, dtype=np.float64)
         added = float(weights["l1_W"] @ sums + weights["l1_H"] @ level)
-        added += float((weights["sparsity"] * _norms(templates)) @ level)
-        for name, factor in (("l2_W", templates.W), ("l2_H", H)):
-            if weights[name].any():
-                added += float(weights[name] @ np.einsum("nk,nk->k", factor, factor, dtype=np.float64)) / 2
+        added += float((weights["sparsity"] * self._norms(templates)) @ level)
+        added += float(weights["l2_W"] @ self._norms(templates) ** 2) / 2
+        if weights["l2_H"].any():
+            added += float(weights["l2_H"] @ np.einsum("nk,nk->k", H, H, dtype=np.float64)) / 2
         if weights["continuity"].any():
             added += float((weights["continuity"] * sums**2) @ _roughness(H))
         if self._group_weight:
@@ -196,11 +206,6 @@ def _members(groups: Any, rank: int) -> NDArray[np.float64]:
     if given.shape != (rank,) or not np.issubdtype(given.dtype, np.integer) or given.min() < 0:
         raise OptionError(f"groups={groups}: it must hold a number from 0 for each of {rank} components")
     return np.asarray(np.eye(int(given.max()) + 1)[given])
-
-
-def _norms(templates: Templates) -> NDArray[np.float64]:
-    """Return the Euclidean norm of each template."""
-    return np.asarray(np.sqrt(np.einsum("fk,fk->k", templates.W, templates.W, dtype=np.float64)))
 
 
 def _pull(H: Matrix, weight: NDArray[np.float32]) -> Matrix:

@@ -264,7 +264,7 @@ def _activate(
 ) -> Factorization:
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
-    fixed = make_templates(np.ascontiguousarray(used, dtype=np.float32))
+    fixed = make_templates(used.T)
     H = _level_start(problem, total)
     weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
