@@ -443,6 +443,13 @@ def test_tolerance_stops_early():
     assert loose.iterations < tight.iterations
 
 
+def test_a_tolerance_of_zero_never_stops():
+    generator = np.random.default_rng(2)
+    W, H = generator.random((40, 3)) ** 3, generator.random((3, 25)) + 0.1
+    # The fit is soon exact but for float32, and from then on the objective goes up and down in its last bits.
+    assert activate(W @ H, W, divergence=2, iterations=3000, tolerance=0).iterations == 3000
+
+
 @pytest.mark.parametrize(
     ("V", "message"),
     [
