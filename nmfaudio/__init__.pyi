@@ -1,6 +1,7 @@
 from .errors import NmfaudioError
 from .masking import soft_masks
 from .nmf import Divergence, Factorization, Penalties, activate, factorize
+from .nmf.estimator import NMF
 from .plot import plot_components
 from .registry import installed_separators, make
 from .separation import Separation, separate, separate_file
@@ -10,6 +11,7 @@ from .sound.files import read
 from .sound.stft import STFT, Blocks, Progress, Spectrogram
 
 __all__ = [
+    "NMF",
     "STFT",
     "Audio",
     "Blocks",

@@ -19,6 +19,10 @@ ROWS = [
         "nmf.penalty",
         "nmf.descend",
         "nmf.solve",
+        "nmf.online",
+        "nmf.sparse",
+        "nmf.sklearn_starts",
+        "nmf.estimator",
         "nmf",
     ],
     ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound.writing", "sound"],
@@ -34,6 +38,7 @@ ONLY_IN = {
     "numba": {"nmf.kernels"},
     "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"plot"},
+    "sklearn": {"nmf.estimator", "nmf.sklearn_starts"},
     "rich": {"cli.console", "cli.separate", "cli.separators"},
     "typer": {"cli.app", "cli.console", "cli.plot", "cli.separate", "cli.separators"},
 }

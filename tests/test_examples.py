@@ -1,8 +1,10 @@
 import importlib
 import os
+import re
 import subprocess
 import sys
 
+import matplotlib.image
 import pytest
 import soundfile
 from conftest import ROOT, integers
@@ -32,6 +34,23 @@ def test_separating_in_python(tmp_path):
 def test_a_dictionary_by_hand_finds_the_drums():
     told = dict(line.split(": ") for line in run(EXAMPLES / "own_dictionary.py").splitlines())
     assert float(told["kick"].split()[0]) > float(told["snare"].split()[0]) > float(told["hihat"].split()[0])
+
+
+def test_parts_of_digits_are_smaller_than_principal_components(tmp_path):
+    told = dict(
+        line.split(": ") for line in run(EXAMPLES / "digits.py", tmp_path / "digits.png").splitlines()
+    )
+    shares = [float(told[f"pixels in a {name}"].rstrip("%")) for name in ("part of NMF", "component of PCA")]
+    assert 2 * shares[0] < shares[1]
+    assert matplotlib.image.imread(tmp_path / "digits.png").std() > 0.1
+
+
+def test_topics_gather_the_texts_of_a_module():
+    _, *topics = run(EXAMPLES / "topics.py").splitlines()
+    shares = [re.search(r"(\d+) of (\d+) texts", topic).groups() for topic in topics]
+    assert len(topics) == 12
+    assert sum(int(own) for own, _ in shares) > 0.6 * sum(int(every) for _, every in shares)
+    assert any({"fft", "transform"} <= set(re.findall(r"\w+", topic)) for topic in topics)
 
 
 def test_the_plugin_is_short_and_keeps_the_contract(monkeypatch):

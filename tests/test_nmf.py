@@ -461,6 +461,26 @@ def test_tolerance_stops_early():
     assert loose.iterations < tight.iterations
 
 
+def test_acceleration_copes_with_a_start_that_knows_nothing_of_the_data():
+    generator = np.random.default_rng(0)
+    V = generator.random((513, 16)) ** 4 @ generator.random((16, 400)) ** 4
+    V *= generator.gamma(4, 0.25, V.shape)
+    level = np.sqrt(V.mean() / 16)
+    start = tuple(level * np.abs(generator.standard_normal(shape)) for shape in ((513, 16), (16, 400)))
+    plain, fast = (
+        factorize(V, 16, divergence="is", init=start, solver=solver, tolerance=0)
+        for solver in ("mu", "accelerated")
+    )
+    assert fast.objective[-1] < plain.objective[-1]
+
+
+def test_a_tolerance_of_zero_never_stops():
+    generator = np.random.default_rng(2)
+    W, H = generator.random((40, 3)) ** 3, generator.random((3, 25)) + 0.1
+    # The fit is soon exact but for float32, and from then on the objective goes up and down in its last bits.
+    assert activate(W @ H, W, divergence=2, iterations=3000, tolerance=0).iterations == 3000
+
+
 @pytest.mark.parametrize(
     ("V", "message"),
     [

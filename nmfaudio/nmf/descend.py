@@ -17,6 +17,7 @@ from nmfaudio.nmf.problem import Problem
 # An extrapolated entry keeps at least this part of what plain updates give, lest it be zero for good.
 _LEAST = np.float32(0.3)
 # Bounds of the extrapolation's length: the first one, the least, and what success and failure multiply it by.
+_SETTLING = 5  # iterations before bold steps, which end badly from a start that ignores the data
 _FIRST_BOUND, _LEAST_BOUND, _GROWTH = 4.0, 1.5, 2.0
 _PIECE = 8192  # rows of a factor that are extrapolated at a time: no temporaries of its whole size
 
@@ -171,9 +172,10 @@ def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: L
             H[:] = kept[1]
             return _factor(kept[0], W.shape)
         following = x1[1].copy()
-        x2 = updates.step(x1[0], following, measure=False, bold=True)[0], following
+        bold = iteration > _SETTLING
+        x2 = updates.step(x1[0], following, measure=False, bold=bold)[0], following
         x0, bound = _extrapolated(x0, x1, x2, bound)
-        x1, objective = _measured(updates, x0, bold=True)
+        x1, objective = _measured(updates, x0, bold=bold)
         iteration += 2
 
 

@@ -315,7 +315,8 @@ class _Watch:
         objective = self._problem.objective(scaled)
         self._curve.append((iteration, objective))
         stopped = bool(self._callback(iteration, objective)) if self._callback else False
-        self._converged = self._fall(iteration, objective) < self._tolerance * self._curve[0][1]
+        fall = self._fall(iteration, objective)
+        self._converged = self._tolerance > 0 and fall < self._tolerance * self._curve[0][1]
         return stopped or self._converged or iteration == self._last
 
     def _fall(self, iteration: int, objective: float) -> float:
