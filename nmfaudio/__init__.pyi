@@ -1,8 +1,22 @@
+from .counting import count_components
 from .errors import NmfaudioError
 from .masking import soft_masks
-from .nmf import Divergence, Factorization, Penalties, activate, factorize
+from .nmf import (
+    Divergence,
+    Factorization,
+    Penalties,
+    Recommendation,
+    Relevance,
+    Stability,
+    activate,
+    factorize,
+    recommend,
+    relevant_rank,
+    stability,
+)
 from .nmf.estimator import NMF
 from .plot import plot_components
+from .rank_plot import plot_rank
 from .registry import installed_separators, make
 from .separation import Separation, separate, separate_file
 from .separators.contract import Components, FunctionModel, Model, Separator
@@ -24,16 +38,24 @@ __all__ = [
     "NmfaudioError",
     "Penalties",
     "Progress",
+    "Recommendation",
+    "Relevance",
     "Separation",
     "Separator",
     "Spectrogram",
+    "Stability",
     "activate",
+    "count_components",
     "factorize",
     "make",
     "plot_components",
+    "plot_rank",
     "read",
+    "recommend",
+    "relevant_rank",
     "separate",
     "separate_file",
     "installed_separators",
     "soft_masks",
+    "stability",
 ]

@@ -85,23 +85,35 @@ def draw_file(
     AudioFileError, SeparatorError, OutputError
         When the file, the separator or the picture cannot serve.
     """
-    target = Path(picture)
-    kind = target.suffix.lstrip(".").lower()
-    _check_picture(target, kind)
+    check_picture(picture)
     with AudioFile(path) as source:
         figure = _draw(fit(source, separator, report=report))
+    save_picture(figure, picture)
+
+
+def save_picture(figure: Figure, picture: str | os.PathLike[str]) -> None:
+    """Write a figure, whole or not at all, as the kind that the name's ending tells."""
     content = io.BytesIO()
-    figure.savefig(content, format=kind)
-    write_atomically(target, content.getvalue())
+    figure.savefig(content, format=check_picture(picture))
+    write_atomically(Path(picture), content.getvalue())
 
 
-def _check_picture(target: Path, kind: str) -> None:
+def check_picture(picture: str | os.PathLike[str]) -> str:
+    """Return the kind of a picture by its name.
+
+    Raises
+    ------
+    OutputError
+        When there is no such kind or no such folder.
+    """
     from matplotlib.backend_bases import FigureCanvasBase
 
-    known = FigureCanvasBase.get_supported_filetypes()
-    if kind not in known:
+    target = Path(picture)
+    kind = target.suffix.lstrip(".").lower()
+    if kind not in FigureCanvasBase.get_supported_filetypes():
         raise OutputError(f"{target}: not a picture's name: end it in .png, .svg or .pdf")
     check_folder(target)
+    return kind
 
 
 def _draw(fitted: Fitted) -> Figure:

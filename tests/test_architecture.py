@@ -23,24 +23,24 @@ ROWS = [
         "nmf.sparse",
         "nmf.sklearn_starts",
         "nmf.estimator",
-        "nmf",
     ],
+    ["nmf.prior", "nmf.relevance", "nmf.consensus", "nmf.rank", "nmf"],
     ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound.writing", "sound"],
     ["masking", "grouping"],
     ["separators", "separators.contract", "separators.blind"],
-    ["fitting", "stems", "registry", "separation"],
-    ["plot", "testing"],
-    ["cli.console", "cli.plot", "cli.separate", "cli.separators", "cli.app", "cli", "__main__"],
+    ["fitting", "stems", "registry", "separation", "counting"],
+    ["plot", "rank_plot", "testing"],
+    ["cli.console", "cli.plot", "cli.rank", "cli.separate", "cli.separators", "cli.app", "cli", "__main__"],
     ["__init__"],
 ]
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
 ONLY_IN = {
     "numba": {"nmf.kernels"},
     "soundfile": {"sound.files", "sound.writing"},
-    "matplotlib": {"plot"},
+    "matplotlib": {"plot", "rank_plot"},
     "sklearn": {"nmf.estimator", "nmf.sklearn_starts"},
-    "rich": {"cli.console", "cli.separate", "cli.separators"},
-    "typer": {"cli.app", "cli.console", "cli.plot", "cli.separate", "cli.separators"},
+    "rich": {"cli.console", "cli.rank", "cli.separate", "cli.separators"},
+    "typer": {"cli.app", "cli.console", "cli.plot", "cli.rank", "cli.separate", "cli.separators"},
 }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from nmfaudio.cli.console import INTERRUPTED, complain, print_safely
 from nmfaudio.cli.plot import plot
+from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
 from nmfaudio.cli.separators import separators
 
@@ -51,6 +52,6 @@ def _common(
     """Separate audio into stems by non-negative matrix factorization."""
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (separate, separators, plot)
+_COMMANDS: tuple[Callable[..., Any], ...] = (separate, separators, plot, rank)
 for _command in _COMMANDS:
     app.command()(_command)

@@ -1,7 +1,22 @@
 """Non-negative matrix factorization: matrices in, matrices out. Nothing here knows of audio."""
 
+from nmfaudio.nmf.consensus import Stability, stability
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.penalty import Penalties
+from nmfaudio.nmf.rank import Recommendation, recommend
+from nmfaudio.nmf.relevance import Relevance, relevant_rank
 from nmfaudio.nmf.solve import Factorization, activate, factorize
 
-__all__ = ["Divergence", "Factorization", "Penalties", "activate", "factorize"]
+__all__ = [
+    "Divergence",
+    "Factorization",
+    "Penalties",
+    "Recommendation",
+    "Relevance",
+    "Stability",
+    "activate",
+    "factorize",
+    "recommend",
+    "relevant_rank",
+    "stability",
+]
