@@ -5,6 +5,7 @@ the other, so that all see the same state of the machine and no contender's thre
 the same float32 matrix, 1025 bins x 2584 frames (30 s at 44.1 kHz), and the same start. The time of an
 iteration is that of a long run less that of a run of one iteration: setting up does not count. The engine's
 looks at the objective, one in ten iterations, do count; scikit-learn makes none, since its tolerance is 0.
+Both make plain updates: what extrapolation saves is told by ``benchmark_convergence.py``.
 
 scikit-learn stands there three times, since its large temporary matrices make it hang on the memory's state.
 Where the C library hands memory back to the system at each step, the system clears it again page by page, and
@@ -66,7 +67,7 @@ def nmfaudio_run(loss: str, rank: int, threads: int = 1) -> Run:
     if loss.endswith("alone"):
         return lambda n: activate(V, W, divergence="kl", iterations=n, tolerance=0, threads=threads)
     return lambda n: factorize(
-        V, rank, divergence=loss, init=(W, H), iterations=n, tolerance=0, threads=threads
+        V, rank, divergence=loss, init=(W, H), solver="mu", iterations=n, tolerance=0, threads=threads
     )
 
 

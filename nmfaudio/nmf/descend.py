@@ -144,6 +144,7 @@ def plain(updates: Updates, W: Matrix, H: Matrix, iterations: int, every: int, l
     return _factor(templates, W.shape)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a step too bold is told by its objective, and undone
 def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
     """Extrapolate every second update by the squared iterative method (SQUAREM), never upwards.
 
