@@ -17,6 +17,7 @@ ROWS = [
         "nmf.lanes",
         "nmf.problem",
         "nmf.penalty",
+        "nmf.factorization",
         "nmf.descend",
         "nmf.solve",
         "nmf.online",

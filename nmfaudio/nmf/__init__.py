@@ -2,10 +2,11 @@
 
 from nmfaudio.nmf.consensus import Stability, stability
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.rank import Recommendation, recommend
 from nmfaudio.nmf.relevance import Relevance, relevant_rank
-from nmfaudio.nmf.solve import Factorization, activate, factorize
+from nmfaudio.nmf.solve import activate, factorize
 
 __all__ = [
     "Divergence",

@@ -12,8 +12,9 @@ from scipy.optimize import linear_sum_assignment
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.problem import checked_matrix
-from nmfaudio.nmf.solve import Factorization, factorize
+from nmfaudio.nmf.solve import factorize
 
 
 @dataclass(frozen=True)

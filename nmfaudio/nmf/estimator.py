@@ -22,9 +22,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import online, sklearn_starts
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.factorization import MEASURE_EVERY, Factorization
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.problem import checked_matrix
-from nmfaudio.nmf.solve import MEASURE_EVERY, Factorization, activate, factorize
+from nmfaudio.nmf.solve import activate, factorize
 from nmfaudio.nmf.sparse import dense
 
 Array = NDArray[Any]

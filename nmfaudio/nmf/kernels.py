@@ -10,6 +10,9 @@ are in work at a time, so that a number once loaded is used several times. At th
 They have no code for remainders, because every buffer is `aligned`: rounded up to whole tiles, with zeros in
 the spare rows and columns of T and of the activations.
 
+All loops stand in this one file, because the compiler's cache sees changes of the file that a loop stands in
+and none of the files it calls.
+
 One call works on the frames `start` to `stop` alone and releases the interpreter lock, so the solver runs
 several calls side by side; sums over frames are collected per call and added by the solver in a fixed order.
 """

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.penalty import Penalties
-from nmfaudio.nmf.solve import Factorization
 
 _PIECE = 4096  # frames whose model is made at a time
 _LEAST_FREEDOM = 0.1  # of all entries: what the parameters of a rich model leave over at least

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.prior import Prior, estimated_dispersion
 from nmfaudio.nmf.problem import checked_matrix
-from nmfaudio.nmf.solve import Factorization, factorize
+from nmfaudio.nmf.solve import factorize
 
 KEPT = 2.0  # times its lower bound: above it, the data say more of a component's scale than the prior does
 

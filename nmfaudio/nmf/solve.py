@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +13,12 @@ from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import kernels
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start
 from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
-
-MEASURE_EVERY = 10  # iterations between two looks at the objective: a look costs a quarter of an iteration
-
-Callback = Callable[[int, float], object]
-
 
 Init = str | tuple[ArrayLike, ArrayLike]
 
@@ -38,59 +33,6 @@ class _Settings:
     penalties: Penalties
     frozen: NDArray[Any]
     solver: str = "accelerated"
-
-
-@dataclass(frozen=True)
-class Factorization:
-    """A non-negative factorization V ~ W H.
-
-    Attributes
-    ----------
-    W : ndarray, shape (bins, components)
-        Templates; each column sums to one.
-    H : ndarray, shape (components, frames)
-        Activations; they carry the level.
-    divergence : Divergence
-        What was minimised.
-    objective : ndarray, shape (looks,)
-        The divergence of V from W H, in units of V to the power beta, each time it was measured. Never rises.
-    looks : ndarray of int, shape (looks,)
-        The iterations at which it was measured; the last is the number of iterations made.
-    converged : bool
-        Whether the tolerance was met before the iterations ran out.
-    seed : int
-        The seed of the start that was kept.
-
-    Examples
-    --------
-    >>> factorize(np.eye(3), 2, iterations=50)
-    Factorization(3 bins x 3 frames, rank 2, beta 1, 17 iterations, objective 1.386)
-    """
-
-    W: NDArray[Any]
-    H: NDArray[Any]
-    divergence: Divergence
-    objective: NDArray[np.float64]
-    looks: NDArray[np.intp]
-    converged: bool
-    seed: int
-
-    @property
-    def rank(self) -> int:
-        """Number of components."""
-        return int(self.W.shape[1])
-
-    @property
-    def iterations(self) -> int:
-        """Number of iterations made."""
-        return int(self.looks[-1])
-
-    def __repr__(self) -> str:
-        bins, frames = self.W.shape[0], self.H.shape[1]
-        return (
-            f"Factorization({bins} bins x {frames} frames, rank {self.rank}, beta {self.divergence.beta:g}, "
-            f"{self.iterations} iterations, objective {self.objective[-1]:.4g})"
-        )
 
 
 def factorize(
@@ -249,7 +191,7 @@ def _factorize_once(
     rank = W.shape[1]
     frozen = np.arange(rank) < settings.frozen.shape[1]
     updates = Updates(problem, rank, frozen, settings.penalties, pool)
-    watch = _Watch(problem, settings.iterations, settings.tolerance, settings.callback)
+    watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     if settings.solver == "mu":
         W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, watch.done)
     else:
@@ -269,7 +211,7 @@ def _activate(
     weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
     lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
-    watch = _Watch(problem, settings.iterations, settings.tolerance, settings.callback)
+    watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
     for iteration in watch.looks():
         objective = 0.0
@@ -293,42 +235,6 @@ def _level_start(problem: Problem, total: NDArray[np.float64]) -> Matrix:
     """Return activations that share each frame's level equally among the templates that are not silent."""
     level = problem.V.sum(axis=1, dtype=np.float64)[:, None] * problem.kernel_scale
     return np.ascontiguousarray(np.where(total > 0, level / max(1, len(total)), 0), dtype=np.float32)
-
-
-class _Watch:
-    """Keeps the objective's curve, and says when to stop."""
-
-    def __init__(
-        self, problem: Problem, iterations: int, tolerance: float, callback: Callback | None
-    ) -> None:
-        self._problem, self._last = problem, iterations
-        self._tolerance, self._callback = tolerance, callback
-        self._curve: list[tuple[int, float]] = []
-        self._converged = False
-
-    def looks(self) -> list[int]:
-        """Return the iterations after which to look: the first, every tenth, and the last."""
-        return sorted({1, *range(MEASURE_EVERY, self._last + 1, MEASURE_EVERY), self._last})
-
-    def done(self, iteration: int, scaled: float) -> bool:
-        """Note the objective; say whether to stop here."""
-        objective = self._problem.objective(scaled)
-        self._curve.append((iteration, objective))
-        stopped = bool(self._callback(iteration, objective)) if self._callback else False
-        fall = self._fall(iteration, objective)
-        self._converged = self._tolerance > 0 and fall < self._tolerance * self._curve[0][1]
-        return stopped or self._converged or iteration == self._last
-
-    def _fall(self, iteration: int, objective: float) -> float:
-        """Return how much the objective fell over the last ten iterations, infinite before the tenth."""
-        before = [value for then, value in self._curve if then <= iteration - MEASURE_EVERY]
-        return before[-1] - objective if before else np.inf
-
-    def result(self, W: NDArray[Any], H: NDArray[Any], seed: int) -> Factorization:
-        """Return the factors with the curve."""
-        looks, values = zip(*self._curve, strict=True)
-        curve, at = np.array(values), np.array(looks, dtype=np.intp)
-        return Factorization(W, H, self._problem.divergence, curve, at, self._converged, seed)
 
 
 def _at_level(
