@@ -14,7 +14,7 @@ from naive import factorize as naive_factorize
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, Penalties, activate, factorize, kernels
+from nmfaudio.nmf import Divergence, Penalties, activate, descend, factorize, kernels
 from nmfaudio.nmf.initialize import STARTS
 from nmfaudio.nmf.problem import Problem
 
@@ -107,6 +107,21 @@ def test_acceleration_needs_fewer_iterations(beta):
     reached = fast.looks[fast.objective <= found["mu"].objective[-1] * (1 + 1e-6)]
     assert reached.size
     assert reached[0] <= 150
+
+
+@pytest.mark.parametrize("bad", [0.0, 50.0, np.inf, np.nan])
+def test_extrapolation_that_leads_astray_is_undone(bad, monkeypatch):
+    def astray(x0, x1, x2, bound):
+        return (descend.make_templates(x2[0].T * np.float32(bad)), x2[1] * np.float32(bad)), bound
+
+    monkeypatch.setattr(descend, "_extrapolated", astray)
+    V = matrix()
+    lost = factorize(V, 5, iterations=121, tolerance=0)
+    plain = factorize(V, 5, solver="mu", iterations=30, tolerance=0)
+    assert np.all(np.diff(lost.objective) <= 1e-6 * lost.objective[:-1])
+    assert lost.objective[-1] <= plain.objective[-1]
+    assert np.isfinite(lost.W).all()
+    assert np.isfinite(lost.H).all()
 
 
 @pytest.mark.parametrize("solver", ["accelerated", "mu"])

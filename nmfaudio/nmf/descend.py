@@ -16,8 +16,8 @@ from nmfaudio.nmf.problem import Problem
 
 # An extrapolated entry keeps at least this part of what plain updates give, lest it be zero for good.
 _LEAST = np.float32(0.3)
-# Bounds of the extrapolation's length: the first one, the least, and what success and failure multiply it by.
 _SETTLING = 5  # iterations before bold steps, which end badly from a start that ignores the data
+# Bounds of the extrapolation's length: the first one, the least, and what success and failure multiply it by.
 _FIRST_BOUND, _LEAST_BOUND, _GROWTH = 4.0, 1.5, 2.0
 _PIECE = 8192  # rows of a factor that are extrapolated at a time: no temporaries of its whole size
 
@@ -113,8 +113,12 @@ class Updates:
         return make_templates(T)
 
     def _exponent(self, squares: bool, bold: bool) -> float:
-        divergence = self._problem.divergence
-        return 1.0 if bold and 0 <= divergence.beta < 1 and not squares else divergence.exponent_for(squares)
+        return 1.0 if bold and not squares else self._problem.divergence.exponent_for(squares)
+
+    @property
+    def may_be_bold(self) -> bool:
+        """Whether the exponent 1, where it is not proven to descend, is worth a try."""
+        return 0 <= self._problem.divergence.beta < 1
 
 
 def make_templates(T: Matrix) -> Templates:
@@ -161,19 +165,21 @@ def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: L
     """
     x0: Point = (make_templates(W.T), H.copy())
     x1, objective = _measured(updates, x0, bold=False)
-    kept, best, bound, iteration = x0, np.inf, _FIRST_BOUND, 1
+    best, bound, iteration, bold = np.inf, _FIRST_BOUND, 1, False
+    answer = refuge = x0
     while True:
         if not objective <= best and iteration < iterations:
-            iteration, bound = iteration + 1, max(bound / _GROWTH, _LEAST_BOUND)
-            x0 = kept
+            iteration, bound, bold = iteration + 1, max(bound / _GROWTH, _LEAST_BOUND), False
+            x0 = refuge
             x1, objective = _measured(updates, x0, bold=False)
         if objective <= best * (1 + _ROUNDING):
-            kept, best = (x0[0], x1[1]), min(objective, best)
+            best, answer = min(objective, best), (x0[0], x1[1])
+            refuge = answer if bold else x1  # the templates of a proven update are at least as good
         if look(iteration, best) or iteration + 2 > iterations:
-            H[:] = kept[1]
-            return _factor(kept[0], W.shape)
+            H[:] = answer[1]
+            return _factor(answer[0], W.shape)
+        bold = updates.may_be_bold and iteration > _SETTLING
         following = x1[1].copy()
-        bold = iteration > _SETTLING
         x2 = updates.step(x1[0], following, measure=False, bold=bold)[0], following
         x0, bound = _extrapolated(x0, x1, x2, bound)
         x1, objective = _measured(updates, x0, bold=bold)
