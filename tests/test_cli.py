@@ -13,10 +13,8 @@ from conftest import integers, sound
 FAST = ("--sources", "2", "--set", "iterations=20")
 
 
-def test_help_is_quick_and_complete(nmfaudio):
-    began = time.perf_counter()
+def test_help_is_complete(nmfaudio):
     text = nmfaudio("--help", check=0).stdout
-    assert time.perf_counter() - began < 5  # the figure itself is measured, not tested: machines differ
     for command in ("separate", "separators", "plot", "rank"):
         assert command in text
     assert nmfaudio("--version", check=0).stdout.startswith("nmfaudio 0.")
