@@ -48,7 +48,3 @@ class OutputError(NmfaudioError):
 
 class SeparatorError(NmfaudioError):
     """A separator is unknown, cannot be loaded, or breaks its contract."""
-
-
-class NmfaudioWarning(UserWarning):
-    """Something worth knowing that did not stop the work."""

@@ -154,7 +154,8 @@ def activate(
     W : array_like, shape (bins, components)
         Templates, not negative. They come back unchanged.
     divergence, penalties, iterations, tolerance, threads, callback
-        As for `factorize`. A tolerance of 0 makes the answer for a frame independent of all other frames.
+        As for `factorize`. A tolerance of 0 makes the answer for a frame independent of all other frames,
+        unless continuity is asked for.
 
     Returns
     -------

@@ -99,10 +99,10 @@ class WrittenStem:
 
 
 class StemFiles:
-    """Writes all stems of one mixture side by side; they appear under their names together, or not at all.
+    """Writes all stems of one mixture side by side; none appears under its name before all are whole.
 
-    Samples go to temporary files beside their targets. `commit` flushes and renames them. Leaving the context
-    without it removes them, and every folder that was made for them.
+    Samples go to temporary files beside their targets. `commit` flushes them all, then renames one after the
+    other. Leaving the context without it removes them, and every folder that was made for them.
 
     Parameters
     ----------
