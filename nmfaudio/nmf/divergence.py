@@ -38,7 +38,7 @@ class Divergence:
     References
     ----------
     C. Fevotte and J. Idier, "Algorithms for nonnegative matrix factorization with the beta-divergence",
-    Neural Computation 23(9), 2011, eq. 2.
+    Neural Computation 23(9), 2011.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class Divergence:
 
     @property
     def exponent(self) -> float:
-        """The exponent of the step that is proven to descend (Fevotte & Idier 2011, eq. 57)."""
+        """The exponent of the step that is proven to descend (Fevotte & Idier 2011)."""
         if self.beta < 1:
             return 1 / (2 - self.beta)
         return 1 / (self.beta - 1) if self.beta > 2 else 1.0

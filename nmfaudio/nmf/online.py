@@ -14,7 +14,7 @@ References
 A. Lefevre, F. Bach and C. Fevotte, "Online algorithms for nonnegative matrix factorization with the
 Itakura-Saito divergence", WASPAA 2011 (the sums at beta 0).
 C. Fevotte and J. Idier, "Algorithms for nonnegative matrix factorization with the beta-divergence", Neural
-Computation 23(9), 2011, eq. 25-27 (the bound at any beta).
+Computation 23(9), 2011 (the bound at any beta).
 O. Cappe and E. Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 71(3),
 2009 (the step, and why its power lies within (1/2, 1]).
 """

@@ -146,7 +146,7 @@ def relevant_rank(
     References
     ----------
     V. Y. F. Tan and C. Fevotte, "Automatic relevance determination in nonnegative matrix factorization with
-    the beta-divergence", IEEE TPAMI 35(7), 2013, algorithms 1 and 2.
+    the beta-divergence", IEEE TPAMI 35(7), 2013.
 
     Examples
     --------

@@ -103,7 +103,7 @@ def factorize(
     References
     ----------
     C. Fevotte and J. Idier, "Algorithms for nonnegative matrix factorization with the beta-divergence",
-    Neural Computation 23(9), 2011, eq. 54-57. R. Varadhan and C. Roland, "Simple and globally convergent
+    Neural Computation 23(9), 2011. R. Varadhan and C. Roland, "Simple and globally convergent
     methods for accelerating the convergence of any EM algorithm", Scandinavian Journal of Statistics 35(2),
     2008.
 
