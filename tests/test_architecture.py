@@ -31,7 +31,18 @@ ROWS = [
     ["separators", "separators.contract", "separators.blind"],
     ["fitting", "stems", "registry", "separation", "counting"],
     ["plot", "rank_plot", "testing"],
-    ["cli.console", "cli.plot", "cli.rank", "cli.separate", "cli.separators", "cli.app", "cli", "__main__"],
+    [
+        "cli.console",
+        "cli.outcome",
+        "cli.batch",
+        "cli.plot",
+        "cli.rank",
+        "cli.separate",
+        "cli.separators",
+        "cli.app",
+        "cli",
+        "__main__",
+    ],
     ["__init__"],
 ]
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
@@ -40,7 +51,7 @@ ONLY_IN = {
     "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"plot", "rank_plot"},
     "sklearn": {"nmf.estimator", "nmf.sklearn_starts"},
-    "rich": {"cli.console", "cli.rank", "cli.separate", "cli.separators"},
+    "rich": {"cli.console", "cli.outcome", "cli.rank", "cli.separators"},
     "typer": {"cli.app", "cli.console", "cli.plot", "cli.rank", "cli.separate", "cli.separators"},
 }
 
