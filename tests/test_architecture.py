@@ -27,7 +27,7 @@ ROWS = [
     ],
     ["nmf.prior", "nmf.relevance", "nmf.consensus", "nmf.rank", "nmf"],
     ["sound.audio", "sound.exact", "sound.stft", "sound.files", "sound.writing", "sound"],
-    ["masking", "grouping"],
+    ["masking", "grouping", "wiener"],
     ["separators", "separators.contract", "separators.blind"],
     ["fitting", "stems", "registry", "separation", "counting"],
     ["plot", "rank_plot", "testing"],
