@@ -14,6 +14,7 @@ ROWS = [
         "nmf.kernels",
         "nmf.divergence",
         "nmf.initialize",
+        "nmf.allowed",
         "nmf.lanes",
         "nmf.problem",
         "nmf.penalty",

@@ -279,6 +279,75 @@ def test_zeros_of_a_start_stay_zeros():
     assert not found.H[2, 50:].any()
 
 
+def masks(frozen=0):
+    """Comb-like templates, one of which may be nothing at all, that take turns."""
+    W, H = np.ones((60, 5), bool), np.ones((5, 170), bool)
+    for k in range(4):
+        W[k::5, k] = False
+        H[k, 30 * k : 30 * k + 20] = False
+    W[:, 1] = False
+    W[:, :frozen] = True
+    return W, H
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("init", STARTS)
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_entries_that_are_not_allowed_stay_zero_and_the_objective_never_rises(beta, init, frozen):
+    V, (W, H) = matrix(), masks(frozen)
+    held = V[:, :frozen] + 1
+    settings = {"init": init, "frozen": held if frozen else None, "iterations": 60, "tolerance": 0}
+    found = factorize(V, 5, divergence=beta, allowed=(W, H), restarts=2, **settings)
+    assert not found.W[~W].any()
+    assert not found.H[~H].any()
+    assert np.array_equal(found.W[:, :frozen], held)
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+    assert (found.W[W] > 0).mean() > 0.9
+    assert found.objective[-1] < found.objective[0]
+
+
+def test_masks_leave_penalties_and_given_starts_as_they_are():
+    V, (W, H) = matrix(), masks()
+    penalties = Penalties(sparsity=0.1, continuity=0.01, l1_W=0.1)
+    generator = np.random.default_rng(3)
+    start = generator.random((60, 5)), generator.random((5, 170))
+    found = factorize(V, 5, init=start, allowed=(W, H), penalties=penalties, iterations=60)
+    same = factorize(V, 5, init=(start[0] * W, start[1] * H), penalties=penalties, iterations=60)
+    assert np.array_equal(found.W, same.W)
+    assert np.array_equal(found.H, same.H)
+
+
+def test_either_mask_may_be_left_out():
+    V, (W, H) = matrix(), masks()
+    assert factorize(V, 5, allowed=(None, H), iterations=20).W[~W].any()
+    assert factorize(V, 5, allowed=(W, None), iterations=20).H[~H].any()
+    free, none = (factorize(V, 5, allowed=a, iterations=20).W for a in (None, (None, None)))
+    assert np.array_equal(free, none)
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2])
+def test_activations_that_are_not_allowed_stay_zero(beta):
+    V, (_, H) = matrix(), masks()
+    W = factorize(V, 5, divergence=beta, iterations=30).W
+    found = activate(V, W, divergence=beta, allowed=H, iterations=60, tolerance=0)
+    assert not found.H[~H].any()
+    assert np.all(np.diff(found.objective) <= 1e-6 * found.objective[:-1])
+    everywhere = activate(V, W, divergence=beta, iterations=60, tolerance=0)
+    assert found.objective[-1] > everywhere.objective[-1]
+
+
+def test_masks_that_do_not_fit_are_refused_by_name():
+    V, (W, H) = matrix(), masks()
+    with pytest.raises(OptionError, match=r"mask of W.*\(60, 5\)"):
+        factorize(V, 5, allowed=(W[1:], H))
+    with pytest.raises(OptionError, match=r"mask of H.*of bool, with shape \(5, 170\)"):
+        factorize(V, 5, allowed=(W, H.astype(float)))
+    with pytest.raises(OptionError, match="pair of masks"):
+        factorize(V, 5, allowed=W)
+    with pytest.raises(OptionError, match=r"allowed is of bool and has shape \(170, 5\)"):
+        activate(V, np.ones((60, 5)), allowed=H.T)
+
+
 def test_several_threads_may_factorize_at_once():
     V = matrix(frames=700)
     expected = factorize(V, 6, iterations=30).W

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import kernels
+from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
@@ -32,6 +33,7 @@ class _Settings:
     callback: Callback | None
     penalties: Penalties
     frozen: NDArray[Any]
+    allowed: Allowed
     solver: str = "accelerated"
 
 
@@ -42,6 +44,7 @@ def factorize(
     divergence: Divergence | str | float = "kl",
     init: Init = "random",
     frozen: ArrayLike | None = None,
+    allowed: tuple[ArrayLike | None, ArrayLike | None] | None = None,
     penalties: Penalties | None = None,
     solver: str = "accelerated",
     seed: int = 0,
@@ -70,6 +73,10 @@ def factorize(
         Where to start.
     frozen : array_like, shape (bins, templates), optional
         Templates that stay, bit by bit, as they are; they are the first of the `rank` components.
+    allowed : tuple of (mask of W, mask of H), optional
+        Arrays of bool, shapes (bins, rank) and (rank, frames), or None where all is allowed: entries outside
+        stay zero, from any start. Frozen templates are not masked. What no component may explain counts
+        against the floor e, which below beta = 1 outweighs all else: leave one component free there.
     penalties : Penalties, optional
         What else to keep small; none by default.
     solver : {"accelerated", "mu"}
@@ -123,10 +130,11 @@ def factorize(
     if solver not in ("accelerated", "mu"):
         raise OptionError(f"solver={solver!r}: use 'accelerated' or 'mu'")
     held = _frozen(problem, frozen, rank)
-    settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), held, solver)
+    masks = Allowed.of(allowed, problem.bins, rank, len(problem.V))
+    settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), held, masks, solver)
     with workers(threads) as pool:
         found = [
-            _factorize_once(problem, _start(problem, rank, init, held, s), s, settings, pool)
+            _factorize_once(problem, _start(problem, rank, init, settings, s), s, settings, pool)
             for s in _seeds(seed, restarts)
         ]
     return min(found, key=lambda one: float(one.objective[-1]))
@@ -137,6 +145,7 @@ def activate(
     W: ArrayLike,
     *,
     divergence: Divergence | str | float = "kl",
+    allowed: ArrayLike | None = None,
     penalties: Penalties | None = None,
     iterations: int = 100,
     tolerance: float = 1e-4,
@@ -153,6 +162,8 @@ def activate(
         Not negative.
     W : array_like, shape (bins, components)
         Templates, not negative. They come back unchanged.
+    allowed : array_like of bool, shape (components, frames), optional
+        Activations outside stay zero.
     divergence, penalties, iterations, tolerance, threads, callback
         As for `factorize`. A tolerance of 0 makes the answer for a frame independent of all other frames,
         unless continuity is asked for.
@@ -180,7 +191,9 @@ def activate(
     templates = checked_matrix(W, "W", "(bins, components)")
     if len(templates) != problem.bins:
         raise MatrixError(f"W has {len(templates)} bins, but V has {problem.bins}: they must be the same")
-    settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), templates)
+    shape = (templates.shape[1], len(problem.V))
+    masks = Allowed(H=None if allowed is None else checked_mask(allowed, "allowed", shape))
+    settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), templates, masks)
     with workers(threads) as pool:
         return _activate(problem, templates, settings, pool)
 
@@ -197,7 +210,8 @@ def _factorize_once(
         W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, watch.done)
     else:
         W = accelerated(updates, W, H, settings.iterations, watch.done)
-    templates, activations = _at_level(problem, W, H, frozen, normalize=not settings.penalties.fix_scale)
+    flat = settings.allowed.flat(W.shape)
+    templates, activations = _at_level(problem, W, H, frozen | settings.penalties.fix_scale, flat)
     templates[:, frozen] = settings.frozen
     return watch.result(templates, activations, seed)
 
@@ -208,7 +222,7 @@ def _activate(
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
     fixed = make_templates(used.T)
-    H = _level_start(problem, total)
+    H = settings.allowed.start(templates, _level_start(problem, total))[1]
     weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
     lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
@@ -239,24 +253,26 @@ def _level_start(problem: Problem, total: NDArray[np.float64]) -> Matrix:
 
 
 def _at_level(
-    problem: Problem, W: Matrix, H: Matrix, frozen: NDArray[np.bool_], *, normalize: bool
+    problem: Problem, W: Matrix, H: Matrix, keep: NDArray[np.bool_], flat: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Bring H to the level of the data and free templates to unit sum; dead ones become flat and silent."""
+    """Bring H to the level of the data, templates but those to keep to unit sum; dead ones become flat."""
     total = W.sum(axis=0, dtype=np.float64)
-    divisor = np.where(frozen, 1.0, total) if normalize else np.ones_like(total)
-    unit = np.divide(W, divisor, out=np.full(W.shape, 1 / len(W)), where=divisor > 0)
+    divisor = np.where(keep, 1.0, total)
+    unit = np.divide(W, divisor, out=flat, where=divisor > 0)
     level = H * (divisor / problem.data_scale)
     return unit.astype(problem.dtype), level.T.astype(problem.dtype)
 
 
-def _start(problem: Problem, rank: int, init: Init, frozen: NDArray[Any], seed: int) -> Start:
+def _start(problem: Problem, rank: int, init: Init, settings: _Settings, seed: int) -> Start:
     """Return W and H of a start, frozen templates first, in one memory layout: numba compiles for each."""
+    frozen = settings.frozen
     if not isinstance(init, str):
         W, H = _given_start(problem, rank, init)
     else:
         W, H = _made_start(problem, rank - frozen.shape[1], init, np.random.default_rng(seed))
         H = np.hstack([_level_start(problem, frozen.sum(axis=0, dtype=np.float64)) / _sums(frozen), H])
         W = np.hstack([frozen, W])
+    W, H = settings.allowed.start(W, H)
     W[:, : frozen.shape[1]] = frozen
     return np.ascontiguousarray(W, np.float32), np.ascontiguousarray(H, np.float32)
 
