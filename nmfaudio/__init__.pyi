@@ -1,5 +1,6 @@
 from .counting import count_components
 from .errors import NmfaudioError
+from .evaluation import Scores, best_names, evaluate, si_sdr
 from .masking import soft_masks
 from .nmf import (
     Divergence,
@@ -40,12 +41,15 @@ __all__ = [
     "Progress",
     "Recommendation",
     "Relevance",
+    "Scores",
     "Separation",
     "Separator",
     "Spectrogram",
     "Stability",
     "activate",
+    "best_names",
     "count_components",
+    "evaluate",
     "factorize",
     "make",
     "plot_components",
@@ -55,6 +59,7 @@ __all__ = [
     "relevant_rank",
     "separate",
     "separate_file",
+    "si_sdr",
     "installed_separators",
     "soft_masks",
     "stability",

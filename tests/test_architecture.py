@@ -31,7 +31,7 @@ ROWS = [
     ["masking", "grouping", "wiener"],
     ["separators", "separators.contract", "separators.blind"],
     ["fitting", "stems", "registry", "separation", "counting"],
-    ["plot", "rank_plot", "testing"],
+    ["plot", "rank_plot", "evaluation", "testing"],
     [
         "cli.console",
         "cli.outcome",

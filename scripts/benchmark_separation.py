@@ -1,0 +1,209 @@
+"""Score every way of separating on a folder of cases: ``benchmark_separation.py --cases FOLDER``.
+
+A case is a folder with ``mixture.flac`` and ``stems/*.flac``, and where it has them ``train/*.flac`` (a clip
+of each stem, by its name) and ``score.mid`` (a track for each stem). Without a folder audio samples serve:
+``NAME.flac`` beside ``NAME/*.flac``. Each way runs as a command of its own, as a user would start it, with no
+option of its own for any case; librosa with scikit-learn runs in the same way, and the ideal ratio mask shows
+what masks can reach. A stem's gain is its score less that of the unprocessed mixture; a case counts for at
+most 30 dB.
+
+Written to the folder ``--out``: ``separation.md``, ``separation.json`` and ``separation.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from separation_cases import WAYS, Signal, Task, find_cases, read
+
+from nmfaudio.evaluation import best_names, evaluate
+
+MOST = 30.0  # dB of gain that a case counts for
+METRICS = ("sdr", "si_sdr", "sir", "sar")
+HEADINGS = ("way", "runs", "SDR", "SI-SDR", "SIR", "SAR", "SDR gain", "SI-SDR gain", "worst SDR gain")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task: mean scores over its stems, gains over the mixture, cost."""
+
+    way: str
+    case: str
+    known: str
+    seconds: float
+    times_real_time: float
+    peak_mb: float
+    scores: dict[str, float]
+    gains: dict[str, float]
+    error: str = ""
+
+
+def run(task: Task) -> Outcome:
+    """Run a task and score what it left."""
+    with tempfile.TemporaryDirectory() as folder:
+        for step in task.before:
+            subprocess.run(step, check=True, stdout=subprocess.DEVNULL)
+        error, seconds, memory = timed([word.replace("{out}", folder) for word in task.command])
+        found = {p.stem: read(p)[0][:, task.skip :] for p in sorted(Path(folder).glob("*.wav"))}
+    samples, rate = task.case.sound
+    length = samples.shape[1] / rate
+    scores, gains = ({}, {}) if error else scored(task, found)
+    return Outcome(
+        task.way, task.case.name, task.known, seconds, length / seconds, memory, scores, gains, error
+    )
+
+
+def timed(command: list[str]) -> tuple[str, float, float]:
+    """Run a command; return its last complaint if it failed, wall seconds and peak memory in MB."""
+    with tempfile.TemporaryFile() as complaints:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaints)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - began
+        complaints.seek(0)
+        lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # of ru_maxrss: bytes there, kilobytes elsewhere
+    error = (lines[-1] if lines else f"exit code {process.returncode}") if process.returncode else ""
+    return error, seconds, usage.ru_maxrss / unit
+
+
+def scored(task: Task, found: dict[str, Signal]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return mean scores over the stems, and their gains over the unprocessed mixture."""
+    references = task.references
+    if task.labelled:
+        estimates = {name: found[name] for name in references if name in found}
+        if task.known:
+            estimates["residual"] = task.case.sound[0] - estimates[task.known]
+    else:
+        estimates = {name: found[theirs] for name, theirs in best_names(references, found).items()}
+    mixture = dict.fromkeys(references, task.case.sound[0])
+    ours, theirs = (
+        {m: float(np.mean([getattr(s, m) for s in evaluate(references, e).values()])) for m in METRICS}
+        for e in (estimates, mixture)
+    )
+    return ours, {m: ours[m] - theirs[m] for m in METRICS}
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return the tables as Markdown: gains of every case, then means of every metric."""
+    ways = list(dict.fromkeys(o.way for o in outcomes))
+    cases = list(dict.fromkeys(o.case for o in outcomes))
+    lines = ["SDR gain over the mixture, dB (a case counts for at most 30)", ""]
+    lines += ["| case | " + " | ".join(ways) + " |", "|---" * (len(ways) + 1) + "|"]
+    for case in cases:
+        lines.append(f"| {case} | " + " | ".join(cell(outcomes, way, case) for way in ways) + " |")
+    means = [f"{np.mean(v):.1f}" if (v := counted(outcomes, way)) else "" for way in ways]
+    lines += ["| mean | " + " | ".join(means) + " |", ""]
+    lines += ["Means over runs, dB; medians of speed, peak memory of the whole process", ""]
+    lines += ["| " + " | ".join([*HEADINGS, "x real time", "MB"]) + " |", "|---" * (len(HEADINGS) + 2) + "|"]
+    lines += [row(way, [o for o in outcomes if o.way == way]) for way in ways]
+    failed = [f"- {o.way}, {o.case} {o.known}: {o.error}" for o in outcomes if o.error]
+    return "\n".join([*lines, *(["", "Failed:", *failed] if failed else [])]) + "\n"
+
+
+def counted(outcomes: Sequence[Outcome], way: str, case: str | None = None) -> list[float]:
+    """Return the gains of a way that count, of all cases or of one."""
+    chosen = [o for o in outcomes if o.way == way and case in (None, o.case) and not o.error]
+    return [min(o.gains["sdr"], MOST) for o in chosen]
+
+
+def cell(outcomes: Sequence[Outcome], way: str, case: str) -> str:
+    """Return the gains of a way on a case, one for each run."""
+    return ", ".join(f"{gain:.1f}" for gain in counted(outcomes, way, case))
+
+
+def row(way: str, outcomes: Sequence[Outcome]) -> str:
+    """Return a way's line in the table of means."""
+    good = [o for o in outcomes if not o.error]
+    if not good:
+        return f"| {way} | 0 |" + " |" * 9
+    scores = [f"{np.mean([o.scores[m] for o in good]):.1f}" for m in METRICS]
+    gains = [np.array([min(o.gains[m], MOST) for o in good]) for m in ("sdr", "si_sdr")]
+    speed = np.median([o.times_real_time for o in good])
+    cells = [
+        str(len(good)),
+        *scores,
+        *(f"{g.mean():.1f}" for g in gains),
+        f"{gains[0].min():.1f}",
+        f"{speed:.1f}",
+        f"{max(o.peak_mb for o in good):.0f}",
+    ]
+    return f"| {way} | " + " | ".join(cells) + " |"
+
+
+def draw(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Draw each way's mean gain as a bar and its cases as dots."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    ways = [w for w in dict.fromkeys(o.way for o in outcomes) if counted(outcomes, w)][::-1]
+    figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.42 * len(ways)), layout="constrained")
+    for height, way in enumerate(ways):
+        gains = counted(outcomes, way)
+        axes.barh(height, np.mean(gains), color="#c8d7e8" if "scikit" in way or "ideal" in way else "#4a7db5")
+        axes.plot(gains, [height] * len(gains), "o", color="#222222", ms=4, alpha=0.6)
+        axes.annotate(
+            f"{np.mean(gains):.1f}", (0, height), (4, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.set_yticks(range(len(ways)), ways)
+    axes.axvline(0, color="#222222", lw=0.8)
+    axes.set_xlabel("SDR gain over the mixture, dB: mean (bar), each run (dot)")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> int:
+    """Run what was asked for, print the tables, keep them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--cases", type=Path, help="folder of cases; default: the audio samples")
+    parser.add_argument("--only", nargs="+", default=[], help="names of cases")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--out", type=Path, default=Path("benchmark"), help="folder for the results")
+    options = parser.parse_args()
+    cases = [c for c in find_cases(options.cases) if not options.only or c.name in options.only]
+    if not cases:
+        sys.exit(f"no case in {options.cases}: a case is a folder with mixture.flac and stems/*.flac")
+    options.out.mkdir(parents=True, exist_ok=True)
+    outcomes: list[Outcome] = []
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            for task in (task for way in options.ways for task in WAYS[way](case, Path(folder))):
+                outcomes.append(run(task))
+                tell(outcomes[-1])
+        keep(outcomes, options.out)
+    print("\n" + summary(outcomes))
+    return int(any(o.error for o in outcomes))
+
+
+def tell(outcome: Outcome) -> None:
+    """Print one line of a run that has ended."""
+    good = (
+        "" if outcome.error else f"{outcome.gains['sdr']:.1f} dB, {outcome.times_real_time:.1f} x real time"
+    )
+    print(f"{outcome.case}, {outcome.way} {outcome.known}: {outcome.error or good}", flush=True)
+
+
+def keep(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write what is known so far."""
+    (folder / "separation.md").write_text(summary(outcomes), "utf-8")
+    content: Any = {"most_db": MOST, "runs": [asdict(o) for o in outcomes]}
+    (folder / "separation.json").write_text(json.dumps(content, indent=1), "utf-8")
+    draw(outcomes, folder / "separation.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""Cases and ways of separating them, as commands; for `benchmark_separation.py`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = Path(__file__).resolve().with_name("separation_peers.py")
+SOLO = 3.0  # seconds of each stem alone before the mixture, for hints
+DRUMS = {"kick", "snare", "hihat", "ride", "tom", "clap", "cymbal"}
+
+Signal = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A mixture, its true stems, and what else is known of it."""
+
+    name: str
+    mixture: Path
+    stems: tuple[Path, ...]
+    clips: tuple[Path, ...] = ()
+    score: Path | None = None
+
+    @cached_property
+    def sound(self) -> tuple[Signal, int]:
+        """Samples (channels, samples) and rate of the mixture."""
+        return read(self.mixture)
+
+    @cached_property
+    def truth(self) -> dict[str, Signal]:
+        """The true stems by name."""
+        return {path.stem: read(path)[0] for path in self.stems}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the stems."""
+        return [path.stem for path in self.stems]
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a clip of every stem."""
+        return {clip.stem for clip in self.clips} >= set(self.names)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: commands before it, the command itself, and against what its stems are scored.
+
+    Attributes
+    ----------
+    way : str
+    case : Case
+    command : list of str
+        `{out}` stands for the folder of the stems.
+    before : list of list of str
+        What is not timed, such as learning.
+    labelled : bool
+        Whether stems carry the references' names; else the best match is taken.
+    known : str
+        The one stem that is known, or "" where all count: the others are scored as their sum.
+    skip : int
+        Samples before the mixture that are not scored.
+    """
+
+    way: str
+    case: Case
+    command: list[str]
+    before: list[list[str]] = field(default_factory=list)
+    labelled: bool = False
+    known: str = ""
+    skip: int = 0
+
+    @property
+    def references(self) -> dict[str, Signal]:
+        """The true stems, those that nothing is known of added up."""
+        if not self.known:
+            return self.case.truth
+        rest = sum((s for n, s in self.case.truth.items() if n != self.known), np.zeros(1))
+        return {self.known: self.case.truth[self.known], "residual": rest}
+
+
+def read(path: Path) -> tuple[Signal, int]:
+    """Return samples (channels, samples) and their rate."""
+    samples, rate = soundfile.read(path, always_2d=True)
+    return np.ascontiguousarray(samples.T), int(rate)
+
+
+def find_cases(folder: Path | None) -> list[Case]:
+    """Return the cases in a folder, or the audio samples."""
+    if folder is None:
+        mixtures = sorted((ROOT / "audio_samples").glob("*.flac"))
+        return [Case(m.stem, m, tuple(sorted(m.with_suffix("").glob("*.flac")))) for m in mixtures]
+    found = []
+    for mixture in sorted(folder.glob("*/mixture.flac")):
+        home = mixture.parent
+        stems, clips = (tuple(sorted((home / part).glob("*.flac"))) for part in ("stems", "train"))
+        score = home / "score.mid"
+        found.append(Case(home.name, mixture, stems, clips, score if score.exists() else None))
+    return found
+
+
+def nmfaudio(*arguments: object) -> list[str]:
+    """Return the command as a user would call it."""
+    return [sys.executable, "-m", "nmfaudio", *map(str, arguments)]
+
+
+def separate(case: Case, *options: object, mixture: Path | None = None) -> list[str]:
+    """Return the command that separates a case's mixture into float stems."""
+    target = ("-o", "{out}", "--format", "wav", "--subtype", "FLOAT", "--filename", "{stem}.{ext}")
+    return nmfaudio("separate", mixture or case.mixture, *target, *options, "--quiet", "--json")
+
+
+def peer(way: str, case: Case, *options: object) -> list[str]:
+    """Return the command that separates with librosa and scikit-learn."""
+    return [sys.executable, str(PEERS), way, str(case.mixture), "{out}", *map(str, options)]
+
+
+def learning(clips: Sequence[Path], folder: Path) -> tuple[list[list[str]], Path]:
+    """Return the commands that learn a dictionary of clips, and where it will be."""
+    parts = [folder / f"{clip.stem}.safetensors" for clip in clips]
+    steps = [
+        nmfaudio("learn", clip, "--label", clip.stem, "-o", part, "--quiet")
+        for clip, part in zip(clips, parts, strict=True)
+    ]
+    if len(parts) == 1:
+        return steps, parts[0]
+    return [*steps, nmfaudio("join", *parts, "-o", folder / "all.safetensors")], folder / "all.safetensors"
+
+
+def named(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
+    """Return a way that is a separator told the number of stems."""
+
+    def tasks(case: Case, _: Path) -> Iterator[Task]:
+        options = ("--separator", separator, "--sources", len(case.stems))
+        yield Task(separator, case, separate(case, *options))
+
+    return tasks
+
+
+def auto(case: Case, _: Path) -> Iterator[Task]:
+    """Give the default its number of stems."""
+    yield Task("auto", case, separate(case, "--sources", len(case.stems)))
+
+
+def stereo(case: Case, _: Path) -> Iterator[Task]:
+    """Separate two channels by pan."""
+    if len(case.sound[0]) == 2:
+        options = ("--separator", "stereo", "--sources", len(case.stems))
+        yield Task("stereo", case, separate(case, *options))
+
+
+def drums(case: Case, folder: Path) -> Iterator[Task]:
+    """Label drums without training, and with one-shots."""
+    if not set(case.names) <= DRUMS:
+        return
+    yield Task("drums", case, separate(case, "--separator", "drums"), labelled=True)
+    if case.complete:
+        options = ("--separator", "drums", "--set", f"oneshots={case.clips[0].parent}")
+        yield Task("drums with one-shots", case, separate(case, *options), labelled=True)
+
+
+def score(case: Case, _: Path) -> Iterator[Task]:
+    """Follow a score."""
+    if case.score:
+        yield Task("score", case, separate(case, "--midi", case.score), labelled=True)
+
+
+def dictionary(case: Case, folder: Path) -> Iterator[Task]:
+    """Learn every stem's clip, then separate."""
+    if case.complete:
+        before, learned = learning(case.clips, folder)
+        yield Task("dictionary", case, separate(case, "--dictionary", learned), before, labelled=True)
+
+
+def one_known(case: Case, folder: Path) -> Iterator[Task]:
+    """Know one stem's clip, in turn, and nothing of the rest."""
+    for clip in case.clips:
+        before, learned = learning([clip], folder)
+        command = separate(case, "--dictionary", learned, "--free", 20)
+        yield Task("one known", case, command, before, labelled=True, known=clip.stem)
+
+
+def hints(case: Case, folder: Path) -> Iterator[Task]:
+    """Place some seconds of each stem alone before the mixture, and say where."""
+    samples, rate = case.sound
+    length = int(SOLO * rate)
+    passages = [loudest(stem, length) for stem in case.truth.values()]
+    joined, solos = folder / f"{case.name}.wav", []
+    for j, name in enumerate(case.names):
+        solos += ["--solo", f"{name}={j * SOLO:g}-{(j + 1) * SOLO:g}"]
+    soundfile.write(joined, np.concatenate([*passages, samples], axis=1).T, rate, subtype="FLOAT")
+    command = separate(case, *solos, mixture=joined)
+    yield Task("hints", case, command, labelled=True, skip=length * len(passages))
+
+
+def loudest(stem: Signal, length: int) -> Signal:
+    """Return the passage of that length with most energy; what is too short gets silence after it."""
+    padded = np.pad(stem, ((0, 0), (0, max(0, length - stem.shape[1]))))
+    energy = np.concatenate([[0.0], np.cumsum((padded**2).sum(axis=0))])
+    start = int(np.argmax(energy[length:] - energy[:-length]))
+    return padded[:, start : start + length]
+
+
+def scikit_learn(case: Case, _: Path) -> Iterator[Task]:
+    """Do the same with librosa and scikit-learn, as far as they can."""
+    yield Task("scikit-learn, blind", case, peer("blind", case, "--stems", len(case.stems)))
+    if case.complete:
+        command = peer("dictionary", case, "--clips", *case.clips)
+        yield Task("scikit-learn, dictionary", case, command, labelled=True)
+
+
+def oracle(case: Case, _: Path) -> Iterator[Task]:
+    """Show what masks can reach."""
+    yield Task("ideal ratio mask", case, peer("oracle", case, "--truth", *case.stems), labelled=True)
+
+
+WAYS: dict[str, Callable[[Case, Path], Iterator[Task]]] = {
+    "auto": auto,
+    "blind": named("blind"),
+    "stereo": stereo,
+    "drums": drums,
+    "score": score,
+    "dictionary": dictionary,
+    "one-known": one_known,
+    "hints": hints,
+    "scikit-learn": scikit_learn,
+    "oracle": oracle,
+}

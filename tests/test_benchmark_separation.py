@@ -1,0 +1,91 @@
+"""The benchmark of separation, on a case made here."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import benchmark_separation
+import separation_cases
+
+RATE = 8000
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """A folder with one case of two tones that take turns, and a clip of one of them."""
+    time = np.arange(2 * RATE) / RATE
+    stems = {
+        "high": 0.3 * np.sin(2 * np.pi * 2000 * time) * (np.sin(6 * np.pi * time) > 0),
+        "low": 0.4 * np.sin(2 * np.pi * 200 * time) * (np.sin(4 * np.pi * time) > 0),
+    }
+    home = tmp_path / "cases" / "tones"
+    for part, sounds in (("stems", stems), ("train", {"low": stems["low"]})):
+        (home / part).mkdir(parents=True)
+        for name, sound in sounds.items():
+            soundfile.write(home / part / f"{name}.flac", sound, RATE)
+    soundfile.write(home / "mixture.flac", sum(stems.values()), RATE)
+    return tmp_path / "cases"
+
+
+def test_it_scores_ours_peers_and_masks_and_keeps_the_tables(cases, tmp_path):
+    out = tmp_path / "benchmark"
+    command = [sys.executable, str(ROOT / "scripts" / "benchmark_separation.py"), "--cases", str(cases)]
+    done = subprocess.run(
+        [*command, "--ways", "blind", "scikit-learn", "oracle", "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    runs = json.loads((out / "separation.json").read_text("utf-8"))["runs"]
+    assert [run["way"] for run in runs] == ["blind", "scikit-learn, blind", "ideal ratio mask"]
+    for run in runs:
+        assert run["gains"]["sdr"] > 10
+        assert run["seconds"] > 0
+        assert run["peak_mb"] > 10
+    assert "| tones |" in (out / "separation.md").read_text("utf-8")
+    assert (out / "separation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_way_that_fails_is_told_and_the_others_go_on(cases, tmp_path):
+    (case,) = separation_cases.find_cases(cases)
+    task = separation_cases.Task("broken", case, separation_cases.separate(case, "--separator", "no such"))
+    outcome = benchmark_separation.run(task)
+    assert "there is no separator 'no such'" in outcome.error
+    assert f"- broken, tones : {outcome.error}" in benchmark_separation.summary([outcome])
+
+
+def test_a_case_allows_what_it_has_material_for(cases, tmp_path):
+    (case,) = separation_cases.find_cases(cases)
+    allowed = {name for name, way in separation_cases.WAYS.items() if list(way(case, tmp_path))}
+    assert allowed == {"auto", "blind", "one-known", "hints", "scikit-learn", "oracle"}
+    (known,) = separation_cases.one_known(case, tmp_path)
+    assert set(known.references) == {"low", "residual"}
+    assert np.array_equal(known.references["residual"], case.truth["high"])
+
+
+def test_passages_for_hints_stand_before_the_mixture(cases, tmp_path):
+    (case,) = separation_cases.find_cases(cases)
+    (task,) = separation_cases.hints(case, tmp_path)
+    assert task.skip == 2 * 3 * RATE
+    joined, _ = soundfile.read(tmp_path / "tones.wav")
+    assert np.allclose(joined[task.skip :], case.sound[0][0], atol=1e-6)
+    assert {"high=0-3", "low=3-6"} <= set(task.command)
+
+
+def test_the_loudest_passage_is_found():
+    stem = np.zeros((1, 100))
+    stem[0, 60:70] = 1
+    assert separation_cases.loudest(stem, 10).sum() == 10
+    assert separation_cases.loudest(stem, 300).shape == (1, 300)
+
+
+def test_without_a_folder_the_audio_samples_serve():
+    found = {case.name: case.names for case in separation_cases.find_cases(None)}
+    assert found["drum_loop"] == ["hihat", "kick", "snare"]
