@@ -73,7 +73,9 @@ class Fitted:
         return _summing_to(wide.cut(start, stop), stems, self.model)
 
 
-def fit(source: SampleSource, separator: Separator, *, report: Report | None = None) -> Fitted:
+def fit(
+    source: SampleSource, separator: Separator, *, report: Report | None = None, memory: int = 0
+) -> Fitted:
     """Fit a separator to a mixture.
 
     Parameters
@@ -83,6 +85,8 @@ def fit(source: SampleSource, separator: Separator, *, report: Report | None = N
     separator : Separator
     report : callable, optional
         Takes a `Progress`; may raise to stop the work.
+    memory : int
+        Bytes that spectrograms of the whole may take in memory; 0 stands for a quarter of what there is.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def fit(source: SampleSource, separator: Separator, *, report: Report | None = N
         When the separator fails or breaks its contract.
     """
     stft = STFT.lasting(DEFAULT_WINDOW_SECONDS, source.sample_rate)
-    mixture = Blocks(source, stft, exponent=int(np.frexp(source.peak)[1]))
+    mixture = Blocks(source, stft, exponent=int(np.frexp(source.peak)[1]), memory=memory)
     if report:
         mixture = replace(mixture, report=report)
     with _blaming(separator):

@@ -12,12 +12,14 @@ import numpy as np
 
 from nmfaudio.errors import InputError
 from nmfaudio.fitting import Report, fit
+from nmfaudio.manifest import done
 from nmfaudio.registry import make
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile, read
 from nmfaudio.sound.writing import stem_encoding
-from nmfaudio.stems import DEFAULT_FILENAME, Result, Target, Written, finish, track_name, write_stems
+from nmfaudio.stems import write_stems, written_before
+from nmfaudio.target import DEFAULT_FILENAME, Result, Target, Written, track_name
 
 DEFAULT_SEPARATOR = "blind"
 
@@ -57,6 +59,7 @@ class Separation:
         subtype: str | None = None,
         filename: str = "{stem}.{ext}",
         overwrite: bool = False,
+        clip_mode: str = "clamp",
     ) -> Written:
         """Write the stems and a manifest; integer samples sum exactly to the mixture's.
 
@@ -70,6 +73,9 @@ class Separation:
             A pattern of `{track}`, `{stem}` and `{ext}`.
         overwrite : bool
             Whether files of these names may be replaced.
+        clip_mode : {"clamp", "rescale", "float"}
+            Where a stem is louder than its encoding can tell: clip it there, make all stems quieter by the
+            same factor, or write floats.
 
         Returns
         -------
@@ -83,12 +89,11 @@ class Separation:
             For a format that cannot be written or a bad pattern.
         """
         encoding = stem_encoding(self.mixture.encoding, format, subtype)
-        target = Target(Path(folder), self.mixture.name, encoding, filename, overwrite)
+        target = Target(Path(folder), self.mixture.name, encoding, filename, overwrite, clip_mode)
         target.check_free(self.stems)
         piece = self.mixture.read(0, self.mixture.length)
         parts = {name: stem.read(0, stem.length) for name, stem in self.stems.items()}
-        stems = write_stems(self.mixture, self.stems, [(piece, parts)], target)
-        return finish(self.mixture, stems, target, self.result)
+        return write_stems(self.mixture, self.stems, lambda: [(piece, parts)], target, self.result)
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.stems)}: {self.mixture!r})"
@@ -162,6 +167,10 @@ def separate_file(
     subtype: str | None = None,
     filename: str = DEFAULT_FILENAME,
     overwrite: bool = False,
+    clip_mode: str = "clamp",
+    strict: bool = False,
+    memory: int = 0,
+    resume: bool = False,
     report: Report | None = None,
     **options: Any,
 ) -> Written:
@@ -175,8 +184,16 @@ def separate_file(
         Where stems go, named by `filename`.
     separator, report, **options
         As for `separate`.
-    format, subtype, filename, overwrite
+    format, subtype, filename, overwrite, clip_mode
         As for `Separation.write`.
+    strict : bool
+        Whether a file that ends before its header says is an error; else what is there is used.
+    memory : int
+        Bytes that spectrograms of the whole may take in memory, beyond which they go to a temporary file; 0
+        stands for a quarter of what there is.
+    resume : bool
+        Whether to leave stems alone whose manifest says that they are what this call would give, and to
+        replace others.
 
     Returns
     -------
@@ -197,20 +214,22 @@ def separate_file(
     source1.flac source2.flac source3.flac
     """
     made = _made(separator, options)
-    with AudioFile(path) as source:
+    with AudioFile(path, strict=strict) as source:
         encoding = stem_encoding(source.encoding, format, subtype)
-        target = Target(Path(folder), track_name(path), encoding, filename, overwrite)
+        name = source.name if source.name == "stdin" else track_name(path)
+        target = Target(Path(folder), name, encoding, filename, overwrite or resume, clip_mode)
+        if resume and (found := done(target, made, source.sha256())):
+            return written_before(found, target, made)
         target.check_free([])
         began = time.perf_counter()
         try:
-            fitted = fit(source, made, report=report)
+            fitted = fit(source, made, report=report, memory=memory)
         except InputError as error:
             raise type(error)(f"{path}: {error}") if str(path) not in str(error) else error from None
         target.check_free(fitted.sources)
-        stems = write_stems(source, fitted.sources, fitted.stems(), target)
         seconds = time.perf_counter() - began
         result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds)
-        return finish(source, stems, target, result)
+        return write_stems(source, fitted.sources, fitted.stems, target, result)
 
 
 def _made(separator: str | Separator, options: dict[str, Any]) -> Separator:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmfaudio.cli.console import complain, progress_bar
+from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.outcome import Outcome, failed, print_table, succeeded
 
 
@@ -17,24 +18,22 @@ class Job:
 
     Parameters
     ----------
-    output : Path
-        Folder for the stems.
     separator : Separator
     options : dict
         What else `separate_file` takes by keyword.
     """
 
-    output: Path
     separator: Any
     options: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, file: str, report: Any = None) -> Outcome:
+    def run(self, task: Task, report: Any = None) -> Outcome:
         """Separate one file; return what came of it, failures included."""
         from nmfaudio.errors import NmfaudioError
         from nmfaudio.separation import separate_file
 
+        file = task.file
         try:
-            written = separate_file(file, self.output, self.separator, report=report, **self.options)
+            written = separate_file(file, task.output, self.separator, report=report, **self.options)
         except NmfaudioError as error:
             return failed(file, str(error))
         except MemoryError:
@@ -68,12 +67,12 @@ class Telling:
             print_table(outcome)
 
 
-def run_files(job: Job, files: list[str], telling: Telling) -> bool:
+def run_files(job: Job, tasks: list[Task], telling: Telling) -> bool:
     """Separate one file after the other; return whether all went well."""
     well = True
-    for file in files:
-        with progress_bar(Path(file).name, not telling.quiet) as report:
-            outcome = job.run(file, report)
+    for task in tasks:
+        with progress_bar(Path(task.file).name, not telling.quiet) as report:
+            outcome = job.run(task, report)
         telling.tell(outcome)
         well = well and outcome["ok"]
     return well

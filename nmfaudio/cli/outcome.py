@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nmfaudio.cli.console import one_line
 
 if TYPE_CHECKING:
-    from nmfaudio.stems import Written
+    from nmfaudio.target import Written
 
 # One JSON object: `ok`, `file`, and what else `succeeded` or `failed` put there.
 Outcome = dict[str, Any]
@@ -18,7 +18,7 @@ Outcome = dict[str, Any]
 
 def succeeded(file: str, written: Written) -> Outcome:
     """Return what to tell of a file that was separated."""
-    from nmfaudio.stems import options_of
+    from nmfaudio.manifest import options_of
 
     shares = written.shares
     return {
@@ -38,6 +38,7 @@ def succeeded(file: str, written: Written) -> Outcome:
             for stem in (written.stems[name],)
         },
         "manifest": str(written.manifest),
+        "found": written.found,
         "notes": list(written.result.notes),
         "warnings": list(written.warnings),
         "seconds": round(written.result.seconds, 3),
@@ -73,7 +74,8 @@ def print_table(outcome: Outcome) -> None:
     for note in outcome["notes"]:
         console.print(Text(one_line(note)))
     folder = Path(next(iter(outcome["stems"].values()))["path"]).parent
-    told = f"{len(outcome['stems'])} stems in {one_line(str(folder))} after {outcome['seconds']:.1f} s"
+    when = "were there already" if outcome["found"] else f"after {outcome['seconds']:.1f} s"
+    told = f"{len(outcome['stems'])} stems in {one_line(str(folder))} {when}"
     console.print(Text(told))
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from nmfaudio.cli.again import repeated
 from nmfaudio.cli.batch import Job, Telling, run_files
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, make_separator, stop
+from nmfaudio.cli.inputs import collect
 
 
 def separate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio files to take apart.")],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE...", help="Audio files, folders or patterns; `-` is standard input."),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems.")] = Path("separated"),
     separator: Annotated[
         str, typer.Option(help="Way of separating; `nmfaudio separators` lists them.")
@@ -32,25 +37,66 @@ def separate(
     filename: Annotated[
         str, typer.Option(help="Names of the stems inside the folder.")
     ] = "{track}/{stem}.{ext}",
+    clip_mode: Annotated[
+        str, typer.Option(help="Stems beyond full scale: clamp, rescale (all alike) or float.")
+    ] = "clamp",
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="For spectrograms, like 2G; default: a quarter of it.")
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option(metavar="LIST", help="Take names of files from this file, one a line.")
+    ] = None,
+    from_manifest: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Repeat the run that wrote this manifest.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse files that end early.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what is done and unchanged; replace what is not.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,
 ) -> None:
     """Separate audio files into stems that add up to them."""
-    from nmfaudio.errors import OptionError
-    from nmfaudio.sound.audio import Encoding
-    from nmfaudio.sound.writing import stem_encoding
-    from nmfaudio.stems import check_filename
-
-    made = make_separator(separator, settings or [], sources=sources, seed=seed)
-    try:
-        check_filename(filename)
-        stem_encoding(Encoding(), format, None)
-    except OptionError as error:
-        stop(str(error), WRONG_USAGE)
+    writing: dict[str, Any] = {
+        "format": format,
+        "subtype": subtype,
+        "filename": filename,
+        "clip_mode": clip_mode,
+        "overwrite": overwrite,
+        "resume": resume,
+        "strict": strict,
+    }
+    names = list(files or [])
+    if from_manifest:
+        if len(names) > 1 or from_file or settings or sources or seed is not None or format or subtype:
+            stop("--from-manifest repeats a run: give nothing else but one FILE, -o and -q", WRONG_USAGE)
+        file, made, told = repeated(from_manifest, names[0] if names else None)
+        names, writing = [file], {**writing, **told}
+    else:
+        made = make_separator(separator, settings or [], sources=sources, seed=seed)
+    if not names and not from_file:
+        stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
+    writing["memory"] = _checked(writing, memory)
     if not quiet:
         announce_compilation()
-    writing = {"format": format, "subtype": subtype, "filename": filename, "overwrite": overwrite}
-    job = Job(output, made, writing)
-    if not run_files(job, [str(file) for file in files], Telling(as_json, quiet)):
+    tasks = collect(names, from_file, output)
+    if not run_files(Job(made, writing), tasks, Telling(as_json, quiet)):
         raise typer.Exit(FAILED)
+
+
+def _checked(writing: dict[str, Any], memory: str | None) -> int:
+    """Return the memory in bytes; end the command at an option that no file could be written with."""
+    from nmfaudio.errors import OptionError
+    from nmfaudio.sound.audio import Encoding
+    from nmfaudio.sound.storage import parse_size
+    from nmfaudio.sound.writing import stem_encoding
+    from nmfaudio.target import check_clip_mode, check_filename
+
+    try:
+        check_filename(writing["filename"])
+        check_clip_mode(writing["clip_mode"])
+        stem_encoding(Encoding(), writing["format"], None)
+        return parse_size(memory) if memory else 0
+    except OptionError as error:
+        stop(str(error), WRONG_USAGE)

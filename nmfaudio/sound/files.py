@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import stat
+import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import soundfile
 
 from nmfaudio.errors import AudioFileError
+from nmfaudio.sound import containers
 from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
 
+STANDARD_INPUT = "-"
 _CHUNK_VALUES = 1 << 19  # samples times channels decoded at a time, whatever the header promises
+# Before the last request: a model may look back, and decoding anew costs more.
+_KEPT_SECONDS, _KEPT_VALUES = 15, 1 << 22
+_TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
 
 
 def read(path: str | os.PathLike[str]) -> Audio:
@@ -47,12 +56,15 @@ class AudioFile:
     """An audio file as a source of samples, decoded bit by bit.
 
     Opening reads it through once: that tells its true length, whatever its header says, its peak, and that
-    every sample is finite. Reading forward is cheap; reading further back than the last request decodes from
-    the start.
+    every sample is finite. Reading forward is cheap; reading further back than some seconds before the last
+    request decodes from the start. The file stays open: it may be renamed or removed meanwhile, not changed.
 
     Parameters
     ----------
     path : path-like
+        `"-"` is the standard input, which is kept in a temporary file.
+    strict : bool
+        Whether a file that ends before its header says is an error.
 
     Raises
     ------
@@ -60,18 +72,25 @@ class AudioFile:
         As `read` does.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, strict: bool = False) -> None:
         self.path = Path(path)
-        self.name = self.path.stem
-        self._file = _open(self.path)
-        self.sample_rate = int(self._file.samplerate)
-        self.channels = int(self._file.channels)
-        self.encoding = Encoding(self._file.format, self._file.subtype)
-        self.declared_length = int(self._file.frames)
-        self._buffer: Samples = np.empty((self.channels, 0))
-        self._buffer_start = 0
+        self.name = "stdin" if os.fspath(path) == STANDARD_INPUT else self.path.stem
+        self._stream = _stdin() if os.fspath(path) == STANDARD_INPUT else _open(self.path)
         try:
+            self._before = _state(self._stream)
+            self._file = self._decoder()
+            self.sample_rate = int(self._file.samplerate)
+            self.channels = int(self._file.channels)
+            self.encoding = Encoding(self._file.format, self._file.subtype)
+            self.declared_length = int(self._file.frames)
+            self.tags = {tag: value for tag in _TAGS if (value := getattr(self._file, tag, ""))}
+            self._forget(0)
             self.length, self.peak = self._survey()
+            if strict and self.truncated:
+                raise AudioFileError(
+                    f"{path}: it ends early: {self.length} of {self.declared_length} samples are there; "
+                    "leave out --strict (strict=False) to use them"
+                )
             self._rewind()
         except BaseException:
             self.close()
@@ -84,24 +103,50 @@ class AudioFile:
 
     def read(self, start: int, stop: int) -> Samples:
         """Return samples `start` to `stop`, (channels, samples) in float64."""
-        if start < self._buffer_start:
+        if start < self._kept_start:
             self._rewind()
-        parts = [self._buffer]
-        end = self._buffer_start + self._buffer.shape[1]
-        while end < stop:
-            if end < start:  # nothing before `start` is asked for any more
-                parts, self._buffer_start = [], end
-            parts.append(self._decode(min(self._chunk, stop - end)))
-            if parts[-1].shape[1] == 0:
-                raise AudioFileError(f"{self.path}: it became shorter while it was read: separate it again")
-            end += parts[-1].shape[1]
-        joined = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
-        self._buffer, self._buffer_start = joined[:, start - self._buffer_start :], start
-        return self._buffer[:, : stop - start].copy()
+        while self._end < stop:
+            decoded = self._decode(min(self._chunk, stop - self._end))
+            if decoded.shape[1] == 0:
+                raise self._changed()
+            self._kept.append(decoded)
+            self._end += decoded.shape[1]
+            self._drop(start - min(_KEPT_SECONDS * self.sample_rate, _KEPT_VALUES // self.channels))
+        found = np.empty((self.channels, stop - start))
+        position = self._kept_start
+        for samples in self._kept:
+            first, last = max(start, position), min(stop, position + samples.shape[1])
+            if first < last:
+                found[:, first - start : last - start] = samples[:, first - position : last - position]
+            position += samples.shape[1]
+        return found
+
+    def sha256(self) -> str:
+        """Return the hash of the file's bytes, in hexadecimal.
+
+        Raises
+        ------
+        AudioFileError
+            When the file was changed since it was opened.
+        """
+        position = self._stream.seek(0)
+        found = hashlib.sha256()
+        while content := self._stream.read(1 << 20):
+            found.update(content)
+        self._stream.seek(position)
+        self.check_unchanged()
+        return found.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Raise AudioFileError when the file was changed since it was opened."""
+        if _state(self._stream) != self._before:
+            raise self._changed()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if hasattr(self, "_file"):
+            self._file.close()
+        self._stream.close()
 
     def __enter__(self) -> Self:
         return self
@@ -129,31 +174,73 @@ class AudioFile:
     def _decode(self, count: int) -> Samples:
         try:
             decoded: Samples = self._file.read(count, dtype="float64", always_2d=True)
-        except soundfile.SoundFileRuntimeError as error:
+        except (RuntimeError, AssertionError) as error:
             raise _unreadable(self.path, error) from None
         return decoded.T
 
     def _rewind(self) -> None:
         # Opened afresh: seeking is not exact in every compressed format.
+        self.check_unchanged()
         self._file.close()
-        self._file = _open(self.path)
-        self._buffer, self._buffer_start = np.empty((self.channels, 0)), 0
+        self._file = self._decoder()
+        self._forget(0)
+
+    def _forget(self, position: int) -> None:
+        self._kept: list[Samples] = []
+        self._kept_start = self._end = position
+
+    def _drop(self, before: int) -> None:
+        """Forget the pieces that end before a sample."""
+        while self._kept and self._kept_start + self._kept[0].shape[1] <= before:
+            self._kept_start += self._kept.pop(0).shape[1]
+
+    def _decoder(self) -> Any:
+        """Return what decodes the file from its start: libsndfile, or what knows other containers."""
+        self._stream.seek(0)
+        try:
+            return soundfile.SoundFile(self._stream.fileno(), closefd=False)
+        except (RuntimeError, TypeError, ValueError) as error:
+            self._stream.seek(0)
+            other = containers.open_decoder(self._stream, str(self.path))
+            if other is None:
+                raise _unreadable(self.path, error) from None
+            return other
+
+    def _changed(self) -> AudioFileError:
+        return AudioFileError(f"{self.path}: it changed while it was read: separate it again")
 
 
-def _open(path: Path) -> Any:
+def _state(stream: IO[bytes]) -> tuple[int, int]:
+    found = os.fstat(stream.fileno())
+    return found.st_size, found.st_mtime_ns
+
+
+def _open(path: Path) -> IO[bytes]:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = "a folder" if path.is_dir() else "not an ordinary file"
             raise AudioFileError(f"{path}: it is {kind}: name an audio file")
-        with open(path, "rb"):  # whose error says more than libsndfile's
-            pass
-        return soundfile.SoundFile(path)
+        return open(path, "rb", buffering=0)
     except OSError as error:
         raise AudioFileError(f"{path}: cannot be opened ({error.strerror or error})") from None
-    except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
+    except ValueError as error:
         if isinstance(error, AudioFileError):
             raise
-        raise _unreadable(path, error) from None
+        raise AudioFileError(f"{path}: cannot be opened ({error})") from None
+
+
+def _stdin() -> IO[bytes]:
+    """Keep the standard input in a temporary file, which has no name and goes with the process."""
+    kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
+    try:
+        shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
+    except (OSError, AttributeError) as error:
+        kept.close()
+        reason = getattr(error, "strerror", None) or error
+        raise AudioFileError(
+            f"-: the standard input cannot be kept in {tempfile.gettempdir()} ({reason}): set TMPDIR"
+        ) from None
+    return kept
 
 
 def _unreadable(path: Path, error: Exception) -> AudioFileError:

@@ -13,8 +13,10 @@ from scipy.signal import ShortTimeFFT, get_window
 
 from nmfaudio.errors import OptionError
 from nmfaudio.sound.audio import Samples, SampleSource
+from nmfaudio.sound.storage import default_budget, room
 
-BLOCK_SECONDS = 12  # of the recording in one block: some 25 MB of spectrogram a channel at 44.1 kHz
+# Of the recording in one block: some 35 MB of spectrogram for two channels at 44.1 kHz; never more values.
+BLOCK_SECONDS, BLOCK_VALUES = 12, 2_200_000
 _SMALLEST_N_FFT = 16
 
 
@@ -242,6 +244,8 @@ class Blocks:
         is no concern of a separator's.
     report : callable
         Takes a `Progress`. It may raise to stop the work, so report often.
+    memory : int
+        Bytes that a spectrogram of the whole may take in memory; 0 stands for a quarter of what there is.
 
     Examples
     --------
@@ -255,6 +259,7 @@ class Blocks:
     stft: STFT
     exponent: int = 0
     report: Callable[[Progress], None] = field(default=_silent, repr=False)
+    memory: int = field(default=0, repr=False)
 
     @property
     def sample_rate(self) -> int:
@@ -279,7 +284,8 @@ class Blocks:
     @property
     def bounds(self) -> list[tuple[int, int]]:
         """First frame of each block, and the one after its last."""
-        size = max(1, BLOCK_SECONDS * self.sample_rate // self.stft.hop_length)
+        fitting = BLOCK_VALUES // (self.channels * self.stft.bins)
+        size = max(1, min(BLOCK_SECONDS * self.sample_rate // self.stft.hop_length, fitting))
         return [(start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
 
     def with_stft(self, stft: STFT) -> Blocks:
@@ -296,6 +302,16 @@ class Blocks:
         levelled = np.ldexp(inside, -self.exponent)
         padded = np.pad(levelled, ((0, 0), (before, last - first - before - inside.shape[1])))
         return Spectrogram(self.stft.analyse(padded), self.stft, self.sample_rate, start)
+
+    def room(self, *shape: int) -> NDArray[np.float32]:
+        """Return an array to fill: in memory where the budget allows it, else in a temporary file.
+
+        Raises
+        ------
+        OutputError
+            When the disk has no room for it.
+        """
+        return room(shape, self.memory or default_budget())
 
     def __iter__(self) -> Iterator[Spectrogram]:
         """Give the blocks in order, reporting each."""

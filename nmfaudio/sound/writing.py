@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from nmfaudio.errors import OptionError, OutputError
 from nmfaudio.sound.audio import Encoding, Samples
 from nmfaudio.sound.exact import split_integers
+from nmfaudio.sound.interrupts import Deferred
+from nmfaudio.sound.part import Part, exists, flush_folder, sweep, writing
 
-_WAV_LIMIT = (1 << 32) - (1 << 16)  # bytes of samples that the 32-bit sizes of a WAV file can count
+_LIMIT = (1 << 32) - (1 << 16)  # bytes of samples that 32-bit sizes in a header can count
+_COUNTED_IN_32_BITS = ("WAV", "WAVEX", "AIFF", "AU")
 
 _EXTENSIONS = {
     "WAV": "wav",
@@ -70,6 +73,12 @@ def stem_encoding(source: Encoding, format: str | None = None, subtype: str | No
     return Encoding(kept.format, subtype.upper())
 
 
+def float_encoding(encoding: Encoding) -> Encoding:
+    """Return the encoding with float samples: in the same format where it has them, else in WAV."""
+    kept = soundfile.check_format(encoding.format, "FLOAT")
+    return Encoding(encoding.format if kept else "WAV", "FLOAT")
+
+
 def extension(encoding: Encoding) -> str:
     """Return the file name's ending for an encoding, without a dot."""
     return "opus" if encoding.subtype == "OPUS" else _EXTENSIONS[encoding.format]
@@ -90,28 +99,80 @@ def _in_format(kept: Encoding, format: str) -> Encoding:
 
 @dataclass
 class WrittenStem:
-    """A stem on disk: where it is, its peak (full scale 1), its energy, and how many samples were clipped."""
+    """A stem on disk: where it is, its peak (full scale 1), energy, number of clipped samples, and size."""
 
     path: Path
     peak: float = 0.0
     energy: float = 0.0
     clipped: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Form:
+    """What all stems of a mixture have in common.
+
+    Attributes
+    ----------
+    sample_rate, channels, length : int
+        Of the mixture.
+    encoding : Encoding
+        Of the stems.
+    tags : mapping of str to str
+        Such as `artist`; written where the format has a place for them.
+    """
+
+    sample_rate: int
+    channels: int
+    length: int
+    encoding: Encoding
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of one stem's samples; 0 where the format compresses them."""
+        width = {"DOUBLE": 8, "FLOAT": 4}.get(self.encoding.subtype, (self.encoding.bits or 0) // 8)
+        return 0 if self.encoding.format == "FLAC" else self.length * self.channels * width
+
+    @property
+    def format(self) -> str:
+        """The container: RF64 where a WAV file would be too large."""
+        large = self.encoding.format in ("WAV", "WAVEX") and self.bytes > _LIMIT
+        return "RF64" if large else self.encoding.format
+
+    def check_size(self, path: Path) -> None:
+        """Raise OutputError where the format cannot count so many samples."""
+        if self.format in _COUNTED_IN_32_BITS and self.bytes > _LIMIT:
+            size = f"{self.bytes / 1e9:.1f} GB of samples"
+            raise OutputError(
+                f"{path}: {size} do not fit into {self.format}, which counts 4 GB: use --format wav (which "
+                "becomes RF64), w64 or flac"
+            )
+
+    def check_room(self, folder: Path, stems: int) -> None:
+        """Raise OutputError where so many stems surely do not fit on the disk."""
+        needed = stems * self.bytes
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(folder).free
+            if needed > free:
+                raise OutputError(
+                    f"{folder}: {stems} stems need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free: "
+                    "make room, choose another folder, or use --format flac"
+                )
 
 
 class StemFiles:
     """Writes all stems of one mixture side by side; none appears under its name before all are whole.
 
-    Samples go to temporary files beside their targets. `commit` flushes them all, then renames one after the
-    other. Leaving the context without it removes them, and every folder that was made for them.
+    Samples go to unfinished files beside their targets. `commit` flushes them all, then gives them their
+    names, one after the other. Leaving the context without it removes them, and every folder that was made
+    for them. What dead processes left in the same folders is removed first.
 
     Parameters
     ----------
     paths : mapping of str to Path
         Where each stem goes, in the order in which `write` takes them.
-    sample_rate, channels, length : int
-        Of the mixture.
-    encoding : Encoding
-        Of the stems.
+    form : Form
     overwrite : bool
         Whether files of these names may be replaced.
 
@@ -121,29 +182,24 @@ class StemFiles:
         When a target exists and may not be replaced, or nothing can be written there.
     """
 
-    def __init__(
-        self,
-        paths: Mapping[str, Path],
-        sample_rate: int,
-        channels: int,
-        length: int,
-        encoding: Encoding,
-        *,
-        overwrite: bool = False,
-    ) -> None:
-        self.encoding = encoding
+    def __init__(self, paths: Mapping[str, Path], form: Form, *, overwrite: bool = False) -> None:
+        self.form, self.encoding = form, form.encoding
         self.stems = {name: WrittenStem(path) for name, path in paths.items()}
-        self._temporary: dict[str, Path] = {}
+        self._overwrite = overwrite
+        self._parts: dict[str, Part] = {}
         self._files: dict[str, Any] = {}
         self._made: list[Path] = []
-        self._committed = False
         if not overwrite:
             check_absent(paths.values())
         try:
+            for folder in dict.fromkeys(path.parent for path in paths.values()):
+                with Deferred():
+                    self._made += make_folder(folder)
+                sweep(folder)
+                form.check_room(folder, len(paths))
             for name, path in paths.items():
-                self._made += make_folder(path.parent)
-                self._temporary[name] = temporary_name(path)
-                self._files[name] = self._create(self._temporary[name], sample_rate, channels, length)
+                form.check_size(path)
+                self._create(name, path)
         except BaseException:
             self.discard()
             raise
@@ -153,33 +209,58 @@ class StemFiles:
         bits = self.encoding.bits
         if bits is None:
             for name, samples in stems.items():
-                self._append(name, samples, samples, 0)
+                inside = samples if self.encoding.exact else np.clip(samples, -1, 1)
+                self._append(name, samples, inside, int(np.count_nonzero(inside != samples)))
             return
         integers = split_integers(mixture, list(stems.values()), bits)
         for (name, samples), (values, clipped) in zip(stems.items(), integers, strict=True):
             self._append(name, samples, (values << (32 - bits)).astype(np.int32), clipped)
 
-    def commit(self) -> None:
-        """Flush every file to the disk and give it its name."""
+    def close(self) -> None:
+        """Write all to the disk; nothing has its name yet."""
         for name, file in self._files.items():
-            with _writing(self.stems[name].path):
-                file.close()
-                flush(self._temporary[name])
-        for name, temporary in self._temporary.items():
-            with _writing(self.stems[name].path):
-                os.replace(temporary, self.stems[name].path)
-        self._committed = True
+            with writing(self.stems[name].path):
+                with Deferred():
+                    file.close()
+                self._parts[name].flush()
+                self.stems[name].bytes = self._parts[name].size
+
+    def commit(self, documents: Mapping[Path, bytes] | None = None, obsolete: Iterable[Path] = ()) -> None:
+        """Write all to the disk and give every file its name.
+
+        Parameters
+        ----------
+        documents : mapping of Path to bytes, optional
+            What else is to appear, after the stems.
+        obsolete : iterable of Path
+            What is removed then.
+        """
+        self.close()
+        for path, content in (documents or {}).items():
+            with writing(path), Deferred():
+                self._made += make_folder(path.parent)
+                self._parts[str(path)] = written = Part(path)
+                written.write(content)
+                written.flush()
+        with Deferred():
+            self._place(list(documents or {}))
+            for path in obsolete:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        for folder in {Path(p.target).parent for p in self._parts.values()}:
+            flush_folder(folder)
 
     def discard(self) -> None:
         """Remove what was written, and the folders that were made for it where they are empty."""
-        for file in self._files.values():
-            with contextlib.suppress(soundfile.SoundFileRuntimeError):
-                file.close()
-        for temporary in self._temporary.values():
-            temporary.unlink(missing_ok=True)
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        with Deferred():
+            for file in self._files.values():
+                with contextlib.suppress(OSError, RuntimeError, AssertionError):
+                    file.close()
+            for unfinished in self._parts.values():
+                unfinished.discard()
+            for folder in reversed(self._made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     def __enter__(self) -> Self:
         return self
@@ -187,39 +268,82 @@ class StemFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._committed:
-            self.discard()
+        self.discard()
 
-    def _create(self, path: Path, sample_rate: int, channels: int, length: int) -> Any:
-        size = length * channels * {"DOUBLE": 8, "FLOAT": 4}.get(self.encoding.subtype, 4)
-        large = self.encoding.format in ("WAV", "WAVEX") and size > _WAV_LIMIT
-        format = "RF64" if large else self.encoding.format
-        with _writing(path, f"{channels} channels at {sample_rate} Hz as {format} {self.encoding.subtype}"):
-            return soundfile.SoundFile(
-                path, "w", sample_rate, channels, subtype=self.encoding.subtype, format=format
-            )
+    def _create(self, name: str, path: Path) -> None:
+        form = self.form
+        what = f"{form.channels} channels at {form.sample_rate} Hz as {form.format} {self.encoding.subtype}"
+        with writing(path, what), Deferred():
+            self._parts[name] = unfinished = Part(path)
+            try:
+                file = soundfile.SoundFile(
+                    unfinished,
+                    "w",
+                    form.sample_rate,
+                    form.channels,
+                    subtype=self.encoding.subtype,
+                    format=form.format,
+                )
+            except (RuntimeError, AssertionError):
+                unfinished.check()  # says more than libsndfile
+                raise
+            self._files[name] = file
+            _write_tags(file, form.tags)
+            unfinished.check()
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
         stem = self.stems[name]
-        with _writing(stem.path):
-            self._files[name].write(np.ascontiguousarray(values.T))
+        with writing(stem.path):
+            try:
+                with Deferred():
+                    self._files[name].write(np.ascontiguousarray(values.T))
+            except (RuntimeError, AssertionError):
+                self._parts[name].check()
+                raise
+            self._parts[name].check()
         stem.peak = max(stem.peak, float(np.abs(samples).max(initial=0.0)))
         stem.energy += float(np.vdot(samples, samples).real)
         stem.clipped += clipped
+
+    def _place(self, documents: list[Path]) -> None:
+        """Give every file its name; where one cannot have it, take back those of the others."""
+        if self._overwrite:
+            for path in documents:  # stands for stems that are whole and belong together
+                path.unlink(missing_ok=True)
+        placed = []
+        try:
+            for unfinished in self._parts.values():
+                with writing(unfinished.target):
+                    unfinished.place(overwrite=self._overwrite)
+                placed.append(unfinished.target)
+        except OutputError:
+            if not self._overwrite:
+                for path in placed:
+                    path.unlink(missing_ok=True)
+            raise
+
+
+def _write_tags(file: Any, tags: Mapping[str, str]) -> None:
+    for tag, value in tags.items():
+        with contextlib.suppress(RuntimeError):  # a format without a place for it
+            setattr(file, tag, value)
 
 
 def check_absent(paths: Iterable[Path]) -> None:
     """Raise OutputError when one of the paths exists."""
     for path in paths:
         if os.path.lexists(path):
-            raise OutputError(f"{path} exists: pass --overwrite (overwrite=True), or choose another folder")
+            raise exists(path)
 
 
 def make_folder(folder: Path) -> list[Path]:
     """Make a folder and its parents; return those that were not there before, outermost first."""
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(0, "there is a file of that name") from None
     return missing[::-1]
 
 
@@ -231,20 +355,6 @@ def check_folder(path: Path) -> None:
         raise OutputError(f"{path}: the folder {path.parent} is not writable: choose another")
 
 
-def temporary_name(path: Path) -> Path:
-    """Return a name beside `path` that nobody else uses."""
-    return path.with_name(f".nmfaudio-{secrets.token_hex(6)}.part")
-
-
-def flush(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a small file that appears under its name whole or not at all.
 
@@ -253,21 +363,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     OutputError
         When it cannot be written.
     """
-    temporary = temporary_name(path)
-    with _writing(path):
+    with writing(path), Deferred():
+        unfinished = Part(path)
         try:
-            temporary.write_bytes(content)
-            flush(temporary)
-            os.replace(temporary, path)
+            unfinished.write(content)
+            unfinished.flush()
+            unfinished.place(overwrite=True)
         finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _writing(path: Path, what: str = "") -> Iterator[None]:
-    """Turn the failures of writing to `path` into OutputError."""
-    try:
-        yield
-    except (OSError, soundfile.SoundFileRuntimeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise OutputError(f"{path}: cannot be written{what and f' with {what}'} ({reason})") from None
+            unfinished.discard()
+    flush_folder(path.parent)
