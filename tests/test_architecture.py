@@ -44,9 +44,12 @@ ROWS = [
     ["fitting", "target", "manifest", "stems", "registry", "separation", "counting"],
     ["plot", "rank_plot", "evaluation", "testing"],
     [
+        "cli.signals",
         "cli.console",
         "cli.outcome",
         "cli.inputs",
+        "cli.job",
+        "cli.workers",
         "cli.again",
         "cli.batch",
         "cli.plot",

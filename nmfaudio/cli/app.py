@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nmfaudio.cli.console import INTERRUPTED, complain, print_safely
+from nmfaudio.cli.console import FAILED, complain, print_safely
+from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
@@ -16,7 +17,7 @@ from nmfaudio.cli.separators import separators
 app = typer.Typer(
     name="nmfaudio",
     help="Separate audio into stems by non-negative matrix factorization.",
-    epilog="Exit codes: 0 all good, 1 some file failed, 2 wrong usage, 130 interrupted.",
+    epilog="Exit codes: 0 all good, 1 some file failed, 2 wrong usage, 130 or 143 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,10 +30,11 @@ def main() -> None:
     print_safely()
     try:
         app()
-    except SystemExit as done:
-        if done.code == INTERRUPTED:  # what Typer makes of Ctrl-C
-            complain("interrupted: no stem is left half-written, finished files are kept")
-        raise
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not means_no_memory(error):
+            raise
+        complain(NO_MEMORY)
+        raise SystemExit(FAILED) from None
 
 
 def _version(wanted: bool) -> None:

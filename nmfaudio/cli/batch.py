@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nmfaudio.cli.console import complain, progress_bar
 from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.outcome import Outcome, failed, print_table, succeeded
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is done to each file.
-
-    Parameters
-    ----------
-    separator : Separator
-    options : dict
-        What else `separate_file` takes by keyword.
-    """
-
-    separator: Any
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def run(self, task: Task, report: Any = None) -> Outcome:
-        """Separate one file; return what came of it, failures included."""
-        from nmfaudio.errors import NmfaudioError
-        from nmfaudio.separation import separate_file
-
-        file = task.file
-        try:
-            written = separate_file(file, task.output, self.separator, report=report, **self.options)
-        except NmfaudioError as error:
-            return failed(file, str(error))
-        except MemoryError:
-            return failed(
-                file, "the memory did not suffice: separate a shorter part, or close other programs"
-            )
-        except Exception as error:  # one file must not end the others; what a bug says is told
-            return failed(file, f"{type(error).__name__}: {error} (a bug in nmfaudio: please report it)")
-        return succeeded(file, written)
+from nmfaudio.cli.job import Job
+from nmfaudio.cli.outcome import Outcome, failed, print_table
 
 
 @dataclass(frozen=True)
@@ -66,13 +35,62 @@ class Telling:
         elif outcome["ok"] and not self.quiet:
             print_table(outcome)
 
+    def sum_up(self, outcomes: list[Outcome]) -> None:
+        """Print how many of several files went well, on stderr."""
+        if not self.quiet and len(outcomes) > 1:
+            well = [outcome for outcome in outcomes if outcome["ok"]]
+            found = sum(outcome["found"] for outcome in well)
+            already = f", {found} of them before" if found else ""
+            told = f"{len(well)} of {len(outcomes)} files separated{already}"
+            print(f"nmfaudio: {told}", file=sys.stderr, flush=True)
 
-def run_files(job: Job, tasks: list[Task], telling: Telling) -> bool:
-    """Separate one file after the other; return whether all went well."""
-    well = True
+
+def run_files(job: Job, tasks: list[Task], telling: Telling, processes: int = 1) -> bool:
+    """Separate files, several at a time if wanted; return whether all went well."""
+    possible, outcomes = [], []
+    for task, clash in _clashes(tasks):
+        if clash:
+            outcomes.append(failed(task.file, clash))
+            telling.tell(outcomes[-1])
+        else:
+            possible.append(task)
+    _sweep(possible)
+    for outcome in _run(job, possible, telling, processes):
+        telling.tell(outcome)
+        outcomes.append(outcome)
+    telling.sum_up(outcomes)
+    return all(outcome["ok"] for outcome in outcomes)
+
+
+def _run(job: Job, tasks: list[Task], telling: Telling, processes: int) -> Iterator[Outcome]:
+    if processes > 1 and len(tasks) > 1:
+        from nmfaudio.cli.workers import run_parallel
+
+        yield from run_parallel(job, tasks, processes, not telling.quiet)
+        return
     for task in tasks:
         with progress_bar(Path(task.file).name, not telling.quiet) as report:
             outcome = job.run(task, report)
-        telling.tell(outcome)
-        well = well and outcome["ok"]
-    return well
+        yield outcome
+
+
+def _clashes(tasks: Iterable[Task]) -> Iterator[tuple[Task, str | None]]:
+    """Give each file with what stands against it: one before it whose stems would have the same names."""
+    seen: dict[tuple[Path, str], str] = {}
+    for task in tasks:
+        key = task.output, Path(task.file).stem
+        before = seen.setdefault(key, task.file)
+        same = before is not task.file
+        yield (
+            task,
+            f"its stems would have the names of those of {before}: use another -o for it" if same else None,
+        )
+
+
+def _sweep(tasks: Iterable[Task]) -> None:
+    """Remove what runs that are dead left in the folders of the stems."""
+    from nmfaudio.sound.part import sweep
+
+    for folder in {task.output for task in tasks}:
+        for place in (folder, *(path for path in folder.glob("*") if path.is_dir())):
+            sweep(place)

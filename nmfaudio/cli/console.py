@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from nmfaudio.sound.stft import Progress
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USAGE = 1, 2
 _REFRESH_SECONDS = 0.1
 
 
@@ -96,6 +97,42 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         yield _Shown(bar, one_line(name)).report
+
+
+@contextmanager
+def worker_bars(count: int, files: int, wanted: bool) -> Iterator[WorkerBars]:
+    """Give one line for each worker process, and one for all files; silent where nobody would see them."""
+    if not (wanted and sys.stderr.isatty()):
+        yield WorkerBars(None, 0, 0)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield WorkerBars(bar, count, files)
+
+
+class WorkerBars:
+    """What `worker_bars` gives."""
+
+    def __init__(self, bar: Any, count: int, files: int) -> None:
+        self._bar = bar
+        self._lines = [bar.add_task("starting", total=None) for _ in range(count)] if bar else []
+        self._all = bar.add_task("files", total=files) if bar else None
+
+    def report(self, line: int, file: str, progress: Progress) -> None:
+        """Show what a worker does."""
+        if self._bar:
+            told = f"{one_line(Path(file).name)}: {progress.stage}"
+            done, total = progress.done, progress.total
+            self._bar.update(self._lines[line], description=told, completed=done, total=total)
+
+    def advance(self) -> None:
+        """Show that one more file is done."""
+        if self._bar:
+            self._bar.advance(self._all)
 
 
 class _Shown:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from nmfaudio.cli.again import repeated
-from nmfaudio.cli.batch import Job, Telling, run_files
+from nmfaudio.cli.batch import Telling, run_files
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, make_separator, stop
 from nmfaudio.cli.inputs import collect
+from nmfaudio.cli.job import Job
 
 
 def separate(
@@ -49,6 +50,9 @@ def separate(
     from_manifest: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Repeat the run that wrote this manifest.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option("-j", "--jobs", min=1, help="Files that are separated at the same time.")
+    ] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse files that end early.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what is done and unchanged; replace what is not.")
@@ -81,7 +85,7 @@ def separate(
     if not quiet:
         announce_compilation()
     tasks = collect(names, from_file, output)
-    if not run_files(Job(made, writing), tasks, Telling(as_json, quiet)):
+    if not run_files(Job(made, writing), tasks, Telling(as_json, quiet), processes):
         raise typer.Exit(FAILED)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 import numpy as np
 import soundfile
@@ -191,6 +192,7 @@ class StemFiles:
         self._made: list[Path] = []
         if not overwrite:
             check_absent(paths.values())
+        unfinished.add(self)
         try:
             for folder in dict.fromkeys(path.parent for path in paths.values()):
                 with Deferred():
@@ -256,8 +258,9 @@ class StemFiles:
             for file in self._files.values():
                 with contextlib.suppress(OSError, RuntimeError, AssertionError):
                     file.close()
-            for unfinished in self._parts.values():
-                unfinished.discard()
+            for written in self._parts.values():
+                written.discard()
+            unfinished.discard(self)
             for folder in reversed(self._made):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -274,10 +277,10 @@ class StemFiles:
         form = self.form
         what = f"{form.channels} channels at {form.sample_rate} Hz as {form.format} {self.encoding.subtype}"
         with writing(path, what), Deferred():
-            self._parts[name] = unfinished = Part(path)
+            self._parts[name] = sink = Part(path)
             try:
                 file = soundfile.SoundFile(
-                    unfinished,
+                    sink,
                     "w",
                     form.sample_rate,
                     form.channels,
@@ -285,11 +288,11 @@ class StemFiles:
                     format=form.format,
                 )
             except (RuntimeError, AssertionError):
-                unfinished.check()  # says more than libsndfile
+                sink.check()  # says more than libsndfile
                 raise
             self._files[name] = file
             _write_tags(file, form.tags)
-            unfinished.check()
+            sink.check()
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
         stem = self.stems[name]
@@ -312,10 +315,10 @@ class StemFiles:
                 path.unlink(missing_ok=True)
         placed = []
         try:
-            for unfinished in self._parts.values():
-                with writing(unfinished.target):
-                    unfinished.place(overwrite=self._overwrite)
-                placed.append(unfinished.target)
+            for written in self._parts.values():
+                with writing(written.target):
+                    written.place(overwrite=self._overwrite)
+                placed.append(written.target)
         except OutputError:
             if not self._overwrite:
                 for path in placed:
@@ -327,6 +330,10 @@ def _write_tags(file: Any, tags: Mapping[str, str]) -> None:
     for tag, value in tags.items():
         with contextlib.suppress(RuntimeError):  # a format without a place for it
             setattr(file, tag, value)
+
+
+# Those that hold unfinished files: what ends the process at once discards them first.
+unfinished: WeakSet[StemFiles] = WeakSet()
 
 
 def check_absent(paths: Iterable[Path]) -> None:
@@ -364,11 +371,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         When it cannot be written.
     """
     with writing(path), Deferred():
-        unfinished = Part(path)
+        written = Part(path)
         try:
-            unfinished.write(content)
-            unfinished.flush()
-            unfinished.place(overwrite=True)
+            written.write(content)
+            written.flush()
+            written.place(overwrite=True)
         finally:
-            unfinished.discard()
+            written.discard()
     flush_folder(path.parent)

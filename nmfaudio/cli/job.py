@@ -1,0 +1,51 @@
+"""What is done to each file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from nmfaudio.cli.inputs import Task
+from nmfaudio.cli.outcome import Outcome, failed, succeeded
+
+NO_MEMORY = "the memory did not suffice: lower --memory, separate a shorter part, or close other programs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to each file.
+
+    Parameters
+    ----------
+    separator : Separator
+    options : dict
+        What else `separate_file` takes by keyword.
+    """
+
+    separator: Any
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, task: Task, report: Any = None) -> Outcome:
+        """Separate one file; return what came of it, failures included."""
+        file = task.file
+        try:
+            from nmfaudio.errors import NmfaudioError
+            from nmfaudio.separation import separate_file
+
+            try:
+                written = separate_file(file, task.output, self.separator, report=report, **self.options)
+            except NmfaudioError as error:
+                return failed(file, str(error))
+            return succeeded(file, written)
+        except MemoryError:
+            return failed(file, NO_MEMORY)
+        except Exception as error:  # one file must not end the others; what a bug says is told
+            if means_no_memory(error):
+                return failed(file, NO_MEMORY)
+            return failed(file, f"{type(error).__name__}: {error} (a bug in nmfaudio: please report it)")
+
+
+def means_no_memory(error: BaseException) -> bool:
+    """Whether an error of a library says that there was no memory for a thread or for a part of itself."""
+    told = str(error).lower()
+    return any(words in told for words in ("start new thread", "allocate memory", "failed to map segment"))
