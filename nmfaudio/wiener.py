@@ -41,6 +41,7 @@ class WienerFilter:
 
     Examples
     --------
+    >>> from nmfaudio import STFT, Spectrogram
     >>> places = np.zeros((2, 9, 2, 2), complex)
     >>> places[0, :, 0, 0] = places[1, :, 1, 1] = 2  # one left, one right
     >>> block = Spectrogram(np.ones((2, 9, 1), complex), STFT(16), 44100)
@@ -106,7 +107,7 @@ def learn_filter(
 
     Examples
     --------
-    >>> from nmfaudio import Audio
+    >>> from nmfaudio import STFT, Audio, Blocks
     >>> noise = np.random.default_rng(0).standard_normal((2, 8000)) / 8  # one source left, one right
     >>> def masked(block):
     ...     keep = np.array([0.9, 0.1])[:, None, None]

@@ -23,6 +23,8 @@ ROWS = [
         "nmf.solve",
         "nmf.online",
         "nmf.sparse",
+        "nmf.panned_kernels",
+        "nmf.panned",
         "nmf.sklearn_starts",
         "nmf.estimator",
     ],
@@ -39,8 +41,8 @@ ROWS = [
         "sound.writing",
         "sound",
     ],
-    ["masking", "grouping", "wiener"],
-    ["separators", "separators.contract", "separators.blind"],
+    ["masking", "grouping", "wiener", "panning"],
+    ["separators", "separators.contract", "separators.blind", "separators.stereo"],
     ["fitting", "target", "manifest", "stems", "registry", "separation", "counting"],
     ["plot", "rank_plot", "evaluation", "testing"],
     [
@@ -64,7 +66,7 @@ ROWS = [
 ]
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
 ONLY_IN = {
-    "numba": {"nmf.kernels"},
+    "numba": {"nmf.kernels", "nmf.panned_kernels"},
     "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"plot", "rank_plot"},
     "av": {"sound.containers"},

@@ -1,0 +1,127 @@
+"""The loops of two-channel factorization in numba, on buffers that the solver owns.
+
+Everything is frames-major, as in `kernels`. The mixture comes as two projections a source: along its
+direction, and across it, where this source is silent. The determinant of the channels' covariance is a sum of
+products of powers, none of them negative, so float32 takes it without loss however close to singular that
+covariance is.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_FRAMES = 32  # frames that one core works on at a time
+
+Buffer = NDArray[np.float32]
+
+_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+
+
+@_compile
+def step(
+    alongs: Buffer,
+    nulls: Buffer,
+    sines: Buffer,
+    noise: float,
+    W: Buffer,
+    H: Buffer,
+    above: Buffer,
+    below: Buffer,
+    start: int,
+    stop: int,
+    learn: bool,
+) -> None:
+    """Update the activations of the frames `start` to `stop`; where asked, sum up what templates need.
+
+    `alongs` and `nulls` are (sources, 2, frames, bins): real and imaginary parts of the mixture's projections
+    along each source's direction and across it; `sines` are those of the angles between sources; W is
+    (sources, rank, bins), H (sources, frames, rank); `above` and `below`, shaped as W, are added to.
+    """
+    sources, rank, bins = W.shape
+    powers = np.empty((sources, BLOCK_FRAMES, bins), np.float32)
+    wanted, expected = np.empty_like(powers), np.empty_like(powers)
+    for first in range(start, stop, BLOCK_FRAMES):
+        last = min(first + BLOCK_FRAMES, stop)
+        count = last - first
+        _model(W, H, first, last, powers)
+        _compare(alongs, nulls, sines, noise, first, count, powers, wanted, expected)
+        for j in range(sources):
+            gain = np.dot(wanted[j, :count], W[j].T)
+            cost = np.dot(expected[j, :count], W[j].T)
+            for n in range(count):
+                for k in range(rank):
+                    if cost[n, k] > 0:
+                        H[j, first + n, k] *= np.sqrt(gain[n, k] / cost[n, k])
+        if learn:
+            _model(W, H, first, last, powers)
+            _compare(alongs, nulls, sines, noise, first, count, powers, wanted, expected)
+            for j in range(sources):
+                above[j] += np.dot(H[j, first:last].T, wanted[j, :count])
+                below[j] += np.dot(H[j, first:last].T, expected[j, :count])
+
+
+@_compile
+def _model(W: Buffer, H: Buffer, first: int, last: int, powers: Buffer) -> None:
+    """Write the power of each source in some frames."""
+    for j in range(len(W)):
+        np.dot(H[j, first:last], W[j], powers[j, : last - first])
+
+
+@_compile
+def _compare(
+    alongs: Buffer,
+    nulls: Buffer,
+    sines: Buffer,
+    noise: float,
+    first: int,
+    count: int,
+    powers: Buffer,
+    wanted: Buffer,
+    expected: Buffer,
+) -> None:
+    """Write, for each source and point, its power in the whitened mixture, and what the model expects."""
+    sources, _, bins = powers.shape
+    floor = np.float32(noise)
+    inverse = np.empty(bins, np.float32)
+    real, imaginary = np.empty(bins, np.float32), np.empty(bins, np.float32)
+    for n in range(count):
+        _inverse_determinants(powers, sines, floor, n, inverse)
+        for j in range(sources):
+            up, down = wanted[j, n], expected[j, n]
+            along = alongs[j, 0, first + n], alongs[j, 1, first + n]
+            for f in range(bins):
+                real[f] = floor * along[0][f]
+                imaginary[f] = floor * along[1][f]
+            down[:] = floor
+            for i in range(sources):
+                sine = sines[j, i]
+                square = sine * sine
+                power, re, im = powers[i, n], nulls[i, 0, first + n], nulls[i, 1, first + n]
+                for f in range(bins):
+                    real[f] += sine * power[f] * re[f]
+                    imaginary[f] += sine * power[f] * im[f]
+                    down[f] += square * power[f]
+            for f in range(bins):
+                size = real[f] * inverse[f], imaginary[f] * inverse[f]
+                up[f] = size[0] * size[0] + size[1] * size[1]
+                down[f] *= inverse[f]
+
+
+@_compile
+def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: int, inverse: Buffer) -> None:
+    """Write one over the determinant of the mixture's covariance in one frame."""
+    sources, _, bins = powers.shape
+    inverse[:] = floor * floor
+    for j in range(sources):
+        power = powers[j, n]
+        for f in range(bins):
+            inverse[f] += floor * power[f]
+        for i in range(j):
+            square = sines[i, j] * sines[i, j]
+            other = powers[i, n]
+            for f in range(bins):
+                inverse[f] += square * power[f] * other[f]
+    for f in range(bins):
+        inverse[f] = np.float32(1) / inverse[f]

@@ -1,0 +1,99 @@
+"""Where sources stand: angles to a hundredth of a degree, their number, and when not to trust them."""
+
+import numpy as np
+import pytest
+
+from nmfaudio import Audio, read
+from nmfaudio.errors import OptionError
+from nmfaudio.panning import directions, find_panning, place_name
+from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
+
+
+def blocks(samples, rate=44100):
+    return Blocks(Audio(samples, rate), STFT(2048))
+
+
+def panned(samples, names, angles):
+    """Stems of the samples, equally loud, each at an angle in degrees."""
+    total = 0
+    for name, angle in zip(names, np.deg2rad(angles), strict=True):
+        stem = read(samples / f"{name}.flac").samples.mean(axis=0)[: 5 * 44100]
+        total = total + np.outer([np.cos(angle), np.sin(angle)], 0.05 * stem / stem.std())
+    return total
+
+
+NAMES = ["night_bus/bass", "night_bus/clarinet", "night_bus/marimba", "piano_and_flute/flute"]
+
+
+@pytest.mark.parametrize("angles", [[20, 70], [45, 52], [-30, 60], [10, 45, 80], [5, 35, 55, 88]])
+def test_angles_and_their_number_are_found(samples, angles):
+    found = find_panning(blocks(panned(samples, NAMES[: len(angles)], angles)))
+    np.testing.assert_allclose(np.sort(found.angles), angles, atol=0.06)
+    assert found.trusted
+    assert np.all(np.diff(found.masses) < 0.3)
+
+
+@pytest.mark.parametrize("gain", [1e-9, 1e9])
+def test_the_level_does_not_matter(samples, gain):
+    mixture = panned(samples, NAMES[:2], [20, 70])
+    plain, scaled = find_panning(blocks(mixture)), find_panning(blocks(mixture * gain))
+    np.testing.assert_allclose(scaled.angles, plain.angles, atol=1e-6)
+
+
+def test_a_source_on_the_edge_of_the_half_circle_is_one_source(samples):
+    found = find_panning(blocks(panned(samples, NAMES[:2], [90, 40])))
+    assert len(found.angles) == 2
+    assert min(abs(abs(found.angles) - 90)) < 0.06
+
+
+def test_one_place_is_not_trusted(samples):
+    mono = read(samples / "night_bus.flac").samples.mean(axis=0)[: 5 * 44100]
+    found = find_panning(blocks(np.stack([mono, mono])))
+    assert found.angles == pytest.approx([45])
+    assert found.confidence == pytest.approx(1)
+    assert not found.trusted
+
+
+def test_unrelated_channels_are_not_trusted():
+    noise = np.random.default_rng(0).standard_normal((2, 4 * 44100)) / 8
+    assert not find_panning(blocks(noise)).trusted
+
+
+def test_delays_between_channels_are_no_pan(samples):
+    total = 0
+    for name, lag in zip(NAMES[:2], (13, 29), strict=True):
+        stem = read(samples / f"{name}.flac").samples.mean(axis=0)[: 4 * 44100]
+        total = total + np.stack([stem, np.roll(stem, lag)])
+    found = find_panning(blocks(total))
+    assert not found.trusted
+
+
+def test_silence_has_no_places():
+    found = find_panning(blocks(np.zeros((2, 44100))))
+    assert len(found.angles) == 0
+    assert not found.trusted
+
+
+def test_only_two_channels_have_angles():
+    with pytest.raises(OptionError, match="3 channels"):
+        find_panning(blocks(np.zeros((3, 4000))))
+
+
+def test_a_point_with_one_direction_is_pure():
+    sound = np.random.default_rng(0).standard_normal((1, 9, 12)) * (1 + 1j)
+    gains = np.array([np.cos(0.3), -np.sin(0.3)])[:, None, None]
+    angles, purities, energies = directions(Spectrogram(gains * sound, STFT(16), 8000))
+    np.testing.assert_allclose(angles, np.rad2deg(-0.3))
+    np.testing.assert_allclose(purities, 0, atol=1e-12)
+    assert np.all(energies > 0)
+
+
+def test_places_have_the_names_of_a_mixing_desk():
+    assert [place_name(a) for a in (0, 44, 46, 90, 95, -1)] == [
+        "left100",
+        "middle",
+        "middle",
+        "right100",
+        "antiphase",
+        "antiphase",
+    ]

@@ -1,0 +1,114 @@
+"""Sources between two channels: two solved for, more filtered, and the way back where there is no pan."""
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+
+from nmfaudio import Audio, read, separate
+from nmfaudio.errors import OptionError
+from nmfaudio.separators.stereo import Stereo, _joined
+from nmfaudio.testing import check_separator
+
+RATE = 44100
+NAMES = [
+    "night_bus/clarinet",
+    "piano_and_flute/piano",
+    "night_bus/bass",
+    "drum_loop/snare",
+    "piano_and_flute/flute",
+]
+
+
+def images(samples, angles, seconds=6):
+    """Stems of the samples, equally loud, each through a pan-pot at an angle in degrees."""
+    found = []
+    for name, angle in zip(NAMES, np.deg2rad(angles), strict=False):
+        stem = read(samples / f"{name}.flac").samples.mean(axis=0)[: seconds * RATE]
+        found.append(np.outer([np.cos(angle), np.sin(angle)], 0.05 * stem / stem.std()))
+    return found
+
+
+def si_sdr(truth, found):
+    target = truth * np.vdot(truth, found) / np.vdot(truth, truth)
+    return 10 * np.log10(np.sum(target**2) / np.sum((found - target) ** 2))
+
+
+def gains(truths, mixture, separation):
+    """What each source gains in SI-SDR over the mixture; stems and sources both go from left to right."""
+    stems = [stem.samples for stem in separation.stems.values()]
+    return [si_sdr(t, s) - si_sdr(t, mixture) for t, s in zip(truths, stems, strict=True)]
+
+
+def test_the_contract_is_kept():
+    assert len(check_separator(Stereo(sources=2, iterations=3))) > 5
+
+
+@pytest.mark.parametrize("angles", [[15, 60], [40, 48], [-30, 30]])
+def test_two_sources_come_apart_almost_perfectly_and_are_counted(samples, angles):
+    truths = images(samples, angles)
+    mixture = sum(truths)
+    found = separate(Audio(mixture, RATE), Stereo())
+    assert min(gains(truths, mixture, found)) > 50
+
+
+@pytest.mark.parametrize("angles", [[15, 45, 75], [8, 32, 55, 78], [5, 25, 45, 65, 85]])
+def test_more_sources_than_channels_gain_much(samples, angles):
+    truths = images(samples, angles)
+    mixture = sum(truths)
+    found = separate(Audio(mixture, RATE), Stereo(sources=len(angles)))
+    reached = gains(truths, mixture, found)
+    assert np.mean(reached) > 15
+    assert min(reached) > 10
+
+
+def test_a_little_reverberation_is_borne(samples):
+    truths = images(samples, [25, 62])
+    rng = np.random.default_rng(1)
+    tails = rng.standard_normal((2, RATE // 2)) * np.exp(-np.arange(RATE // 2) / 5000)
+    dry = sum(truths)
+    wet = np.stack([fftconvolve(dry.sum(axis=0), tail)[: dry.shape[1]] for tail in tails])
+    mixture = dry + wet * 0.1 * np.linalg.norm(dry) / np.linalg.norm(wet)
+    found = separate(Audio(mixture, RATE), Stereo(sources=2))
+    assert min(gains(truths, mixture, found)) > 12
+
+
+def test_places_name_the_stems_from_left_to_right(samples):
+    found = separate(Audio(sum(images(samples, [9, 45, 76.5])), RATE), Stereo(iterations=2))
+    assert list(found.stems) == ["left80", "middle", "right70"]
+    assert found.result.notes == ("3 places found: left80, middle, right70",)
+
+
+def test_fewer_sources_than_places_join_neighbours(samples):
+    truths = images(samples, [10, 20, 70])
+    found = separate(Audio(sum(truths), RATE), Stereo(sources=2, iterations=20))
+    assert len(found.stems) == 2
+    left, right = (stem.samples for stem in found.stems.values())
+    assert si_sdr(truths[0] + truths[1], left) > 15
+    assert si_sdr(truths[2], right) > 15
+
+
+def test_neighbours_are_cut_where_they_are_farthest_apart():
+    assert _joined(np.array([0.1, 0.2, 0.9, 1.0, 1.5]), 3).tolist() == [0, 0, 1, 1, 2]
+    assert _joined(np.array([0.1, 0.2, 0.9]), 1).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_without_two_channels_it_says_so_and_separates_by_timbre(samples, channels):
+    mono = read(samples / "drum_loop.flac").samples.mean(axis=0)[: 2 * RATE]
+    found = separate(Audio(np.stack([mono] * channels), RATE), Stereo(sources=2))
+    assert "by timbre" in found.result.notes[0]
+    assert len(found.stems) == 2
+
+
+def test_two_equal_channels_are_separated_by_timbre(samples):
+    mono = read(samples / "drum_loop.flac").samples.mean(axis=0)[: 2 * RATE]
+    found = separate(Audio(np.stack([mono, mono]), RATE), Stereo(sources=2))
+    assert found.result.notes[0].startswith("1 place found between the channels: separated by timbre")
+
+
+@pytest.mark.parametrize(
+    "options", [{"sources": 0}, {"templates": 0}, {"iterations": 0}, {"seed": -1}, {"window": 0.0}]
+)
+def test_wrong_options_are_refused(options):
+    with pytest.raises(OptionError, match=next(iter(options))):
+        Stereo(**options)
