@@ -3,6 +3,7 @@ from .errors import NmfaudioError
 from .evaluation import Scores, best_names, evaluate, si_sdr
 from .masking import soft_masks
 from .nmf import (
+    Convolution,
     Divergence,
     Factorization,
     Penalties,
@@ -10,6 +11,7 @@ from .nmf import (
     Relevance,
     Stability,
     activate,
+    convolve,
     factorize,
     recommend,
     relevant_rank,
@@ -31,6 +33,7 @@ __all__ = [
     "Audio",
     "Blocks",
     "Components",
+    "Convolution",
     "Divergence",
     "Encoding",
     "Factorization",
@@ -48,6 +51,7 @@ __all__ = [
     "Stability",
     "activate",
     "best_names",
+    "convolve",
     "count_components",
     "evaluate",
     "factorize",

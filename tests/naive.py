@@ -48,3 +48,40 @@ def factorize(V, W, H, beta, iterations, floor=1e-300):
         if iteration < iterations - 1:
             W = update_templates(V + lift, W, H, beta, floor)
     return W, H, curve
+
+
+def convolved(W, H):
+    """The model of convolutive factorization: W (components, bins, lags), H (components, frames)."""
+    rank, bins, lags = W.shape
+    P = np.zeros((bins, H.shape[1]))
+    for k in range(rank):
+        for t in range(lags):
+            for n in range(t, H.shape[1]):
+                P[:, n] += W[k, :, t] * H[k, n - t]
+    return P
+
+
+def convolve(V, W, H, beta, iterations, floor):
+    """Alternate the updates of both factors, activations first; the last leaves the templates as they are."""
+    curve = []
+    V = V + (floor if beta < 1 else 0.0)
+    rank, bins, lags = W.shape
+    for iteration in range(iterations):
+        P, gain, weight = convolved(W, H) + floor, np.zeros_like(H), np.zeros_like(H)
+        for k in range(rank):
+            for n in range(H.shape[1]):
+                for t in range(min(lags, H.shape[1] - n)):
+                    gain[k, n] += W[k, :, t] @ (V * P ** (beta - 2))[:, n + t]
+                    weight[k, n] += W[k, :, t] @ (P ** (beta - 1))[:, n + t]
+        H = H * (gain / weight) ** exponent(beta)
+        P = convolved(W, H) + floor
+        curve.append(divergence(V, P, beta))
+        if iteration < iterations - 1:
+            gain, weight = np.zeros_like(W), np.zeros_like(W)
+            for k in range(rank):
+                for t in range(lags):
+                    for n in range(t, H.shape[1]):
+                        gain[k, :, t] += H[k, n - t] * (V * P ** (beta - 2))[:, n]
+                        weight[k, :, t] += H[k, n - t] * (P ** (beta - 1))[:, n]
+            W = W * (gain / weight) ** exponent(beta)
+    return W, H, curve

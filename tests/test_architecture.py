@@ -20,6 +20,8 @@ ROWS = [
         "nmf.penalty",
         "nmf.factorization",
         "nmf.descend",
+        "nmf.lagged",
+        "nmf.convolutive",
         "nmf.solve",
         "nmf.online",
         "nmf.sparse",

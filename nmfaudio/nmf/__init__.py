@@ -1,6 +1,7 @@
 """Non-negative matrix factorization: matrices in, matrices out. Nothing here knows of audio."""
 
 from nmfaudio.nmf.consensus import Stability, stability
+from nmfaudio.nmf.convolutive import Convolution, convolve
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.penalty import Penalties
@@ -9,6 +10,7 @@ from nmfaudio.nmf.relevance import Relevance, relevant_rank
 from nmfaudio.nmf.solve import activate, factorize
 
 __all__ = [
+    "Convolution",
     "Divergence",
     "Factorization",
     "Penalties",
@@ -16,6 +18,7 @@ __all__ = [
     "Relevance",
     "Stability",
     "activate",
+    "convolve",
     "factorize",
     "recommend",
     "relevant_rank",

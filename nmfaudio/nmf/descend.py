@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,19 @@ _ROUNDING = 1e-7  # of the objective: a proven step may seem to rise by so much 
 
 # Called with the iteration and the scaled objective; says whether to stop there.
 Look = Callable[[int, float], bool]
+
+
+class Steps(Protocol):
+    """What the ways down ask of the updates of a problem; `Updates` are those of plain factorization."""
+
+    @property
+    def may_be_bold(self) -> bool:
+        """Whether the exponent 1, where it is not proven to descend, is worth a try."""
+
+    def step(
+        self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
+    ) -> tuple[Templates, float]:
+        """Update H in place; return new templates, and the objective before they changed."""
 
 
 class Updates:
@@ -135,7 +149,7 @@ def _room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Mat
     return numerators.reshape(lanes, rows, -1), denominators.reshape(lanes, rows, -1)
 
 
-def plain(updates: Updates, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
+def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
     """Update in turn; return the templates that belong to H, which is updated in place."""
     templates = make_templates(W.T)
     for iteration in range(1, iterations + 1):
@@ -149,7 +163,7 @@ def plain(updates: Updates, W: Matrix, H: Matrix, iterations: int, every: int, l
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a step too bold is told by its objective, and undone
-def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
+def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
     """Extrapolate every second update by the squared iterative method (SQUAREM), never upwards.
 
     Two updates lead from x0 to x1 and x2; with r = x1 - x0 and v = (x2 - x1) - r the next cycle starts at
@@ -189,7 +203,7 @@ def accelerated(updates: Updates, W: Matrix, H: Matrix, iterations: int, look: L
 Point = tuple[Templates, Matrix]
 
 
-def _measured(updates: Updates, x: Point, *, bold: bool) -> tuple[Point, float]:
+def _measured(updates: Steps, x: Point, *, bold: bool) -> tuple[Point, float]:
     """Update from x; return where that leads, and the objective at x's templates and new activations."""
     H = x[1].copy()
     templates, objective = updates.step(x[0], H, bold=bold)
