@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,14 @@ from nmfaudio.evaluation import best_names, evaluate
 MOST = 30.0  # dB of gain that a case counts for
 METRICS = ("sdr", "si_sdr", "sir", "sar")
 HEADINGS = ("way", "runs", "SDR", "SI-SDR", "SIR", "SAR", "SDR gain", "SI-SDR gain", "worst SDR gain")
+# A small process that starts the command: Linux counts the memory of whoever starts it to a process's peak.
+LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(process.returncode, usage.ru_maxrss)
+"""
 
 
 @dataclass(frozen=True)
@@ -66,17 +73,14 @@ def run(task: Task) -> Outcome:
 
 def timed(command: list[str]) -> tuple[str, float, float]:
     """Run a command; return its last complaint if it failed, wall seconds and peak memory in MB."""
-    with tempfile.TemporaryFile() as complaints:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaints)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - began
-        complaints.seek(0)
-        lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    code, peak = map(int, done.stdout.split())
     unit = 1e6 if sys.platform == "darwin" else 1e3  # of ru_maxrss: bytes there, kilobytes elsewhere
-    error = (lines[-1] if lines else f"exit code {process.returncode}") if process.returncode else ""
-    return error, seconds, usage.ru_maxrss / unit
+    lines = done.stderr.strip().splitlines()
+    error = (lines[-1] if lines else f"exit code {code}") if code else ""
+    return error, seconds, peak / unit
 
 
 def scored(task: Task, found: dict[str, Signal]) -> tuple[dict[str, float], dict[str, float]]:
