@@ -9,7 +9,7 @@ import numpy as np
 from nmfaudio.errors import OptionError
 from nmfaudio.fitting import DEFAULT_WINDOW_SECONDS, Report
 from nmfaudio.nmf import Divergence, Recommendation, recommend, relevant_rank, stability
-from nmfaudio.separators.blind import collect
+from nmfaudio.separators.blind import LEARNED_VALUES, collect
 from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.stft import STFT, Blocks, Progress
 
@@ -72,7 +72,7 @@ def count_components(
     tell = report or (lambda _: None)
     stft = STFT.lasting(window, mixture.sample_rate)
     blocks = Blocks(mixture, stft, exponent=int(np.frexp(mixture.peak)[1]))
-    whole = collect(replace(blocks, report=tell), 1)
+    whole = collect(replace(blocks, report=tell), 1, LEARNED_VALUES)
     magnitudes = np.ascontiguousarray(whole[:: -(-len(whole) // FRAMES)]).T
     powers = magnitudes.T**2
     largest = min(most, *magnitudes.shape)

@@ -172,9 +172,10 @@ def _overview(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def _draw_rows(panel: Any, fitted: Fitted, components: Components, order: list[int]) -> None:
     grid = panel.subplots(len(order), 2, sharex="col", squeeze=False, width_ratios=[1, 2])
     frequencies = fitted.mixture.stft.frequencies(fitted.mixture.sample_rate)
-    step = -(-fitted.mixture.frames // _COLUMNS)
-    times = _frame_times(fitted)[::step]
     activations = components.activations.sum(axis=0)
+    known, step = activations.shape[1], -(-activations.shape[1] // _COLUMNS)
+    frames = np.arange(known) * fitted.mixture.frames // known  # of long mixtures only some are known
+    times = _frame_times(fitted)[frames[::step]]
     loudest = float(activations[order].max(initial=0.0)) or 1.0
     for row, k in enumerate(order):
         color = f"C{components.labels[k] % 10}"

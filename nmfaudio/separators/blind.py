@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from nmfaudio.errors import OptionError
 from nmfaudio.grouping import group_components
 from nmfaudio.masking import soft_masks
-from nmfaudio.nmf import Divergence, Factorization, factorize
+from nmfaudio.nmf import Divergence, Factorization, activate, factorize
 from nmfaudio.separators.contract import Components
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 
@@ -22,6 +22,11 @@ SIMPLE_ENOUGH = 0.58
 # The same for a number of sources that nobody gave: it must explain so much, and its last component so many
 # times what the next one would.
 ELBOW_EXPLAINS, ELBOW_BEND = 0.55, 2.2
+
+# Values of a spectrogram that components are learned from, 270 MB: six minutes of stereo at 44.1 kHz.
+# Of longer ones evenly spread frames serve, and each block's activations are found when its turn comes.
+LEARNED_VALUES = 1 << 26
+_ACTIVATION_ITERATIONS = 50  # of them, the templates being known
 
 _MOST = 6  # sources that are looked for
 _FEW_STARTS = 3
@@ -104,13 +109,28 @@ class Blind:
 
 @dataclass(frozen=True)
 class BlindModel:
-    """Components of several starts, grouped into the same sources."""
+    """Components of several starts, grouped into the same sources.
+
+    Attributes
+    ----------
+    stft : STFT
+    takes : tuple of Components
+        One for each start.
+    sources : tuple of str
+    exponent : float
+        Of the masks.
+    notes : tuple of str
+    whole : bool
+        Whether the components' activations are those of all frames.
+    context : int
+    """
 
     stft: STFT
     takes: tuple[Components, ...]
     sources: tuple[str, ...]
     exponent: float
     notes: tuple[str, ...]
+    whole: bool = True
     context: int = 0
 
     @property
@@ -120,12 +140,17 @@ class BlindModel:
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by the average over all starts."""
-        shares = np.mean([self._shares(take, block) for take in self.takes], axis=0)
+        divergence = self.components.factorization.divergence
+        V = None if self.whole else (block.magnitude ** (2 if divergence.beta == 0 else 1)).astype(np.float32)
+        shares = np.mean([self._shares(take, block, V) for take in self.takes], axis=0)
         return soft_masks(block, dict(zip(self.sources, shares, strict=True)))
 
-    def _shares(self, take: Components, block: Spectrogram) -> NDArray[Any]:
+    def _shares(self, take: Components, block: Spectrogram, V: NDArray[Any] | None) -> NDArray[Any]:
         """Return each source's mask by one start, shape (sources, channels, bins, frames)."""
-        activations = take.activations[:, :, block.start : block.stop]
+        if V is None:
+            activations = take.activations[:, :, block.start : block.stop]
+        else:
+            activations = np.stack([_activations(take, channel) for channel in V])
         members = [take.labels == source for source in range(len(self.sources))]
         power = np.array([take.templates[:, m] @ activations[:, m] for m in members])
         loudest = power.max(axis=0)
@@ -139,7 +164,8 @@ class _Search:
     def __init__(self, options: Blind, mixture: Blocks) -> None:
         self.options, self.mixture = options, mixture
         beta = Divergence.of(options.divergence).beta
-        self.V = collect(mixture, 2 if beta == 0 else 1).T
+        self.V = collect(mixture, 2 if beta == 0 else 1, LEARNED_VALUES).T
+        self.whole = self.V.shape[1] == mixture.channels * mixture.frames
         self.components = self._count()
 
     def model(self) -> BlindModel:
@@ -153,7 +179,13 @@ class _Search:
         else:
             takes, notes = self._simple_or_grouped(sources)
         names = tuple(f"source{j + 1}" for j in range(int(takes[0].labels.max()) + 1))
-        return BlindModel(self.mixture.stft, tuple(takes), names, self.options.exponent, notes)
+        if not self.whole:
+            learned = self.V.shape[1] // self.mixture.channels
+            notes = (
+                *notes,
+                f"components learned from {learned} of {self.mixture.frames} frames, evenly spread",
+            )
+        return BlindModel(self.mixture.stft, tuple(takes), names, self.options.exponent, notes, self.whole)
 
     def _count(self) -> int:
         asked, frames = self.options.components, self.V.shape[1]
@@ -243,12 +275,26 @@ class _Search:
         )
 
 
-def collect(mixture: Blocks, power: float) -> NDArray[np.float32]:
-    """Read a mixture's magnitudes to a power as float32 (channels * frames, bins), channel after channel."""
-    V = np.empty((mixture.channels, mixture.frames, mixture.stft.bins), np.float32)
+def collect(mixture: Blocks, power: float, most: int | None = None) -> NDArray[np.float32]:
+    """Read a mixture's magnitudes to a power as float32 (channels * frames, bins), channel after channel.
+
+    Where that would be more than `most` values, so many frames are taken, evenly spread.
+    """
+    channels, bins = mixture.channels, mixture.stft.bins
+    count = min(mixture.frames, max(1, most // (channels * bins))) if most else mixture.frames
+    chosen = np.arange(count) * mixture.frames // count
+    V = mixture.room(channels, count, bins)
     for block in mixture:
-        V[:, block.start : block.stop] = (block.magnitude**power).swapaxes(1, 2)
-    return V.reshape(-1, V.shape[2])
+        first, last = np.searchsorted(chosen, (block.start, block.stop))
+        frames = block.magnitude[:, :, chosen[first:last] - block.start]
+        V[:, first:last] = (frames**power).swapaxes(1, 2)
+    return V.reshape(-1, bins)
+
+
+def _activations(take: Components, V: NDArray[Any]) -> NDArray[Any]:
+    """Return the activations of a take's templates in one channel, (bins, frames): each frame by itself."""
+    found = take.factorization
+    return activate(V, found.W, divergence=found.divergence, iterations=_ACTIVATION_ITERATIONS, tolerance=0).H
 
 
 def aligned(take: Components, reference: Components) -> Components:
