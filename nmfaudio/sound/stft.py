@@ -15,8 +15,9 @@ from nmfaudio.errors import OptionError
 from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.storage import default_budget, room
 
-# Of the recording in one block: some 35 MB of spectrogram for two channels at 44.1 kHz; never more values.
-BLOCK_SECONDS, BLOCK_VALUES = 12, 2_200_000
+# Of the recording in one block, and at most so many values: some 14 MB of spectrogram for two channels at
+# 44.1 kHz. A model makes a dozen arrays of that size.
+BLOCK_SECONDS, BLOCK_VALUES = 5, 1_000_000
 _SMALLEST_N_FFT = 16
 
 
@@ -252,7 +253,7 @@ class Blocks:
     >>> from nmfaudio import Audio
     >>> mixture = Blocks(Audio(np.zeros((2, 44100 * 30)), 44100), STFT(2048))
     >>> [block.frames for block in mixture]
-    [1033, 1033, 521]
+    [430, 430, 430, 430, 430, 430, 7]
     """
 
     source: SampleSource
