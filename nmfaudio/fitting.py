@@ -97,15 +97,19 @@ def fit(
     SeparatorError
         When the separator fails or breaks its contract.
     """
-    stft = STFT.lasting(DEFAULT_WINDOW_SECONDS, source.sample_rate)
-    mixture = Blocks(source, stft, exponent=int(np.frexp(source.peak)[1]), memory=memory)
-    if report:
-        mixture = replace(mixture, report=report)
+    mixture = blocks_of(source, report=report, memory=memory)
     with _blaming(separator):
         model = separator.fit(mixture)
     _check_model(model, separator)
     mixture = mixture.with_stft(model.stft)
     return Fitted(mixture, model, tuple(_warnings(source, mixture)))
+
+
+def blocks_of(source: SampleSource, *, report: Report | None = None, memory: int = 0) -> Blocks:
+    """Return a mixture as a separator is given it: at the default settings, its peak within 1/2 and 1."""
+    stft = STFT.lasting(DEFAULT_WINDOW_SECONDS, source.sample_rate)
+    mixture = Blocks(source, stft, exponent=int(np.frexp(source.peak)[1]), memory=memory)
+    return replace(mixture, report=report) if report else mixture
 
 
 def checked_stems(model: Model, block: Spectrogram) -> dict[str, Spectrogram]:

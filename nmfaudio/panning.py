@@ -72,6 +72,17 @@ class Panning:
         """Whether the mixture seems to be made of two panned sources or more."""
         return len(self.angles) > 1 and self.alone >= ALONE and self.confidence >= TRUSTED
 
+    def doubt(self, sources: int | None = None) -> str | None:
+        """Return why so many sources should not be separated by their places, or None."""
+        found = len(self.angles)
+        if found < max(2, sources or 0):
+            return f"{found or 'no'} place{'' if found == 1 else 's'} found between the channels"
+        if self.trusted:
+            return None
+        if self.alone < ALONE:
+            return f"sources stand alone in {self.alone:.0%} of the sound only"
+        return f"{self.confidence:.0%} only of what sounds alone stands at one of {found} places"
+
     def __repr__(self) -> str:
         found = zip(self.angles, self.masses, strict=True)
         return f"Panning({', '.join(f'{place_name(a)} {100 * m:.0f} %' for a, m in found)})"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from nmfaudio.errors import OutputError, SeparatorError
 from nmfaudio.fitting import Fitted, Report, fit
 from nmfaudio.registry import make
-from nmfaudio.separation import DEFAULT_SEPARATOR
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile, read
@@ -31,7 +30,7 @@ _LARGEST = 32  # components drawn at most, those with the most energy
 
 def plot_components(
     mixture: Audio | str | os.PathLike[str],
-    separator: str | Separator = DEFAULT_SEPARATOR,
+    separator: str | Separator = "blind",
     *,
     report: Report | None = None,
     **options: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +15,7 @@ from nmfaudio.errors import OptionError, SeparatorError
 from nmfaudio.separators.contract import Separator
 
 GROUP = "nmfaudio.separators"
+DEFAULT, GENERAL = "auto", "blind"
 _TRUTH = {
     "true": True,
     "yes": True,
@@ -180,6 +182,20 @@ def make(name: str, **settings: Any) -> Separator:
         if isinstance(error, OptionError):
             raise
         raise OptionError(f"separator {name!r} refuses its options: {error}") from None
+
+
+def default_name(settings: Iterable[str] = ()) -> str:
+    """Return the separator that is meant where none is named: `auto`, or `blind` for options of its own.
+
+    Examples
+    --------
+    >>> default_name(["sources"]), default_name(["sources", "components"])
+    ('auto', 'blind')
+    """
+    given = set(settings)
+    if given <= set(find(DEFAULT).options) or not given <= set(find(GENERAL).options):
+        return DEFAULT
+    return GENERAL
 
 
 def options(kind: type[Any]) -> dict[str, Option]:

@@ -13,15 +13,13 @@ import numpy as np
 from nmfaudio.errors import InputError
 from nmfaudio.fitting import Report, fit
 from nmfaudio.manifest import done
-from nmfaudio.registry import make
+from nmfaudio.registry import default_name, make
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile, read
 from nmfaudio.sound.writing import stem_encoding
 from nmfaudio.stems import write_stems, written_before
 from nmfaudio.target import DEFAULT_FILENAME, Result, Target, Written, track_name
-
-DEFAULT_SEPARATOR = "blind"
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Separation:
 
 def separate(
     mixture: Audio | str | os.PathLike[str],
-    separator: str | Separator = DEFAULT_SEPARATOR,
+    separator: str | Separator | None = None,
     *,
     report: Report | None = None,
     **options: Any,
@@ -112,8 +110,9 @@ def separate(
     ----------
     mixture : Audio or path-like
         Sound, or the file to read it from.
-    separator : str or Separator
-        The name of one that is installed, or one that is made already.
+    separator : str or Separator, optional
+        The name of one that is installed, or one that is made already. By default `auto`, which looks at the
+        mixture and says what it chose; or `blind`, where options are given that are its own.
     report : callable, optional
         Takes a `Progress` now and then; may raise to stop the work.
     **options
@@ -161,7 +160,7 @@ def separate(
 def separate_file(
     path: str | os.PathLike[str],
     folder: str | os.PathLike[str] = "separated",
-    separator: str | Separator = DEFAULT_SEPARATOR,
+    separator: str | Separator | None = None,
     *,
     format: str | None = None,
     subtype: str | None = None,
@@ -232,7 +231,8 @@ def separate_file(
         return write_stems(source, fitted.sources, fitted.stems, target, result)
 
 
-def _made(separator: str | Separator, options: dict[str, Any]) -> Separator:
+def _made(separator: str | Separator | None, options: dict[str, Any]) -> Separator:
+    separator = separator or default_name(options)
     if isinstance(separator, str):
         return make(separator, **options)
     if options:

@@ -44,7 +44,14 @@ ROWS = [
         "sound",
     ],
     ["masking", "grouping", "wiener", "panning"],
-    ["separators", "separators.contract", "separators.blind", "separators.stereo"],
+    [
+        "separators",
+        "separators.contract",
+        "separators.blind",
+        "separators.stereo",
+        "advice",
+        "separators.auto",
+    ],
     ["fitting", "target", "manifest", "stems", "registry", "separation", "counting"],
     ["plot", "rank_plot", "evaluation", "testing"],
     [
@@ -56,6 +63,8 @@ ROWS = [
         "cli.workers",
         "cli.again",
         "cli.batch",
+        "cli.presets",
+        "cli.advise",
         "cli.plot",
         "cli.rank",
         "cli.separate",
@@ -73,8 +82,16 @@ ONLY_IN = {
     "matplotlib": {"plot", "rank_plot"},
     "av": {"sound.containers"},
     "sklearn": {"nmf.estimator", "nmf.sklearn_starts"},
-    "rich": {"cli.console", "cli.outcome", "cli.rank", "cli.separators"},
-    "typer": {"cli.app", "cli.console", "cli.plot", "cli.rank", "cli.separate", "cli.separators"},
+    "rich": {"cli.advise", "cli.console", "cli.outcome", "cli.rank", "cli.separators"},
+    "typer": {
+        "cli.app",
+        "cli.console",
+        "cli.advise",
+        "cli.plot",
+        "cli.rank",
+        "cli.separate",
+        "cli.separators",
+    },
 }
 
 

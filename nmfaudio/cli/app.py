@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nmfaudio.cli.advise import advise
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.plot import plot
@@ -54,6 +55,6 @@ def _common(
     """Separate audio into stems by non-negative matrix factorization."""
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (separate, separators, plot, rank)
+_COMMANDS: tuple[Callable[..., Any], ...] = (separate, separators, plot, rank, advise)
 for _command in _COMMANDS:
     app.command()(_command)

@@ -12,6 +12,7 @@ from nmfaudio.cli.batch import Telling, run_files
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, make_separator, stop
 from nmfaudio.cli.inputs import collect
 from nmfaudio.cli.job import Job
+from nmfaudio.cli.presets import preset
 
 
 def separate(
@@ -21,8 +22,14 @@ def separate(
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems.")] = Path("separated"),
     separator: Annotated[
-        str, typer.Option(help="Way of separating; `nmfaudio separators` lists them.")
-    ] = "blind",
+        str | None, typer.Option(help="Way of separating; `nmfaudio separators` lists them; default: auto.")
+    ] = None,
+    drums: Annotated[bool, typer.Option("--drums", help="Kick, snare, hi-hat, each by name.")] = False,
+    vocals: Annotated[bool, typer.Option("--vocals", help="The lead voice, and the rest.")] = False,
+    stereo: Annotated[bool, typer.Option("--stereo", help="Sources by where they are panned.")] = False,
+    midi: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sources by the tracks of this score.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Option of the separator; repeatable."),
@@ -78,7 +85,8 @@ def separate(
         file, made, told = repeated(from_manifest, names[0] if names else None)
         names, writing = [file], {**writing, **told}
     else:
-        made = make_separator(separator, settings or [], sources=sources, seed=seed)
+        name, more = preset(separator, settings or [], drums=drums, vocals=vocals, stereo=stereo, midi=midi)
+        made = make_separator(name, settings or [], sources=sources, seed=seed, **more)
     if not names and not from_file:
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
     writing["memory"] = _checked(writing, memory)

@@ -69,7 +69,7 @@ class Stereo:
             channels = "one channel" if mixture.channels == 1 else f"{mixture.channels} channels, not two"
             return self._blind(mixture, channels)
         panning = find_panning(mixture, sources=self.sources)
-        reason = _distrust(panning, self.sources)
+        reason = panning.doubt(self.sources)
         return self._blind(mixture, reason) if reason else self.separated_by(panning, mixture)
 
     def separated_by(self, panning: Panning, mixture: Blocks) -> PannedModel:
@@ -135,16 +135,6 @@ class PannedModel:
         shape = (len(places), values.shape[1], 2, 2)
         powers = self.templates.powers(values)
         return wiener_filter(values, powers, np.broadcast_to(places[:, None], shape))
-
-
-def _distrust(panning: Panning, sources: int | None) -> str | None:
-    """Return why a panning is of no use, or None."""
-    found, percent = len(panning.angles), round(100 * panning.confidence)
-    if found < 2 or found < (sources or 0):
-        return f"{found or 'no'} place{'' if found == 1 else 's'} found between the channels"
-    if not panning.trusted:
-        return f"only {percent} % of what sounds alone ({round(100 * panning.alone)} % of all) has a place"
-    return None
 
 
 def _joined(angles: NDArray[np.float64], groups: int) -> NDArray[np.intp]:

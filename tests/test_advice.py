@@ -1,0 +1,144 @@
+"""What is told of a mixture, which separator follows, and that the separator `auto` does as advised."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import sound
+
+from nmfaudio import Audio, read, separate
+from nmfaudio.advice import Facts, advise, listen
+from nmfaudio.errors import OptionError
+from nmfaudio.panning import Panning
+from nmfaudio.separators.auto import Auto
+from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.testing import check_separator
+
+
+def facts(audio, sources=None):
+    return listen(Blocks(audio, STFT(2048)), sources=sources)
+
+
+def panning(*angles, mass=0.4, alone=0.8):
+    return Panning(np.array(angles, float), np.full(len(angles), mass), alone)
+
+
+def test_drums_are_told_from_music_and_from_noise(samples):
+    drums, music = (facts(read(samples / f"{name}.flac")) for name in ("drum_loop", "piano_and_flute"))
+    noise = facts(Audio(np.random.default_rng(0).standard_normal((1, 3 * 44100)) / 8, 44100))
+    assert drums.is_drums
+    assert not drums.is_noisy
+    assert not music.is_drums
+    assert not music.is_noisy
+    assert noise.is_noisy
+    assert not noise.is_drums
+    assert music.percussive < noise.percussive < drums.percussive
+
+
+def test_places_are_told_where_there_are_two_channels(samples):
+    assert facts(read(samples / "night_bus.flac")).places == ("left60", "middle", "right60")
+    assert facts(read(samples / "drum_loop.flac")).panning is None
+
+
+@pytest.mark.parametrize("gain", [1e-12, 1e6])
+def test_the_level_does_not_matter(gain):
+    plain, scaled = (facts(Audio(sound(2, channels=2) * g, 8000)) for g in (1.0, gain))
+    assert scaled.percussive == pytest.approx(plain.percussive, abs=1e-4)
+    assert scaled.steady == pytest.approx(plain.steady, abs=1e-4)
+
+
+@pytest.mark.parametrize("samples_", [np.zeros((2, 8000)), np.ones((1, 1)) / 2])
+def test_silence_and_a_single_sample_have_advice(samples_):
+    found = facts(Audio(samples_, 8000))
+    assert advise(found).separator == "blind"
+    assert np.isfinite([found.percussive, found.steady]).all()
+
+
+def test_panned_sources_lead_to_stereo():
+    found = advise(Facts(2, 60.0, 0.2, 0.2, panning(20, 70)))
+    assert found.separator == "stereo"
+    assert "2 places: left56, right56" in found.reason
+    assert advise(Facts(2, 60.0, 0.2, 0.2, panning(20, 70)), sources=2).options == {"sources": 2}
+
+
+@pytest.mark.parametrize(
+    ("found", "sources", "message"),
+    [
+        (None, None, "one channel"),
+        (panning(45), None, "1 place found"),
+        (panning(20, 70), 3, "2 places found"),
+        (panning(20, 70, alone=0.1), None, "10% of the sound only"),
+        (panning(20, 70, mass=0.1), None, "20% only of what sounds alone"),
+    ],
+)
+def test_without_places_timbre_decides_and_the_reason_says_why(found, sources, message):
+    advice = advise(Facts(1 if found is None else 2, 60.0, 0.2, 0.2, found), sources=sources)
+    assert advice.separator == "blind"
+    assert message in advice.reason
+
+
+def test_others_come_with_their_condition():
+    few = advise(Facts(1, 1.0, 0.2, 0.7, None))
+    assert [arguments for arguments, _ in few.others] == [
+        "--sources N",
+        "--separator blind --sources 2",
+        "a longer part",
+    ]
+    assert advise(Facts(1, 60.0, 0.2, 0.2, None), sources=2).others == ()
+
+
+def test_auto_keeps_the_contract():
+    assert len(check_separator(Auto(sources=2))) > 5
+
+
+def test_auto_does_what_it_says_and_can_be_overruled(samples):
+    stereo = separate(samples / "night_bus.flac")
+    assert stereo.result.notes[0] == "stereo was chosen: sources stand at 3 places: left60, middle, right60"
+    assert list(stereo.stems) == ["left60", "middle", "right60"]
+    mixed = read(samples / "night_bus.flac").samples.mean(axis=0, keepdims=True)
+    mono = separate(Audio(mixed, 44100), sources=3)
+    assert mono.result.notes[0].startswith("blind was chosen: one channel")
+
+
+def test_auto_refuses_wrong_options():
+    with pytest.raises(OptionError, match="sources=0"):
+        Auto(sources=0)
+    with pytest.raises(OptionError, match="seed=-1"):
+        Auto(seed=-1)
+
+
+def test_the_command_advises(nmfaudio, samples):
+    done = nmfaudio("advise", samples / "night_bus.flac", check=0)
+    assert "places        left60, middle, right60" in done.stdout
+    assert "uses stereo: sources stand at 3 places" in done.stdout
+    told = json.loads(
+        nmfaudio("advise", samples / "drum_loop.flac", "--sources", 3, "--json", check=0).stdout
+    )
+    assert told["advice"]["options"] in ({"sources": 3}, {})
+    assert told["percussive"] > 0.6
+    assert told["places"] is None
+
+
+def test_the_command_names_a_file_that_cannot_be_read(nmfaudio, tmp_path):
+    (tmp_path / "song.wav").write_text("no sound")
+    done = nmfaudio("advise", "song.wav", "--json", check=1)
+    assert done.stderr.startswith("nmfaudio: song.wav: ")
+    assert json.loads(done.stdout)["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stereo", "--drums"], "--drums and --stereo are different ways of separating"),
+        (["--stereo", "--separator", "blind"], "--separator blind and --stereo are different ways"),
+        (["--midi", "song.mid", "--vocals"], "--vocals and --midi song.mid are different ways"),
+    ],
+)
+def test_two_ways_at_once_are_refused(nmfaudio, make_file, arguments, message):
+    done = nmfaudio("separate", make_file(), *arguments, check=2)
+    assert message in done.stderr
+
+
+def test_a_preset_stands_for_its_separator(nmfaudio, make_file):
+    done = nmfaudio("separate", make_file(channels=2), "--stereo", "--sources", 2, "--json", check=0)
+    assert json.loads(done.stdout)["separator"] == "stereo"
