@@ -37,7 +37,7 @@ class Separation:
     Examples
     --------
     >>> separate(Audio(np.ones((1, 9)) / 2, 8000), sources=2)
-    Separation(source1, source2: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
+    Separation(percussive1, percussive2: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
     """
 
     mixture: Audio
@@ -136,7 +136,7 @@ def separate(
     >>> noise = np.random.default_rng(0).standard_normal((2, 8000)) / 8
     >>> separation = separate(Audio(noise, 8000), sources=2)
     >>> sorted(separation.stems)
-    ['source1', 'source2']
+    ['percussive1', 'percussive2']
     >>> difference = sum(stem.samples for stem in separation.stems.values()) - noise
     >>> bool(np.abs(difference).max() < 1e-12)
     True
@@ -210,7 +210,7 @@ def separate_file(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     written = separate_file("audio_samples/drum_loop.flac", folder, sources=3)
     ...     print(*(stem.path.name for stem in written.stems.values()))
-    source1.flac source2.flac source3.flac
+    low1.flac percussive1.flac high1.flac
     """
     made = _made(separator, options)
     with AudioFile(path, strict=strict) as source:

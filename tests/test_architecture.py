@@ -43,7 +43,7 @@ ROWS = [
         "sound.writing",
         "sound",
     ],
-    ["masking", "grouping", "wiener", "panning"],
+    ["masking", "grouping", "naming", "wiener", "panning"],
     [
         "separators",
         "separators.contract",

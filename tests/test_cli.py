@@ -33,10 +33,12 @@ def test_help_imports_no_heavy_library():
 def test_stems_go_to_separated_track_stem(nmfaudio, make_file, tmp_path):
     path = make_file("my song.wav")
     done = nmfaudio("separate", path, *FAST, check=0)
-    found = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("separated/**/*") if p.is_file())
-    folder = "separated/my song"
-    assert found == [f"{folder}/{name}" for name in ("manifest.json", "source1.wav", "source2.wav")]
-    assert "source1" in done.stdout
+    found = sorted(p.name for p in (tmp_path / "separated" / "my song").iterdir())
+    assert len(found) == 3
+    assert "manifest.json" in found
+    for stem in set(found) - {"manifest.json"}:
+        assert stem.endswith(".wav")
+        assert stem.removesuffix(".wav") in done.stdout
     assert "%" in done.stdout
     assert "2 sources asked for" in done.stdout
 
@@ -47,7 +49,8 @@ def test_json_is_one_object_a_file_and_nothing_else(nmfaudio, make_file, tmp_pat
     a, b, missing = (json.loads(line) for line in done.stdout.splitlines())
     assert a["ok"]
     assert b["ok"]
-    assert a["stems"]["source1"]["path"].endswith("source1.wav")
+    for name, stem in a["stems"].items():
+        assert stem["path"].endswith(f"{name}.wav")
     assert sum(stem["share"] for stem in b["stems"].values()) == pytest.approx(1)
     assert not missing["ok"]
     assert "missing.wav" in missing["error"]

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from nmfaudio.errors import OptionError
 from nmfaudio.grouping import group_components
 from nmfaudio.masking import soft_masks
+from nmfaudio.naming import source_names
 from nmfaudio.nmf import Divergence, Factorization, activate, factorize
 from nmfaudio.separators.contract import Components
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
@@ -27,6 +28,9 @@ ELBOW_EXPLAINS, ELBOW_BEND = 0.55, 2.2
 # Of longer ones evenly spread frames serve, and each block's activations are found when its turn comes.
 LEARNED_VALUES = 1 << 26
 _ACTIVATION_ITERATIONS = 50  # of them, the templates being known
+
+# Of the masks, unless another is asked for.
+SIMPLE_EXPONENT, GROUPED_EXPONENT = 1.5, 1.0
 
 _MOST = 6  # sources that are looked for
 _FEW_STARTS = 3
@@ -59,8 +63,9 @@ class Blind:
         Random starts.
     window : float
         Seconds of the analysis window; its length is the nearest power of two.
-    exponent : float
-        Of the masks: higher ones separate harder.
+    exponent : float, optional
+        Of the masks: higher ones separate harder. If not given, 1.5 where each source is a component, and 1
+        where components are grouped: where grouping errs, softer masks do less harm.
     seed : int
         Of the random starts.
 
@@ -81,7 +86,9 @@ class Blind:
     iterations: int = field(default=100, metadata={"help": "updates of each start, at most"})
     starts: int = field(default=3, metadata={"help": "random starts, whose masks are averaged"})
     window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
-    exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
+    exponent: float | None = field(
+        default=None, metadata={"help": "of the masks: higher ones separate harder; default: 1.5 or 1"}
+    )
     seed: int = field(default=0, metadata={"help": "of the random starts"})
 
     def __post_init__(self) -> None:
@@ -92,8 +99,9 @@ class Blind:
         if self.seed < 0:
             raise OptionError(f"seed={self.seed}: it must not be negative")
         for name in ("window", "exponent"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise OptionError(f"{name}={value}: it must be above 0")
         if self.sources is not None and self.sources > (self.components or DEFAULT_COMPONENTS):
             raise OptionError(
                 f"sources={self.sources} are more than components={self.components or DEFAULT_COMPONENTS}: "
@@ -178,14 +186,18 @@ class _Search:
             takes, notes = self._simple(few, "found") if few else self._grouped(None, None)
         else:
             takes, notes = self._simple_or_grouped(sources)
-        names = tuple(f"source{j + 1}" for j in range(int(takes[0].labels.max()) + 1))
+        first = takes[0]
+        frequencies = self.mixture.stft.frequencies(self.mixture.sample_rate)
+        names = source_names(first.templates, first.factorization.H, first.labels, frequencies)
+        simple = first.factorization.rank == len(names)
+        exponent = self.options.exponent or (SIMPLE_EXPONENT if simple else GROUPED_EXPONENT)
         if not self.whole:
             learned = self.V.shape[1] // self.mixture.channels
             notes = (
                 *notes,
                 f"components learned from {learned} of {self.mixture.frames} frames, evenly spread",
             )
-        return BlindModel(self.mixture.stft, tuple(takes), names, self.options.exponent, notes, self.whole)
+        return BlindModel(self.mixture.stft, tuple(takes), names, exponent, notes, self.whole)
 
     def _count(self) -> int:
         asked, frames = self.options.components, self.V.shape[1]
