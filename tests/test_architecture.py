@@ -49,6 +49,8 @@ ROWS = [
         "separators.contract",
         "separators.blind",
         "separators.stereo",
+        "separators.drum_kit",
+        "separators.drums",
         "advice",
         "separators.auto",
     ],

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from conftest import sound
+
+from nmfaudio import Audio, make, read, separate
+from nmfaudio.errors import OptionError
+from nmfaudio.separators.drums import Drums
+from nmfaudio.testing import check_separator
+
+RATE = 22050
+
+
+def hit(kind, seconds=0.4, seed=0):
+    time = np.arange(int(seconds * RATE)) / RATE
+    noise = np.random.default_rng(seed).standard_normal(len(time))
+    if kind == "kick":
+        return np.sin(2 * np.pi * 55 * time) * np.exp(-time * 9)
+    if kind == "snare":
+        return 0.4 * (noise + np.sin(2 * np.pi * 190 * time)) * np.exp(-time * 16)
+    return 0.3 * np.diff(noise, 2, prepend=[0, 0]) * np.exp(-time * 40)
+
+
+def loop(**times):
+    """Hits of each kind at these times, (samples,) each."""
+    tracks = {kind: np.zeros(4 * RATE) for kind in times}
+    for kind, starts in times.items():
+        for number, start in enumerate(starts):
+            found, first = hit(kind, seed=number), int(start * RATE)
+            tracks[kind][first : first + len(found)] += 0.3 * found[: 4 * RATE - first]
+    return tracks
+
+
+BEAT = {
+    "kick": [0.1, 1.1, 1.6, 2.1, 3.1],
+    "snare": [0.6, 1.6, 2.6, 3.6],
+    "hihat": np.arange(0.1, 3.9, 0.25),
+}
+
+
+def gains(tracks, stems):
+    """SNR of each stem over that of the mixture, dB."""
+    mixture = sum(tracks.values())
+    return {
+        name: 10 * np.log10(np.sum((mixture - t) ** 2) / np.sum((stems[name].samples[0] - t) ** 2))
+        for name, t in tracks.items()
+    }
+
+
+@pytest.mark.parametrize("options", [{}, {"kit": ("kick", "cymbal")}])
+def test_the_contract_is_kept(options):
+    assert len(check_separator(Drums(**options, iterations=10))) > 5
+
+
+def test_drums_come_apart_under_their_names():
+    tracks = loop(**BEAT)
+    found = separate(Audio(sum(tracks.values()), RATE), "drums")
+    assert list(found.stems) == ["kick", "snare", "hihat"]
+    assert min(gains(tracks, found.stems).values()) > 8
+
+
+def test_drums_of_the_sample_come_apart(samples):
+    stems = separate(samples / "drum_loop.flac", "drums").stems
+    truth = {n: read(samples / "drum_loop" / f"{n}.flac").samples[0] for n in ("kick", "snare", "hihat")}
+    assert min(gains(truth, stems).values()) > 8
+
+
+def test_a_drum_that_is_not_there_is_left_out_and_said():
+    tracks = loop(kick=BEAT["kick"], hihat=BEAT["hihat"])
+    found = separate(Audio(sum(tracks.values()), RATE), "drums", kit=("kick", "hihat", "tom", "cymbal"))
+    assert {"kick", "hihat"} <= set(found.stems)
+
+
+def test_channels_have_templates_of_their_own():
+    tracks = loop(**BEAT)
+    pans = {"kick": (1, 1), "snare": (1, 0.2), "hihat": (0.2, 1)}
+    panned = {name: np.outer(pans[name], track) for name, track in tracks.items()}
+    stems = separate(Audio(sum(panned.values()), RATE), "drums").stems
+    left = {name: track[0] for name, track in panned.items()}
+    assert min(gains(left, stems).values()) > 8
+
+
+def test_one_shots_name_and_start_the_stems(make_file):
+    for kind in BEAT:
+        single = np.concatenate([np.zeros(3000), hit(kind, seed=50), np.zeros(9000)])
+        path = make_file(f"shots/{kind} 1.wav", 0.5 * single / np.abs(single).max(), rate=RATE)
+    (path.parent / "notes.txt").write_text("not a recording")
+    tracks = loop(**BEAT)
+    found = separate(Audio(sum(tracks.values()), RATE), "drums", oneshots=str(path.parent))
+    assert list(found.stems) == ["hihat 1", "kick 1", "snare 1"]
+    assert min(gains({f"{k} 1": t for k, t in tracks.items()}, found.stems).values()) > 8
+
+
+def test_one_shots_of_another_rate_are_converted(make_file):
+    path = make_file("shots/kick.wav", hit("kick")[::2], rate=RATE // 2)
+    assert list(separate(Audio(sound(1, RATE), RATE), "drums", oneshots=str(path.parent)).stems) == ["kick"]
+
+
+def test_bad_options_are_named(tmp_path, make_file):
+    for options, match in [
+        ({"kit": ("kick", "gong")}, "kit='gong' is not known: use some of kick"),
+        ({"kit": ()}, "at least one"),
+        ({"kit": ("kick", "kick")}, "each once"),
+        ({"oneshots": str(tmp_path / "none")}, "is no folder"),
+        ({"iterations": 0}, "iterations=0"),
+        ({"window": 0}, "window=0"),
+    ]:
+        with pytest.raises(OptionError, match=match):
+            make("drums", **options)
+    audio = Audio(sound(), 8000)
+    with pytest.raises(OptionError, match="holds no audio file"):
+        separate(audio, "drums", oneshots=str(tmp_path))
+    silent = make_file("shots/kick.wav", np.zeros((1, 8000)))
+    with pytest.raises(OptionError, match="is silent"):
+        separate(audio, "drums", oneshots=str(silent.parent))
+    silent.write_bytes(b"no sound")
+    with pytest.raises(OptionError, match="oneshots"):
+        separate(audio, "drums", oneshots=str(silent.parent))
