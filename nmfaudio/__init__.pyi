@@ -1,6 +1,8 @@
 from .counting import count_components
+from .dictionary import Dictionary
 from .errors import NmfaudioError
 from .evaluation import Scores, best_names, evaluate, si_sdr
+from .learning import Learner, learn
 from .masking import soft_masks
 from .nmf import (
     Convolution,
@@ -22,6 +24,7 @@ from .plot import plot_components
 from .rank_plot import plot_rank
 from .registry import installed_separators, make
 from .separation import Separation, separate, separate_file
+from .separators.combination import Combination
 from .separators.contract import Components, FunctionModel, Model, Separator
 from .sound.audio import Audio, Encoding
 from .sound.files import read
@@ -32,12 +35,15 @@ __all__ = [
     "STFT",
     "Audio",
     "Blocks",
+    "Combination",
     "Components",
     "Convolution",
+    "Dictionary",
     "Divergence",
     "Encoding",
     "Factorization",
     "FunctionModel",
+    "Learner",
     "Model",
     "NmfaudioError",
     "Penalties",
@@ -55,6 +61,7 @@ __all__ = [
     "count_components",
     "evaluate",
     "factorize",
+    "learn",
     "make",
     "plot_components",
     "plot_rank",

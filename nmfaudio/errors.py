@@ -3,6 +3,7 @@
 NmfaudioError
 ├── InputError              what was given cannot be used
 │   ├── AudioFileError      a file that cannot be read as audio
+│   ├── DictionaryError     a dictionary that is malformed, or does not fit what it is used for
 │   ├── MatrixError         a matrix that cannot be factored
 │   └── OptionError         an option with an unknown name or a value outside its range
 ├── OutputError             stems that cannot be written
@@ -32,6 +33,10 @@ class InputError(NmfaudioError, ValueError):
 
 class AudioFileError(InputError):
     """A file cannot be read as audio, or holds nothing that can be separated."""
+
+
+class DictionaryError(InputError):
+    """A dictionary is malformed, or does not fit what it is used for."""
 
 
 class MatrixError(InputError):

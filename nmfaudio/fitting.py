@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import NmfaudioError, SeparatorError
 from nmfaudio.separators.contract import Components, Model, Separator
-from nmfaudio.sound.audio import Samples, SampleSource
-from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
+from nmfaudio.sound.audio import Recent, Samples, SampleSource
+from nmfaudio.sound.stft import BLOCK_SECONDS, STFT, Blocks, Progress, Spectrogram
 
 DEFAULT_WINDOW_SECONDS = 0.046  # 2048 samples at 44.1 kHz: what a separator sees unless it chooses its own
 _SUM_TOLERANCE = 1e-5  # of the mixture: above it a separator's stems do not sum to the mixture
@@ -53,8 +53,36 @@ class Fitted:
         """What the model wants to tell the user."""
         return tuple(getattr(self.model, "notes", ()))
 
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """Stems that nobody asked for."""
+        return tuple(getattr(self.model, "unwritten", ()))
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Names of the stems that are asked for."""
+        return tuple(name for name in self.sources if name not in self.unwritten)
+
+    @property
+    def parts(self) -> tuple[Fitted, ...]:
+        """The models that were combined, or this one."""
+        models = getattr(self.model, "models", None)
+        if models is None:
+            return (self,)
+        views = (self.mixture.with_stft(model.stft) for model in models)
+        return tuple(Fitted(view, model) for view, model in zip(views, models, strict=True))
+
     def stems(self) -> Iterator[tuple[Samples, dict[str, Samples]]]:
         """Give the mixture and its stems, piece by piece from the start, each (channels, samples)."""
+        parts = self.parts
+        if len(parts) == 1:
+            return parts[0]._own_stems()
+        # Models with long windows read ahead of the others, which find the same samples in memory.
+        recent = Recent(self.mixture.source, 3 * BLOCK_SECONDS * self.mixture.sample_rate)
+        shared = [replace(p, mixture=replace(p.mixture, source=recent)) for p in parts]
+        return averaged([part._own_stems() for part in shared])
+
+    def _own_stems(self) -> Iterator[tuple[Samples, dict[str, Samples]]]:
         position = 0
         adders = {name: _OverlapAdd(self.mixture) for name in self.sources}
         for start, stop in self.mixture.bounds:
@@ -102,7 +130,8 @@ def fit(
         model = separator.fit(mixture)
     _check_model(model, separator)
     mixture = mixture.with_stft(model.stft)
-    return Fitted(mixture, model, tuple(_warnings(source, mixture)))
+    told = getattr(model, "warnings", ())
+    return Fitted(mixture, model, (*_warnings(source, mixture), *told))
 
 
 def blocks_of(source: SampleSource, *, report: Report | None = None, memory: int = 0) -> Blocks:
@@ -152,6 +181,28 @@ def _summing_to(block: Spectrogram, stems: dict[str, Spectrogram], model: Model)
         return stems
     share = rest / len(stems)
     return {name: stem.with_values(stem.values + share) for name, stem in stems.items()}
+
+
+def averaged(
+    streams: Sequence[Iterator[tuple[Samples, dict[str, Samples]]]],
+) -> Iterator[tuple[Samples, dict[str, Samples]]]:
+    """Give the mixture and the mean of each stem over several streams, whose pieces may differ in length."""
+    left = [next(stream) for stream in streams]
+    while True:
+        length = min(mixture.shape[1] for mixture, _ in left)
+        mean = {name: _mean([stems[name][:, :length] for _, stems in left]) for name in left[0][1]}
+        yield left[0][0][:, :length], mean
+        for number, (mixture, stems) in enumerate(left):
+            left[number] = mixture[:, length:], {name: stem[:, length:] for name, stem in stems.items()}
+            while not left[number][0].shape[1]:
+                following = next(streams[number], None)
+                if following is None:
+                    return
+                left[number] = following
+
+
+def _mean(pieces: list[Samples]) -> Samples:
+    return np.asarray(np.mean(pieces, axis=0))
 
 
 class _OverlapAdd:

@@ -25,7 +25,9 @@ _LIBRARIES = ("numpy", "scipy", "numba", "soundfile")
 
 def options_of(separator: Separator) -> dict[str, Any]:
     """Return the options of a separator by name."""
-    return dataclasses.asdict(separator) if dataclasses.is_dataclass(separator) else {}
+    made: Any = separator
+    names = [f.name for f in dataclasses.fields(made)] if dataclasses.is_dataclass(made) else []
+    return {name: getattr(made, name) for name in names}
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:

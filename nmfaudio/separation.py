@@ -33,6 +33,8 @@ class Separation:
         They sum to the mixture.
     result : Result
         The separator with its options, the components where it has some, notes, warnings and seconds.
+    unwritten : dict of str to Audio
+        Stems that nobody asked for; empty unless the separator was told to keep only some.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Separation:
     mixture: Audio
     stems: dict[str, Audio]
     result: Result = field(repr=False)
+    unwritten: dict[str, Audio] = field(default_factory=dict, repr=False)
 
     @property
     def components(self) -> Components | None:
@@ -90,7 +93,8 @@ class Separation:
         target = Target(Path(folder), self.mixture.name, encoding, filename, overwrite, clip_mode)
         target.check_free(self.stems)
         piece = self.mixture.read(0, self.mixture.length)
-        parts = {name: stem.read(0, stem.length) for name, stem in self.stems.items()}
+        every = {**self.stems, **self.unwritten}
+        parts = {name: stem.read(0, stem.length) for name, stem in every.items()}
         return write_stems(self.mixture, self.stems, lambda: [(piece, parts)], target, self.result)
 
     def __repr__(self) -> str:
@@ -151,10 +155,11 @@ def separate(
         for name, part in parts.items():
             stems[name][:, position : position + piece.shape[1]] = part
         position += piece.shape[1]
-    kept = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in stems.items()}
+    made_of = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in stems.items()}
+    kept, rest = ({n: made_of[n] for n in names} for names in (fitted.written, fitted.unwritten))
     seconds = time.perf_counter() - began
     result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds)
-    return Separation(audio, kept, result)
+    return Separation(audio, kept, result, rest)
 
 
 def separate_file(
@@ -225,10 +230,10 @@ def separate_file(
             fitted = fit(source, made, report=report, memory=memory)
         except InputError as error:
             raise type(error)(f"{path}: {error}") if str(path) not in str(error) else error from None
-        target.check_free(fitted.sources)
+        target.check_free(fitted.written)
         seconds = time.perf_counter() - began
         result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds)
-        return write_stems(source, fitted.sources, fitted.stems, target, result)
+        return write_stems(source, fitted.written, fitted.stems, target, result)
 
 
 def _made(separator: str | Separator | None, options: dict[str, Any]) -> Separator:

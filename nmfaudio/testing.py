@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nmfaudio.errors import NmfaudioError, SeparatorError
-from nmfaudio.fitting import checked_stems, fit, sum_error
+from nmfaudio.fitting import Fitted, checked_stems, fit, sum_error
 from nmfaudio.registry import options
 from nmfaudio.separation import Separation, separate
 from nmfaudio.separators.contract import Separator
@@ -95,7 +95,11 @@ def _mixtures() -> Iterator[tuple[str, Audio]]:
 
 def _check_blocks(audio: Audio, separator: Separator) -> None:
     """Ask for blocks in the middle, each alone, as the spine does with long files."""
-    fitted = fit(audio, separator)
+    for fitted in fit(audio, separator).parts:
+        _check_some_blocks(fitted)
+
+
+def _check_some_blocks(fitted: Fitted) -> None:
     mixture = fitted.mixture
     for start, stop in ((0, mixture.frames), (mixture.frames // 3, mixture.frames // 3 + 1)):
         block = mixture.block(start, stop)

@@ -9,11 +9,15 @@ import typer
 
 from nmfaudio.cli.advise import advise
 from nmfaudio.cli.console import FAILED, complain, print_safely
+from nmfaudio.cli.convert import convert
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
+from nmfaudio.cli.join import join
+from nmfaudio.cli.learn import learn
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
 from nmfaudio.cli.separators import separators
+from nmfaudio.cli.show import show
 
 app = typer.Typer(
     name="nmfaudio",
@@ -55,6 +59,16 @@ def _common(
     """Separate audio into stems by non-negative matrix factorization."""
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (separate, separators, plot, rank, advise)
+_COMMANDS: tuple[Callable[..., Any], ...] = (
+    separate,
+    separators,
+    learn,
+    join,
+    show,
+    convert,
+    plot,
+    rank,
+    advise,
+)
 for _command in _COMMANDS:
     app.command()(_command)

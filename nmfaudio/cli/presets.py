@@ -16,6 +16,7 @@ def preset(
     vocals: bool,
     stereo: bool,
     midi: Path | None,
+    dictionary: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """Return the separator that is meant, and its options; end the command if several are."""
     given: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -29,6 +30,8 @@ def preset(
         given["--stereo"] = "stereo", {}
     if midi:
         given[f"--midi {midi}"] = "score", {"score": str(midi)}
+    if dictionary and separator != "dictionary":
+        given["--dictionary"] = "dictionary", {}
     if len(given) > 1:
         stop(f"{' and '.join(given)} are different ways of separating: use one of them", WRONG_USAGE)
     if given:

@@ -12,6 +12,7 @@ from nmfaudio.cli.batch import Telling, run_files
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, make_separator, stop
 from nmfaudio.cli.inputs import collect
 from nmfaudio.cli.job import Job
+from nmfaudio.cli.knowledge import dictionary_options
 from nmfaudio.cli.presets import preset
 
 
@@ -29,6 +30,18 @@ def separate(
     stereo: Annotated[bool, typer.Option("--stereo", help="Sources by where they are panned.")] = False,
     midi: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Sources by the tracks of this score.")
+    ] = None,
+    dictionary: Annotated[
+        list[Path] | None, typer.Option(help="Separate by what `learn` made; repeatable.")
+    ] = None,
+    free: Annotated[
+        int | None, typer.Option(help="Templates for what the dictionary does not know: stem `residual`.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Stem of the dictionary to keep; repeatable.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--except", help="Source to leave out of a single stem; repeatable.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -80,13 +93,24 @@ def separate(
     }
     names = list(files or [])
     if from_manifest:
-        if len(names) > 1 or from_file or settings or sources or seed is not None or format or subtype:
+        if (
+            len(names) > 1
+            or from_file
+            or dictionary
+            or settings
+            or sources
+            or seed is not None
+            or format
+            or subtype
+        ):
             stop("--from-manifest repeats a run: give nothing else but one FILE, -o and -q", WRONG_USAGE)
         file, made, told = repeated(from_manifest, names[0] if names else None)
         names, writing = [file], {**writing, **told}
     else:
-        name, more = preset(separator, settings or [], drums=drums, vocals=vocals, stereo=stereo, midi=midi)
-        made = make_separator(name, settings or [], sources=sources, seed=seed, **more)
+        known = dictionary_options(separator, dictionary, free, only, without)
+        ways = {"drums": drums, "vocals": vocals, "stereo": stereo, "dictionary": bool(dictionary)}
+        name, more = preset(separator, settings or [], **ways, midi=midi)
+        made = make_separator(name, settings or [], sources=sources, seed=seed, **more, **known)
     if not names and not from_file:
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
     writing["memory"] = _checked(writing, memory)

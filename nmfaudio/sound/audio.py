@@ -148,6 +148,41 @@ class Audio:
         return f"Audio({size}, {self.sample_rate} Hz, {self.duration:.3f} s)"
 
 
+class Recent:
+    """A source that remembers what was read last, for readers that follow one another closely.
+
+    Parameters
+    ----------
+    source : SampleSource
+    length : int
+        Samples that it remembers before the furthest one that was read.
+
+    Examples
+    --------
+    >>> recent = Recent(Audio([[0.0, 0.25, 0.5, 0.75]], 8000), 3)
+    >>> recent.read(1, 4), recent.read(1, 2)
+    (array([[0.25, 0.5 , 0.75]]), array([[0.25]]))
+    """
+
+    def __init__(self, source: SampleSource, length: int) -> None:
+        self._source, self._length = source, length
+        self._start, self._samples = 0, np.empty((source.channels, 0))
+        self.name, self.sample_rate = source.name, source.sample_rate
+        self.channels, self.length = source.channels, source.length
+        self.encoding, self.peak = source.encoding, source.peak
+
+    def read(self, start: int, stop: int) -> Samples:
+        """Return samples `start` to `stop`, (channels, samples) in float64."""
+        end = self._start + self._samples.shape[1]
+        if start < self._start or start > end:
+            return self._source.read(start, stop)
+        if stop > end:
+            joined = np.concatenate([self._samples, self._source.read(end, stop)], axis=1)
+            forgotten = max(0, joined.shape[1] - max(self._length, stop - start))
+            self._start, self._samples = self._start + forgotten, joined[:, forgotten:]
+        return self._samples[:, start - self._start : stop - self._start].copy()
+
+
 def check_finite(samples: NDArray[Any], name: str, start: int, sample_rate: int) -> None:
     """Check samples (channels, samples) of which the first is sample `start` of `name`.
 

@@ -207,7 +207,10 @@ class StemFiles:
             raise
 
     def write(self, mixture: Samples, stems: Mapping[str, Samples]) -> None:
-        """Append samples (channels, samples) of every stem; integers sum exactly to the mixture's."""
+        """Append samples (channels, samples) of every stem; integers sum exactly to the mixture's.
+
+        Stems without a path take part in the sum and are not kept.
+        """
         bits = self.encoding.bits
         if bits is None:
             for name, samples in stems.items():
@@ -295,6 +298,8 @@ class StemFiles:
             sink.check()
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
+        if name not in self.stems:
+            return
         stem = self.stems[name]
         with writing(stem.path):
             try:

@@ -1,0 +1,37 @@
+"""`nmfaudio join`: dictionaries side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmfaudio.cli.console import FAILED, WRONG_USAGE, stop
+from nmfaudio.cli.learn import dictionary_path
+
+
+def join(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Dictionaries.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The joined dictionary.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
+) -> None:
+    """Put dictionaries of several sources into one file; settings become those of the first."""
+    from nmfaudio.dictionary import Dictionary
+    from nmfaudio.errors import NmfaudioError, OptionError
+    from nmfaudio.sound.writing import check_absent
+
+    try:
+        target = dictionary_path(output)
+    except OptionError as error:
+        stop(str(error), WRONG_USAGE)
+    try:
+        if not overwrite:
+            check_absent([target])
+        joined = Dictionary.join([Dictionary.load(file) for file in files])
+        joined.save(target)
+    except NmfaudioError as error:
+        stop(str(error), FAILED)
+    if not quiet:
+        typer.echo(f"{', '.join(joined.sources)} kept in {target}")

@@ -1,0 +1,104 @@
+"""`nmfaudio show`: what a dictionary holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nmfaudio.cli.console import FAILED, one_line, stop
+
+
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A dictionary.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw the templates: .png, .svg or .pdf.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Show a dictionary's sources, settings, provenance and templates."""
+    from nmfaudio.dictionary import Dictionary
+    from nmfaudio.errors import NmfaudioError
+    from nmfaudio.plot import check_picture, save_picture
+
+    try:
+        if plot is not None:
+            check_picture(plot)
+        known = Dictionary.load(file)
+        if plot is not None:
+            save_picture(known.plot(file.stem), plot)
+    except NmfaudioError as error:
+        stop(str(error), FAILED)
+    if as_json:
+        print(json.dumps(_as_json(known)), flush=True)
+        return
+    _print_sources(file, known)
+    if plot is not None:
+        typer.echo(f"drawn in {plot}")
+
+
+def _as_json(known: Any) -> dict[str, Any]:
+    return {
+        "sample_rate": known.sample_rate,
+        **dataclasses.asdict(known.stft),
+        "exponent": known.exponent,
+        "beta": known.beta,
+        "seed": known.seed,
+        "sources": {
+            source: {
+                "templates": len(members),
+                "energies": known.energies[members].tolist(),
+                "pitches": known.pitches[members].tolist(),
+                "clips": [dataclasses.asdict(clip) for clip in known.clips if clip.label == source],
+            }
+            for source, members in known.members.items()
+        },
+    }
+
+
+def _print_sources(file: Path, known: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(one_line(file.name)), title_justify="left")
+    table.add_column("source")
+    table.add_column("templates", justify="right")
+    table.add_column("pitches")
+    table.add_column("learned from")
+    for source, members in known.members.items():
+        table.add_row(
+            Text(source), str(len(members)), _pitches(known.pitches[members]), Text(_clips(known, source))
+        )
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
+    console.print(table)
+    stft, rate = known.stft, known.sample_rate
+    console.print(
+        f"{rate} Hz, window {stft.win_length} samples ({1000 * stft.win_length / rate:.0f} ms, "
+        f"{stft.window}), n_fft {stft.n_fft}, hop {stft.hop_length}",
+        highlight=False,
+    )
+    console.print(
+        f"magnitudes to the power {known.exponent:g}, divergence beta {known.beta:g}, seed {known.seed}",
+        highlight=False,
+    )
+
+
+def _pitches(pitches: Any) -> str:
+    from nmfaudio.pitch import note_name
+
+    found = pitches[pitches > 0]
+    if not len(found):
+        return "none"
+    low, high = note_name(float(found.min())), note_name(float(found.max()))
+    return f"{low} to {high} ({len(found)})" if low != high else f"{low} ({len(found)})"
+
+
+def _clips(known: Any, source: str) -> str:
+    clips = [clip for clip in known.clips if clip.label == source]
+    if not clips:
+        return "unknown"
+    names = ", ".join(one_line(clip.name) for clip in clips[:3]) + (" ..." if len(clips) > 3 else "")
+    return f"{names} ({sum(clip.seconds for clip in clips):.1f} s)"

@@ -1,0 +1,445 @@
+"""Templates with names: learned of sources, kept as a file, joined, and seen through other settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio import tensorfile
+from nmfaudio.conversion import convert_templates
+from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.sound.stft import STFT
+from nmfaudio.template_plot import as_html, draw_templates
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT, FORMAT_VERSION = "nmfaudio dictionary", 1
+RESIDUAL = "residual"  # what no template explains; so no source may be called so
+LONGEST_LABEL = 100  # bytes: labels become names of files
+MOST_COMPONENTS = 65536
+_LARGEST_N_FFT = 1 << 17
+_HIGHEST_RATE = 1 << 22
+_ARRAYS = ("templates", "energies", "pitches")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording that a source was learned from.
+
+    Attributes
+    ----------
+    label : str
+        The source.
+    name : str
+        Of the file, without its folder.
+    sha256 : str
+        Of the file's bytes; empty for sound that came from memory.
+    seconds : float
+    sample_rate, channels : int
+    """
+
+    label: str
+    name: str
+    sha256: str
+    seconds: float
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Templates, each with the name of the source it belongs to.
+
+    Parameters
+    ----------
+    templates : array_like, shape (bins, components)
+        Not negative; each column is brought to the sum 1. Kept as a read-only copy in float32.
+    labels : sequence of str, shape (components,)
+        The source of each component. They become names of files.
+    sample_rate : int
+    stft : STFT
+        What the templates were seen through.
+    exponent : float
+        Templates are magnitudes to this power.
+    beta : float
+        Of the divergence they were learned in.
+    seed : int
+        Of their random start.
+    energies : array_like, shape (components,), optional
+        Each component's part of the energy of its source's training audio.
+    pitches : array_like, shape (components,), optional
+        Fundamental frequency in Hz; 0 where there is none.
+    clips : sequence of Clip
+        What it was learned from.
+
+    Raises
+    ------
+    DictionaryError
+        For templates, labels or settings that do not fit each other.
+
+    Examples
+    --------
+    >>> kick = Dictionary(np.eye(9, 2), ["kick"] * 2, 8000, STFT(16))
+    >>> hat = Dictionary(np.eye(9, 1, -7), ["hat"], 8000, STFT(16))
+    >>> duo = Dictionary.join([kick, hat])
+    >>> duo
+    Dictionary(kick: 2 templates, hat: 1 template; 8000 Hz, n_fft 16, hop 4, hann, exponent 1, beta 1)
+    >>> duo.pick("hat").templates.shape
+    (9, 1)
+    """
+
+    templates: NDArray[np.float32]
+    labels: tuple[str, ...]
+    sample_rate: int
+    stft: STFT
+    exponent: float = 1.0
+    beta: float = 1.0
+    seed: int = 0
+    energies: NDArray[np.float32] = field(default=())  # type: ignore[arg-type]
+    pitches: NDArray[np.float32] = field(default=())  # type: ignore[arg-type]
+    clips: tuple[Clip, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "clips", tuple(self.clips))
+        templates = _checked(self.templates, "templates")
+        if templates.ndim != 2 or templates.shape != (self.stft.bins, len(self.labels)):
+            raise DictionaryError(
+                f"templates have shape {templates.shape}: with n_fft={self.stft.n_fft} and "
+                f"{len(self.labels)} labels it must be {(self.stft.bins, len(self.labels))}"
+            )
+        if not 1 <= len(self.labels) <= MOST_COMPONENTS:
+            raise DictionaryError(f"{len(self.labels)} templates: there must be 1 to {MOST_COMPONENTS}")
+        for label in self.sources:
+            check_label(label)
+        if not (1 <= self.sample_rate <= _HIGHEST_RATE and 0 < self.exponent <= 4 and -1 <= self.beta <= 3):
+            raise DictionaryError(
+                f"sample_rate={self.sample_rate}, exponent={self.exponent}, beta={self.beta}: "
+                f"they must lie in 1 to {_HIGHEST_RATE}, above 0 to 4, and -1 to 3"
+            )
+        self._keep("templates", unit_sum(templates))
+        for name in _ARRAYS[1:]:
+            given = _checked(getattr(self, name), name)
+            if given.size and given.shape != (len(self.labels),):
+                raise DictionaryError(
+                    f"{name} have shape {given.shape}: there are {len(self.labels)} components"
+                )
+            self._keep(name, given if given.size else np.zeros(len(self.labels), np.float32))
+
+    def _keep(self, name: str, array: NDArray[np.float32]) -> None:
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources, in the order in which they come."""
+        return tuple(dict.fromkeys(self.labels))
+
+    @property
+    def members(self) -> dict[str, NDArray[np.intp]]:
+        """The components of each source."""
+        labels = np.array(self.labels)
+        return {source: np.flatnonzero(labels == source) for source in self.sources}
+
+    def pick(self, *labels: str) -> Self:
+        """Return the dictionary of some of the sources.
+
+        Raises
+        ------
+        OptionError
+            For a label that it does not have.
+        """
+        check_known(labels, self.sources)
+        kept = np.flatnonzero(np.isin(np.array(self.labels), labels))
+        return self._of(kept, tuple(clip for clip in self.clips if clip.label in labels))
+
+    def without(self, *labels: str) -> Self:
+        """Return the dictionary of all sources but some.
+
+        Raises
+        ------
+        OptionError
+            For a label that it does not have, or when none remains.
+        """
+        check_known(labels, self.sources)
+        rest = [source for source in self.sources if source not in labels]
+        if not rest:
+            raise OptionError(f"no source remains without {', '.join(labels)}: keep at least one")
+        return self.pick(*rest)
+
+    def _of(self, kept: NDArray[np.intp], clips: tuple[Clip, ...]) -> Self:
+        return replace(
+            self,
+            templates=self.templates[:, kept],
+            labels=tuple(self.labels[k] for k in kept),
+            energies=self.energies[kept],
+            pitches=self.pitches[kept],
+            clips=clips,
+        )
+
+    def renamed(self, label: str) -> Self:
+        """Return the same templates as those of one source of that name."""
+        return replace(
+            self,
+            labels=(label,) * len(self.labels),
+            clips=tuple(replace(clip, label=label) for clip in self.clips),
+        )
+
+    @classmethod
+    def join(cls, dictionaries: Iterable[Dictionary]) -> Dictionary:
+        """Put dictionaries side by side; those of other settings are converted to the first one's.
+
+        Raises
+        ------
+        DictionaryError
+            When two have a source of the same name, or when templates are of different powers.
+        """
+        first, *others = tuple(dictionaries)
+        joined = [first, *(other.to_settings(first.sample_rate, first.stft) for other in others)]
+        seen: set[str] = set()
+        for one in joined:
+            if twins := seen & set(one.sources):
+                raise DictionaryError(
+                    f"two dictionaries have a source {min(twins)!r}: learn one under another label, "
+                    "or leave one out"
+                )
+            if one.exponent != first.exponent:
+                raise DictionaryError(
+                    f"exponent={one.exponent:g}, but the first dictionary has {first.exponent:g}: "
+                    "learn both with the same"
+                )
+            seen |= set(one.sources)
+        return replace(
+            first,
+            templates=np.hstack([one.templates for one in joined]),
+            labels=tuple(label for one in joined for label in one.labels),
+            energies=np.concatenate([one.energies for one in joined]),
+            pitches=np.concatenate([one.pitches for one in joined]),
+            clips=tuple(clip for one in joined for clip in one.clips),
+        )
+
+    def to_settings(self, sample_rate: int, stft: STFT | None = None) -> Dictionary:
+        """Return the dictionary as it would have been learned with other settings, as near as can be told.
+
+        Templates that lie wholly above the new half rate are left out; above the old half rate, the new ones
+        are silent.
+
+        Parameters
+        ----------
+        sample_rate : int
+        stft : STFT, optional
+            Default: a window of the same length in seconds, or nearly.
+
+        Raises
+        ------
+        DictionaryError
+            When nothing of a source lies below the new half rate.
+        """
+        if sample_rate < 1:
+            raise OptionError(f"sample_rate={sample_rate}: it must be at least 1")
+        stft = stft or STFT.lasting(self.stft.win_length / self.sample_rate, sample_rate)
+        old, new = (self.stft, self.sample_rate), (stft, sample_rate)
+        if old == new:
+            return self
+        found = convert_templates(self.templates, old, new, exponent=self.exponent)
+        kept = np.flatnonzero(found.any(axis=0))
+        if lost := set(self.sources) - {self.labels[k] for k in kept}:
+            raise DictionaryError(
+                f"nothing of {min(lost)!r} lies below {sample_rate / 2:g} Hz, half of the sample rate: "
+                "leave it out, or use a higher rate"
+            )
+        return replace(
+            self,
+            templates=found[:, kept],
+            labels=tuple(self.labels[k] for k in kept),
+            sample_rate=sample_rate,
+            stft=stft,
+            energies=self.energies[kept],
+            pitches=self.pitches[kept],
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to a `.safetensors` file, whole or not at all; return the path.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        target = Path(path)
+        arrays = {name: getattr(self, name).T for name in _ARRAYS}
+        tensorfile.save(target, arrays, self._metadata())
+        return target
+
+    def _metadata(self) -> dict[str, str]:
+        index = {source: k for k, source in enumerate(self.sources)}
+        facts = {
+            "sources": list(self.sources),
+            "components": [index[label] for label in self.labels],
+            "sample_rate": self.sample_rate,
+            "stft": asdict(self.stft),
+            "exponent": self.exponent,
+            "beta": self.beta,
+            "seed": self.seed,
+            "clips": [asdict(clip) for clip in self.clips],
+        }
+        texts = {name: json.dumps(fact, separators=(",", ":")) for name, fact in facts.items()}
+        return {
+            "format": FORMAT,
+            "version": str(FORMAT_VERSION),
+            "nmfaudio": version("nmfaudio"),
+            **texts,
+        }
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Dictionary:
+        """Read a dictionary from a file; nothing in it is believed before it is checked.
+
+        Raises
+        ------
+        DictionaryError
+            Saying what is wrong with the file.
+        """
+        arrays, metadata = tensorfile.load(path)
+        try:
+            return _READERS[_version(metadata)](arrays, metadata)
+        except (DictionaryError, OptionError) as error:
+            raise DictionaryError(f"{path}: {error}") from None
+        except (LookupError, TypeError, ValueError, RecursionError, OverflowError, MemoryError) as error:
+            raise DictionaryError(
+                f"{path}: its metadata are malformed ({type(error).__name__}: {str(error)[:80]}): "
+                "learn it again"
+            ) from None
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{s}: {len(m)} template{'s' * (len(m) > 1)}" for s, m in self.members.items())
+        stft = f"n_fft {self.stft.n_fft}, hop {self.stft.hop_length}, {self.stft.window}"
+        return (
+            f"Dictionary({counts}; {self.sample_rate} Hz, {stft}, "
+            f"exponent {self.exponent:g}, beta {self.beta:g})"
+        )
+
+    def plot(self, title: str = "") -> Figure:
+        """Draw the templates by source, pitch and brightness."""
+        frequencies = self.stft.frequencies(self.sample_rate)
+        return draw_templates(self.templates, frequencies, self.members, self.pitches, title=title)
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self), self.plot())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dictionary):
+            return NotImplemented
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def check_label(label: str) -> str:
+    """Return a label, or say why it cannot be the name of a source.
+
+    Raises
+    ------
+    DictionaryError
+        When it could not be part of a file's name on every system.
+
+    Examples
+    --------
+    >>> check_label("double bass")
+    'double bass'
+    """
+    bad = not isinstance(label, str) or not label or label.strip(" .") != label or not label.isprintable()
+    if bad or set(label) & set('/\\:*?"<>|') or len(label.encode("utf-8", "replace")) > LONGEST_LABEL:
+        raise DictionaryError(
+            f"label {str(label)[:40]!r} cannot be part of a file name: use letters, digits, spaces, - and _"
+        )
+    if label.lower() in (RESIDUAL, "manifest"):
+        raise DictionaryError(f"label {label!r} is taken by nmfaudio itself: use another")
+    return label
+
+
+def check_known(labels: Sequence[str], known: Sequence[str]) -> None:
+    """Check that there is a source of each of the names.
+
+    Raises
+    ------
+    OptionError
+        Naming one that is not there, and those that are.
+    """
+    for label in labels:
+        if label not in known:
+            raise OptionError(f"there is no source {label!r} in the dictionary: it has {', '.join(known)}")
+    if not labels:
+        raise OptionError(f"no source is named: use one of {', '.join(known)}")
+
+
+def unit_sum(templates: NDArray[Any]) -> NDArray[np.float32]:
+    """Return templates whose columns sum to one; those that do already stay as they are, bit by bit."""
+    total = templates.sum(axis=0, dtype=np.float64)
+    if not (total > 0).all():
+        raise DictionaryError(f"template {int(np.argmin(total > 0)) + 1} is silent: leave it out")
+    scale = np.where(np.abs(total - 1) < 1e-5, 1.0, total)
+    return np.ascontiguousarray((templates / scale).astype(np.float32))
+
+
+def _checked(array: Any, name: str) -> NDArray[np.float32]:
+    found = np.array(array, np.float32)
+    if found.size and not (found.min() >= 0 and found.max() < np.inf):
+        raise DictionaryError(f"{name} hold negative or non-finite numbers: learn the dictionary again")
+    return found
+
+
+def _version(metadata: dict[str, str]) -> str:
+    if metadata.get("format") != FORMAT:
+        raise DictionaryError("not a dictionary of nmfaudio: make one with `nmfaudio learn`")
+    found = metadata.get("version", "")[:20]
+    if found not in _READERS:
+        raise DictionaryError(f"its format has the version {found!r}, newer than this nmfaudio: update it")
+    return found
+
+
+def _read_1(arrays: tensorfile.Arrays, metadata: dict[str, str]) -> Dictionary:
+    facts = {name: json.loads(metadata[name]) for name in _FACTS_1}
+    if set(arrays) != set(_ARRAYS):
+        raise DictionaryError(f"it holds the arrays {sorted(arrays)[:4]}, not {sorted(_ARRAYS)}")
+    stft = dict(facts["stft"])
+    if any(type(stft[n]) is not int or not 1 <= stft[n] <= _LARGEST_N_FFT for n in _LENGTHS):
+        raise DictionaryError(f"lengths of its windows must lie in 1 to {_LARGEST_N_FFT}")
+    if arrays["templates"].shape != (len(facts["components"]), stft["n_fft"] // 2 + 1):
+        raise DictionaryError(
+            f"templates have shape {arrays['templates'].shape}, which fits neither its labels nor its n_fft"
+        )
+    return Dictionary(
+        arrays["templates"].T,
+        tuple(facts["sources"][_index(k)] for k in facts["components"]),
+        _index(facts["sample_rate"]),
+        STFT(**stft),
+        float(facts["exponent"]),
+        float(facts["beta"]),
+        _index(facts["seed"]),
+        arrays["energies"],
+        arrays["pitches"],
+        tuple(Clip(**clip) for clip in facts["clips"]),
+    )
+
+
+def _index(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{str(value)[:40]} is no whole number")
+    return value
+
+
+_LENGTHS = ("n_fft", "hop_length", "win_length")
+_FACTS_1 = ("sources", "components", "sample_rate", "stft", "exponent", "beta", "seed", "clips")
+# A reader for each version of the format there ever was.
+_READERS = {"1": _read_1}
