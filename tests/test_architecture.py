@@ -64,6 +64,7 @@ ROWS = [
     ["plot", "rank_plot", "evaluation", "testing"],
     [
         "cli.signals",
+        "cli.limits",
         "cli.console",
         "cli.outcome",
         "cli.inputs",

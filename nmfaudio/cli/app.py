@@ -13,6 +13,7 @@ from nmfaudio.cli.convert import convert
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
 from nmfaudio.cli.learn import learn
+from nmfaudio.cli.limits import complaint
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
@@ -33,6 +34,9 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and exit."""
     print_safely()
+    if told := complaint():
+        complain(told)
+        raise SystemExit(FAILED)
     try:
         app()
     except (MemoryError, ImportError, OSError, RuntimeError) as error:

@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
 import numpy as np
 import soundfile
@@ -22,6 +22,7 @@ STANDARD_INPUT = "-"
 _CHUNK_VALUES = 1 << 19  # samples times channels decoded at a time, whatever the header promises
 # Before the last request: a model may look back, and decoding anew costs more.
 _KEPT_SECONDS, _KEPT_VALUES = 15, 1 << 22
+_WAVE_HEAD = 1 << 12  # bytes in which a WAV file tells its format, but for odd ones
 _TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
 
 
@@ -197,6 +198,9 @@ class AudioFile:
     def _decoder(self) -> Any:
         """Return what decodes the file from its start: libsndfile, or what knows other containers."""
         self._stream.seek(0)
+        if fault := wave_fault(self._stream):
+            raise _unreadable(self.path, ValueError(fault))
+        self._stream.seek(0)
         try:
             return soundfile.SoundFile(self._stream.fileno(), closefd=False)
         except (RuntimeError, TypeError, ValueError) as error:
@@ -208,6 +212,21 @@ class AudioFile:
 
     def _changed(self) -> AudioFileError:
         return AudioFileError(f"{self.path}: it changed while it was read: separate it again")
+
+
+def wave_fault(stream: IO[bytes]) -> str | None:
+    """Return what is wrong with the format chunk of a WAV file, where libsndfile would guess; else None."""
+    head = stream.read(_WAVE_HEAD)
+    if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:12] != b"WAVE":
+        return None
+    order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
+    place = 12
+    while place + 8 <= len(head):
+        size = int.from_bytes(head[place + 4 : place + 8], order)
+        if head[place : place + 4] == b"fmt ":
+            return f"its format chunk has {size} bytes of at least 16" if size < 16 else None
+        place += 8 + size + size % 2
+    return None
 
 
 def _state(stream: IO[bytes]) -> tuple[int, int]:

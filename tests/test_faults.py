@@ -1,0 +1,410 @@
+"""What disks, signals and other processes can do to a run: no broken file, no lie, a reason and a way out."""
+
+import contextlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import sound
+
+from nmfaudio import make, separate_file
+from nmfaudio.cli.inputs import Task
+from nmfaudio.cli.job import Job
+from nmfaudio.cli.workers import run_parallel
+from nmfaudio.errors import AudioFileError, OptionError, OutputError
+from nmfaudio.sound import part, storage
+from nmfaudio.sound.files import AudioFile
+from nmfaudio.sound.part import Part, sweep
+
+pytestmark = pytest.mark.faults
+FAST = {"sources": 2, "iterations": 10, "starts": 1}
+FLAGS = ("--sources", "2", "--set", "iterations=10", "--set", "starts=1")
+KILLS = int(os.environ.get("NMFAUDIO_KILLS", "20"))  # moments, of each signal
+
+# Imports once, then starts a run in a fork for each line of arguments, and tells its process and its end.
+NURSERY = """
+    import json, os, sys
+    import nmfaudio.cli.app, nmfaudio.separation, nmfaudio.separators.blind, nmfaudio.cli.workers
+    from nmfaudio import Audio, separate
+    import numpy as np
+    separate(Audio(np.random.default_rng(0).standard_normal((1, 9000)) / 9, 8000), sources=2, iterations=2)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            sys.argv = ["nmfaudio", *json.loads(line)]
+            try:
+                nmfaudio.cli.main()
+            except SystemExit as done:
+                sys.stdout.flush()
+                os._exit(done.code or 0)
+            os._exit(0)
+        print(process, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+class Nursery:
+    """Runs the command line many times, without the time that imports take."""
+
+    def __init__(self, folder):
+        self.errors = open(folder / "errors", "w+")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(NURSERY)],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+        )
+        assert self.line() == "ready"
+
+    def line(self):
+        return self.process.stdout.readline().strip()
+
+    def run(self, *arguments, after=None, number=None):
+        """Run; send a signal after some seconds; return the exit code and the seconds from the signal on."""
+        self.process.stdin.write(json.dumps([str(a) for a in arguments]) + "\n")
+        self.process.stdin.flush()
+        process, began = int(self.line()), time.perf_counter()
+        if number:
+            time.sleep(after)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+            began = time.perf_counter()
+        return int(self.line()), time.perf_counter() - began
+
+    def told(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+        self.errors.close()
+
+
+@pytest.fixture
+def nursery(tmp_path):
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    made = Nursery(tmp_path)
+    yield made
+    made.end()
+
+
+def files_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def content_of(folder):
+    return {name: (folder / name).read_bytes() for name in files_in(folder) if name.endswith(".wav")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_at_any_moment_leaves_whole_files_or_none(nursery, make_file, tmp_path, number):
+    path, whole, hit = make_file(samples=sound(6)), tmp_path / "whole", tmp_path / "hit"
+    code, seconds = nursery.run("separate", path, *FLAGS, "-q", "-o", whole)
+    assert code == 0
+    expected, moments = content_of(whole), random.Random(number)
+    ended = 0
+    for _ in range(KILLS):
+        code, after = nursery.run(
+            "separate", path, *FLAGS, "-q", "-o", hit, after=moments.uniform(0, seconds), number=number
+        )
+        assert code in (0, -number, 128 + number)
+        ended += code != 0
+        found = content_of(hit)
+        if number == signal.SIGKILL:
+            assert all(content == expected[name] for name, content in found.items())
+            assert nursery.run("separate", path, *FLAGS, "-q", "-o", hit, "--resume")[0] == 0
+        else:
+            assert code >= 0
+            assert after < 5  # half a second on a machine that is not busy: see scripts/kill_runs.py
+            assert found in ({}, expected)
+            assert hit.exists() == bool(found)
+        if found:
+            assert content_of(hit) == expected
+        assert not list(tmp_path.rglob(f"*{part.SUFFIX}"))
+        shutil.rmtree(hit, ignore_errors=True)
+    assert ended
+    assert "Traceback" not in nursery.told()
+
+
+class Failing:
+    """A file whose n-th writing fails, and all after it."""
+
+    def __init__(self, file, left):
+        self._file, self._left = file, left
+
+    def write(self, content):
+        self._left[0] -= 1
+        if self._left[0] < 0:
+            raise OSError(28, "No space left on device")
+        return self._file.write(content)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "ogg"])
+def test_each_write_that_fails_is_told_and_leaves_nothing(make_file, tmp_path, monkeypatch, format):
+    path, out, left = make_file(), tmp_path / "out", [10**9]
+    opened = part._open_new
+    monkeypatch.setattr(part, "_open_new", lambda path: Failing(opened(path), left))
+    separate_file(path, tmp_path / "whole", format=format, **FAST)
+    writes = 10**9 - left[0]
+    assert writes > 5
+    for n in range(writes):
+        left[0] = n
+        with pytest.raises(OutputError, match=r"cannot be written.*No space left on device"):
+            separate_file(path, out, format=format, **FAST)
+        assert not out.exists()
+    left[0] = writes
+    assert separate_file(path, out, format=format, **FAST).manifest.is_file()
+
+
+def limited(bytes_, address_space=None):
+    def limit():
+        if bytes_:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, bytes_))
+        if address_space:
+            resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+    return limit
+
+
+def test_a_file_system_that_takes_no_more_is_told(nmfaudio, make_file, tmp_path):
+    path = make_file(samples=sound(6))
+    done = nmfaudio("separate", path, *FLAGS, "-q", "-o", "out", check=1, preexec_fn=limited(40_000))
+    assert "cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_little_address_space_is_told_at_once(nmfaudio, make_file, tmp_path):
+    done = nmfaudio("separate", make_file(), "-o", "out", check=1, preexec_fn=limited(None, 250 << 20))
+    assert "ulimit -v" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_memory_that_runs_out_midway_is_told(make_file, tmp_path):
+    def run_out(_):
+        raise MemoryError
+
+    outcome = Job(make("blind", **FAST)).run(Task(str(make_file()), tmp_path / "out"), run_out)
+    assert not outcome["ok"]
+    assert "the memory did not suffice: lower --memory" in outcome["error"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_spectrogram_that_fits_neither_memory_nor_disk_is_told(make_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))
+    with pytest.raises(OutputError, match=r"the spectrogram needs .* GB .*: set TMPDIR .*--memory"):
+        separate_file(make_file(), tmp_path / "out", memory=1, **FAST)
+    assert not (tmp_path / "out").exists()
+
+
+def test_stems_that_cannot_fit_are_told_before_they_are_written(make_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))
+    with pytest.raises(OutputError, match=r"2 stems need .* GB, and .* are free"):
+        separate_file(make_file(), tmp_path / "out", **FAST)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_spectrogram_on_the_disk_gives_the_same_stems_and_leaves_nothing(make_file, tmp_path, monkeypatch):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(storage.tempfile, "tempdir", str(folder))
+    path = make_file(channels=2)
+    separate_file(path, tmp_path / "memory", **FAST)
+    separate_file(path, tmp_path / "disk", memory=1, **FAST)
+    assert content_of(tmp_path / "memory") == content_of(tmp_path / "disk")
+    assert not list(folder.iterdir())
+
+
+def during(moment, action):
+    """Return a report that acts once when a stage begins."""
+    done = []
+
+    def report(progress):
+        if progress.stage.startswith(moment) and not done:
+            done.append(action())
+
+    return report
+
+
+def test_an_output_folder_that_vanishes_is_told(make_file, tmp_path):
+    out = tmp_path / "out"
+    report = during("writing", lambda: shutil.rmtree(out))
+    with pytest.raises(OutputError, match="source1.wav: cannot be written"):
+        separate_file(make_file(), out, report=report, **FAST)
+    assert not out.exists()
+
+
+def test_an_input_that_vanishes_midway_is_read_to_its_end(make_file, tmp_path):
+    path = make_file()
+    separate_file(path, tmp_path / "whole", **FAST)
+    separate_file(path, tmp_path / "out", report=during("finding", path.unlink), **FAST)
+    assert content_of(tmp_path / "out") == content_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("moment", ["reading", "finding", "writing"])
+def test_an_input_that_changes_midway_is_told(make_file, tmp_path, moment):
+    path = make_file(samples=sound(30))
+
+    def change():
+        with open(path, "r+b") as file:
+            file.truncate(30_000)
+        os.utime(path, (1, 1))
+
+    with pytest.raises(AudioFileError, match=r"song.wav: it changed while it was read"):
+        separate_file(path, tmp_path / "out", report=during(moment, change), **FAST)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_clock_that_is_set_back_changes_nothing(make_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    written = separate_file(make_file(), tmp_path / "out", **FAST)
+    assert written.result.seconds >= 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of Unix")
+def test_only_the_files_of_dead_processes_are_swept(tmp_path):
+    alive = Part(tmp_path / "a.wav")
+    dead = tmp_path / f"{part.PREFIX}0123{part.SUFFIX}"
+    dead.write_bytes(b"half of a stem")
+    mine = tmp_path / ".nmfaudio-notes"
+    mine.write_text("not a part")
+    assert sweep(tmp_path) == [dead]
+    assert alive.path.exists()
+    assert mine.exists()
+    alive.discard()
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+def test_a_stem_that_another_run_placed_meanwhile_is_not_replaced(make_file, tmp_path):
+    out = tmp_path / "out"
+
+    def other_run():
+        (out / "song").mkdir(parents=True, exist_ok=True)
+        (out / "song" / "source2.wav").write_bytes(b"theirs")
+
+    with pytest.raises(OutputError, match=r"source2.wav exists"):
+        separate_file(make_file(), out, report=during("writing", other_run), **FAST)
+    assert files_in(out) == ["song/source2.wav"]
+    assert (out / "song" / "source2.wav").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["../{stem}", "/tmp/{stem}", "a/../../{stem}", "{stem}/../../x", "..\\{stem}"]
+)
+def test_patterns_cannot_leave_the_folder(make_file, tmp_path, pattern):
+    with pytest.raises(OptionError, match="filename"):
+        separate_file(make_file(), tmp_path / "out", filename=pattern, **FAST)
+
+
+@pytest.mark.parametrize("name", ["..", "...", "../x", "a/b", "a\\b", "a\0b"])
+def test_tracks_cannot_leave_the_folder(tmp_path, name):
+    from nmfaudio import Audio, separate
+
+    audio = Audio(sound(0.2), 8000, name=name)
+    written = separate(audio, **FAST).write(tmp_path / "out", filename="{track}/{stem}.{ext}")
+    assert written.manifest.resolve().is_relative_to((tmp_path / "out").resolve())
+    assert len(written.manifest.relative_to(tmp_path / "out").parts) == 2
+
+
+@pytest.mark.parametrize("name", ["new\nline", "🥁", "n" * 251, "-o", "--help", "a'b\"c $(x)"])
+def test_odd_names_of_files_work_on_the_command_line(nursery, make_file, tmp_path, name):
+    make_file(f"{name}.wav")
+    assert nursery.run("separate", "-q", "-o", "out", *FLAGS, "--", f"{name}.wav")[0] == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    assert name.startswith(folder.name)
+    assert "source1.wav" in os.listdir(folder)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="children are found as Linux tells them")
+def test_a_worker_that_is_killed_is_noticed_and_its_file_tried_again(make_file, tmp_path):
+    paths = [make_file(f"{n}.wav") for n in range(3)]
+    command = [
+        sys.executable,
+        "-m",
+        "nmfaudio",
+        "separate",
+        *map(str, paths),
+        "-j",
+        "2",
+        "-o",
+        "out",
+        "--json",
+    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, *FLAGS], cwd=tmp_path, **pipes) as process:
+        while not (found := children(process.pid)):
+            time.sleep(0.01)
+        os.kill(found[0], signal.SIGKILL)
+        told, errors = process.communicate(timeout=100)
+    outcomes = [json.loads(line) for line in told.splitlines()]
+    assert sorted(o["file"] for o in outcomes) == sorted(map(str, paths))
+    assert all(o["ok"] for o in outcomes), errors
+    assert process.returncode == 0
+
+
+def test_a_file_that_kills_its_worker_twice_is_told_and_the_others_are_done(make_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "deadly.py").write_text(
+        "import os\nfrom dataclasses import dataclass\nfrom nmfaudio import FunctionModel\n"
+        "@dataclass(frozen=True)\nclass Deadly:\n    def fit(self, mixture):\n"
+        "        if mixture.length == 8001:\n            os.kill(os.getpid(), 9)\n"
+        "        return FunctionModel(mixture.stft, ('a', 'b'), lambda b: dict.fromkeys('ab', b.magnitude))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import deadly
+
+    paths = [make_file("a.wav"), make_file("b.wav", np.zeros((1, 8001))), make_file("c.wav")]
+    tasks = [Task(str(path), tmp_path / "out") for path in paths]
+    outcomes = {o["file"]: o for o in run_parallel(Job(deadly.Deadly()), tasks, 2, False)}
+    assert [outcomes[str(path)]["ok"] for path in paths] == [True, False, True]
+    assert "killed by SIGKILL, and when it was tried again alone" in outcomes[str(paths[1])]["error"]
+
+
+def children(process):
+    """Processes that compute for this one: not the tracker of resources that multiprocessing starts."""
+    found = []
+    for task in os.listdir(f"/proc/{process}/task"):
+        found += [int(c) for c in Path(f"/proc/{process}/task/{task}/children").read_text().split()]
+    return [c for c in found if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+def test_reading_a_file_that_shrinks_is_told(make_file):
+    path = make_file(samples=sound(60))
+    with AudioFile(path) as file:
+        with open(path, "r+b") as content:
+            content.truncate(2000)
+        with pytest.raises(AudioFileError, match="it changed while it was read"):
+            file.read(0, file.length)
+
+
+def test_every_stem_is_flushed_before_any_has_its_name(make_file, tmp_path, monkeypatch):
+    events = []
+    flush, place = Part.flush, Part.place
+    monkeypatch.setattr(Part, "flush", lambda self: (events.append("flush"), flush(self))[1])
+    monkeypatch.setattr(Part, "place", lambda self, **k: (events.append("place"), place(self, **k))[1])
+    separate_file(make_file(), tmp_path / "out", make("blind", **FAST))
+    assert events.count("place") == 3
+    assert "flush" not in events[events.index("place") :]
+    assert soundfile.info(tmp_path / "out" / "song" / "source1.wav").frames == 8000
+    assert np.array_equal(events, sorted(events))
