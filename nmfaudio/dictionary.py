@@ -176,6 +176,10 @@ class Dictionary:
             raise OptionError(f"no source remains without {', '.join(labels)}: keep at least one")
         return self.pick(*rest)
 
+    def keeping(self, kept: NDArray[np.intp]) -> Self:
+        """Return the dictionary of some components, by number."""
+        return self._of(kept, self.clips)
+
     def _of(self, kept: NDArray[np.intp], clips: tuple[Clip, ...]) -> Self:
         return replace(
             self,
@@ -218,13 +222,21 @@ class Dictionary:
                     "learn both with the same"
                 )
             seen |= set(one.sources)
+        return first._beside(joined[1:])
+
+    def enriched(self, other: Dictionary) -> Dictionary:
+        """Return this with the templates of another beside it, also of sources that both have."""
+        return self._beside([other.to_settings(self.sample_rate, self.stft)])
+
+    def _beside(self, others: Sequence[Dictionary]) -> Dictionary:
+        every = [self, *others]
         return replace(
-            first,
-            templates=np.hstack([one.templates for one in joined]),
-            labels=tuple(label for one in joined for label in one.labels),
-            energies=np.concatenate([one.energies for one in joined]),
-            pitches=np.concatenate([one.pitches for one in joined]),
-            clips=tuple(clip for one in joined for clip in one.clips),
+            self,
+            templates=np.hstack([one.templates for one in every]),
+            labels=tuple(label for one in every for label in one.labels),
+            energies=np.concatenate([one.energies for one in every]),
+            pitches=np.concatenate([one.pitches for one in every]),
+            clips=tuple(clip for one in every for clip in one.clips),
         )
 
     def to_settings(self, sample_rate: int, stft: STFT | None = None) -> Dictionary:

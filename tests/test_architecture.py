@@ -45,7 +45,7 @@ ROWS = [
         "sound",
     ],
     ["masking", "grouping", "naming", "wiener", "panning", "tensorfile", "conversion", "pitch"],
-    ["template_plot", "dictionary", "learning"],
+    ["template_plot", "dictionary", "hints", "learning"],
     [
         "separators",
         "separators.contract",
@@ -54,6 +54,8 @@ ROWS = [
         "separators.templates",
         "separators.blind",
         "separators.stereo",
+        "separators.placed",
+        "separators.hinted",
         "separators.drum_kit",
         "separators.drums",
         "separators.dictionary",

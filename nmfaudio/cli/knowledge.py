@@ -16,6 +16,7 @@ def dictionary_options(
     free: int | None,
     only: list[str] | None,
     without: list[str] | None,
+    hints: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the separator's options; end the command where flags do not go together.
 
@@ -23,15 +24,21 @@ def dictionary_options(
     file is touched.
     """
     flags = {"--free": free, "--only": only, "--except": without}
-    if not dictionaries:
+    hints = {kind: value for kind, value in hints.items() if value}
+    knowing = bool(dictionaries or hints.get("solo") or hints.get("hints"))
+    if not knowing:
+        flags |= {f"--{kind}": value for kind, value in hints.items()}
         given = [flag for flag, value in flags.items() if value is not None]
         if given and separator != SEPARATOR:
             stop(f"{', '.join(given)} needs a dictionary: pass --dictionary FILE.safetensors", WRONG_USAGE)
-    if not dictionaries:
+    if not knowing:
         return {}
-    _check(tuple(str(path) for path in dictionaries), free or 0, tuple(only or ()), tuple(without or ()))
-    options = {"dictionary": tuple(str(path) for path in dictionaries), "free": free}
-    return {**options, "only": tuple(only or ()), "without": tuple(without or ())}
+    paths = tuple(str(path) for path in dictionaries or ())
+    keep = {"only": tuple(only or ()), "without": tuple(without or ())}
+    if paths and not hints:
+        _check(paths, free or 0, **keep)
+    told = {kind: str(value) if kind == "hints" else tuple(value) for kind, value in hints.items()}
+    return {"dictionary": paths, "free": free, **keep, **told}
 
 
 def _check(paths: tuple[str, ...], free: int, only: tuple[str, ...], without: tuple[str, ...]) -> None:

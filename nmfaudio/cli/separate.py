@@ -43,6 +43,19 @@ def separate(
     without: Annotated[
         list[str] | None, typer.Option("--except", help="Source to leave out of a single stem; repeatable.")
     ] = None,
+    solo: Annotated[
+        list[str] | None, typer.Option(help="Where a source sounds alone: drums=0:00-0:07; repeatable.")
+    ] = None,
+    silent: Annotated[
+        list[str] | None, typer.Option(help="Where a source is silent: voice=1:02-1:15; repeatable.")
+    ] = None,
+    range: Annotated[
+        list[str] | None, typer.Option(help="Notes of a source: piano=C4-C6; repeatable.")
+    ] = None,
+    pan: Annotated[
+        list[str] | None, typer.Option(help="Place of a source, -1 to 1: guitar=-0.5; repeatable.")
+    ] = None,
+    hints: Annotated[Path | None, typer.Option(help="TOML file of solo, silent, range, pan.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Option of the separator; repeatable."),
@@ -107,8 +120,9 @@ def separate(
         file, made, told = repeated(from_manifest, names[0] if names else None)
         names, writing = [file], {**writing, **told}
     else:
-        known = dictionary_options(separator, dictionary, free, only, without)
-        ways = {"drums": drums, "vocals": vocals, "stereo": stereo, "dictionary": bool(dictionary)}
+        told = {"solo": solo, "silent": silent, "range": range, "pan": pan, "hints": hints}
+        known = dictionary_options(separator, dictionary, free, only, without, told)
+        ways = {"drums": drums, "vocals": vocals, "stereo": stereo, "dictionary": bool(known)}
         name, more = preset(separator, settings or [], **ways, midi=midi)
         made = make_separator(name, settings or [], sources=sources, seed=seed, **more, **known)
     if not names and not from_file:

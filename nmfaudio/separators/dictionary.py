@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from nmfaudio.dictionary import RESIDUAL, Dictionary
 from nmfaudio.errors import OptionError
+from nmfaudio.hints import Hints, read_hints
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.combination import Combination
 from nmfaudio.separators.contract import Model
+from nmfaudio.separators.hinted import learn_solos, told_silences, within_ranges
+from nmfaudio.separators.placed import find_places, name_places, refined
 from nmfaudio.separators.selection import check_selection, select
+from nmfaudio.separators.stereo import PannedModel
 from nmfaudio.separators.templates import TemplateModel, stacked
 from nmfaudio.sound.stft import STFT, Blocks, Progress
 
@@ -37,14 +41,24 @@ class FromDictionary:
     transpose : int
         Semitones up and down by which learned templates may move to reach notes that were not learned, up to
         2; the masks with and without are averaged.
+    stereo : bool
+        Whether to use where sources stand in several channels: stems by place where a pan-pot placed them,
+        which the dictionary only names, and else a Wiener filter across channels where it helps.
     exponent : float
         Of the masks: higher ones separate harder.
     iterations : int
         Updates of the activations.
+    free_iterations : int
+        Updates of the free templates. Few: with more, they come to explain what the known ones should.
     seed : int
         Of the free templates' start.
     only, without : tuple of str
         Stems to keep; or sources to leave out of a single stem. The stems then do not sum to the mixture.
+    solo, silent, range, pan : tuple of str
+        What is known of the mixture: where a source is alone, from which it is learned, or silent; its notes;
+        its place. For forms see `nmfaudio.hints.Hints.parse`.
+    hints : str, optional
+        A TOML file of such hints.
 
     References
     ----------
@@ -53,85 +67,161 @@ class FromDictionary:
     """
 
     dictionary: str | tuple[str, ...] | Dictionary = field(
-        metadata={"help": "files made by `nmfaudio learn`"}
+        default=(), metadata={"help": "files made by `nmfaudio learn`"}
     )
     free: int = field(default=0, metadata={"help": "templates for what the dictionary does not know"})
     transpose: int = field(default=2, metadata={"help": "semitones that templates may move, 0 to 2"})
+    stereo: bool = field(default=True, metadata={"help": "use where sources stand in several channels"})
     exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
     iterations: int = field(default=60, metadata={"help": "updates of the activations"})
+    free_iterations: int = field(default=15, metadata={"help": "updates of the free templates"})
     seed: int = field(default=0, metadata={"help": "of the free templates' start"})
     only: tuple[str, ...] = field(default=(), metadata={"help": "stems to keep; default: all"})
     without: tuple[str, ...] = field(default=(), metadata={"help": "sources to leave out of one stem"})
+    solo: tuple[str, ...] = field(default=(), metadata={"help": "where a source is alone: drums=0:00-0:07"})
+    silent: tuple[str, ...] = field(default=(), metadata={"help": "where it is silent: voice=1:02-1:15"})
+    range: tuple[str, ...] = field(default=(), metadata={"help": "its notes: piano=C4-C6"})
+    pan: tuple[str, ...] = field(default=(), metadata={"help": "its place, -1 to 1: guitar=-0.5"})
+    hints: str | None = field(default=None, metadata={"help": "a TOML file of hints"})
 
     def __post_init__(self) -> None:
         if self.free < 0 or self.seed < 0:
             raise OptionError(f"free={self.free}, seed={self.seed}: they must not be negative")
         if not 0 <= self.transpose <= 2:
             raise OptionError(f"transpose={self.transpose}: use 0, 1 or 2 semitones")
-        if self.iterations < 1 or not 0 < self.exponent < np.inf:
+        if min(self.iterations, self.free_iterations) < 1 or not 0 < self.exponent < np.inf:
             raise OptionError(f"iterations={self.iterations}, exponent={self.exponent}: they must be above 0")
+        Hints.parse(solo=self.solo, silent=self.silent, range=self.range, pan=self.pan)
 
     def fit(self, mixture: Blocks) -> Model:
         """Bring the dictionary to the mixture's settings, and learn free templates if asked for."""
-        known = loaded(self.dictionary)
+        hints = self.all_hints()
+        known, notes = self._knowledge(hints, mixture)
         check_selection(self.only, self.without, known.sources + ((RESIDUAL,) if self.free else ()))
-        model = self._free(known, mixture) if self.free else self._supervised(known, mixture)
-        return select(model, self.only, self.without)
+        fitting = _Fitting(self, known, hints, mixture)
+        model: Any = fitting.free() if self.free else fitting.supervised()
+        return select(replace(model, notes=(*notes, *model.notes)), self.only, self.without)
 
-    def _supervised(self, known: Dictionary, mixture: Blocks) -> Model:
-        return self._known(known.to_settings(mixture.sample_rate), mixture)
+    def all_hints(self) -> Hints:
+        """Return the hints of the options and those of the file."""
+        given = {"solo": self.solo, "silent": self.silent, "range": self.range, "pan": self.pan}
+        read = read_hints(self.hints) if self.hints else {}
+        return Hints.parse(**{kind: [*read.get(kind, []), *texts] for kind, texts in given.items()})
 
-    def _free(self, known: Dictionary, mixture: Blocks) -> Model:
-        models = []
+    def _knowledge(self, hints: Hints, mixture: Blocks) -> tuple[Dictionary, list[str]]:
+        """Return what the dictionary and the hints say of the sources, and what the hints did."""
+        known = loaded(self.dictionary) if self.dictionary else None
+        learned, notes = learn_solos(hints, mixture, self.seed)
+        if known is None and learned is None:
+            raise OptionError("nothing is known of any source: name a dictionary, or say where one is alone")
+        both = known.enriched(learned) if known and learned else known or learned
+        assert both is not None
+        for name in hints.sources:
+            if name not in (*both.sources, RESIDUAL):
+                raise OptionError(f"a hint names {name!r}, but sources are {', '.join(both.sources)}")
+        return within_ranges(both, hints, notes), notes + told_silences(hints, mixture)
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """One fit: what is asked for, what is known, and the mixture."""
+
+    options: FromDictionary
+    known: Dictionary
+    hints: Hints
+    mixture: Blocks
+
+    def supervised(self) -> Model:
+        """Return a model of the known sources alone."""
+        if places := self._places(len(self.known.sources)):
+            return self._by_place(places, self._supervised_at(places.stft))
+        seconds = self.known.stft.win_length / self.known.sample_rate
+        model = self._supervised_at(STFT.lasting(seconds, self.mixture.sample_rate))
+        return refined(model, self.mixture) if self.options.stereo else model
+
+    def free(self) -> Model:
+        """Return a model of the known sources and of what else there is."""
+        if places := self._places(len(self.known.sources) + 1):
+            return self._by_place(places, self._free_at(places.stft, "learning the rest"))
+        models: list[Model] = []
         for number, seconds in enumerate(FREE_WINDOWS):
-            stft = STFT.lasting(seconds, mixture.sample_rate)
-            view = mixture.with_stft(stft)
             stage = f"learning the rest, window {number + 1} of {len(FREE_WINDOWS)}"
-            models.append(self._freed(known.to_settings(mixture.sample_rate, stft), view, stage))
+            model = self._free_at(STFT.lasting(seconds, self.mixture.sample_rate), stage)
+            models.append(refined(model, self.mixture) if self.options.stereo else model)
         return Combination(tuple(models))
 
-    def _known(self, dictionary: Dictionary, mixture: Blocks) -> TemplateModel:
-        """Return a model of the dictionary alone, hedged with transposed templates."""
-        groups = [dictionary.templates[:, members] for members in dictionary.members.values()]
-        takes = [stacked(groups)]
-        if self.transpose:
-            moves = [move for move in range(-self.transpose, self.transpose + 1) if move]
-            takes.append(stacked([_reaching(group, moves) for group in groups]))
-        return self._model(dictionary, dictionary.sources, tuple(takes), mixture)
+    def _places(self, sources: int) -> PannedModel | None:
+        return find_places(self.mixture, sources, self.options.seed) if self.options.stereo else None
 
-    def _freed(self, dictionary: Dictionary, mixture: Blocks, stage: str) -> TemplateModel:
-        """Return a model of the dictionary and of free templates, which are learned beside it."""
-        V = _some_frames(mixture, dictionary.exponent)
-        free = min(self.free, max(1, V.shape[1]))
+    def _by_place(self, places: PannedModel, named: TemplateModel) -> Model:
+        return name_places(places, named, self.mixture, self.hints.pans)
+
+    def _supervised_at(self, stft: STFT) -> TemplateModel:
+        """Return a model through these settings, hedged with transposed templates."""
+        dictionary = self.known.to_settings(self.mixture.sample_rate, stft)
+        takes = [stacked(_groups(dictionary))]
+        reach = self.options.transpose
+        if reach:
+            moves = [move for move in range(-reach, reach + 1) if move]
+            takes.append(
+                stacked([self._reaching(dictionary, source, moves) for source in dictionary.sources])
+            )
+        return self._model(dictionary, dictionary.sources, tuple(takes))
+
+    def _reaching(self, dictionary: Dictionary, source: str, moves: list[int]) -> NDArray[Any]:
+        """Return templates of a source with transposed copies, which cost a little more activation."""
+        members = dictionary.members[source]
+        templates, pitches = dictionary.templates[:, members], dictionary.pitches[members]
+        copies = [templates]
+        for move in moves:
+            fits = self.hints.in_range(source, pitches * 2 ** (move / 12))
+            copies.append(np.exp(-_COST * abs(move)) * transposed(templates[:, fits], move))
+        return np.hstack(copies)
+
+    def _free_at(self, stft: STFT, stage: str) -> TemplateModel:
+        """Return a model through these settings, with free templates learned beside the known ones."""
+        dictionary = self.known.to_settings(self.mixture.sample_rate, stft)
+        V, times = _some_frames(self.mixture.with_stft(stft), dictionary.exponent)
+        rank, iterations = len(dictionary.labels) + self.options.free, self.options.free_iterations
         found = factorize(
             V,
-            len(dictionary.labels) + free,
+            rank,
             divergence=dictionary.beta,
             frozen=dictionary.templates,
-            seed=self.seed,
-            iterations=self.iterations,
+            allowed=(None, self._allowed(dictionary, times)),
+            seed=self.options.seed,
+            iterations=iterations,
             tolerance=0,
-            callback=lambda done, objective: mixture.report(
-                Progress(stage, done, self.iterations, objective)
+            callback=lambda done, objective: self.mixture.report(
+                Progress(stage, done, iterations, objective)
             ),
         )
-        groups = [dictionary.templates[:, members] for members in dictionary.members.values()]
-        takes = (stacked([*groups, found.W[:, len(dictionary.labels) :]]),)
-        return self._model(dictionary, (*dictionary.sources, RESIDUAL), takes, mixture)
+        takes = (stacked([*_groups(dictionary), found.W[:, len(dictionary.labels) :]]),)
+        return self._model(dictionary, (*dictionary.sources, RESIDUAL), takes)
 
-    def _model(
-        self, dictionary: Dictionary, sources: tuple[str, ...], takes: Any, mixture: Blocks
-    ) -> TemplateModel:
+    def _allowed(self, dictionary: Dictionary, times: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+        names = (*dictionary.sources, RESIDUAL)
+        allowed = self.hints.allowed(names, times)
+        if allowed is None:
+            return None
+        numbers = [names.index(label) for label in dictionary.labels]
+        return allowed[[*numbers, *[len(names) - 1] * self.options.free]]
+
+    def _model(self, dictionary: Dictionary, sources: tuple[str, ...], takes: Any) -> TemplateModel:
         return TemplateModel(
             dictionary.stft,
             sources,
             takes,
-            self.exponent,
+            self.options.exponent,
             dictionary.exponent,
             dictionary.beta,
-            self.iterations,
-            dictionary.stft.bins,
+            self.options.iterations,
+            self.hints,
         )
+
+
+def _groups(dictionary: Dictionary) -> list[NDArray[Any]]:
+    return [dictionary.templates[:, members] for members in dictionary.members.values()]
 
 
 def loaded(dictionary: str | Sequence[str] | Dictionary) -> Dictionary:
@@ -146,12 +236,6 @@ def loaded(dictionary: str | Sequence[str] | Dictionary) -> Dictionary:
         return dictionary
     paths = [dictionary] if isinstance(dictionary, str) else dictionary
     return Dictionary.join([Dictionary.load(path) for path in paths])
-
-
-def _reaching(templates: NDArray[Any], moves: list[int]) -> NDArray[Any]:
-    """Return templates with transposed copies, which cost a little more activation."""
-    moved = [np.exp(-_COST * abs(move)) * transposed(templates, move) for move in moves]
-    return np.hstack([templates, *moved])
 
 
 def transposed(templates: NDArray[Any], semitones: float) -> NDArray[np.float32]:
@@ -176,11 +260,15 @@ def transposed(templates: NDArray[Any], semitones: float) -> NDArray[np.float32]
     return np.asarray(np.divide(moved, total, out=np.zeros_like(moved), where=total > 0), np.float32)
 
 
-def _some_frames(mixture: Blocks, power: float) -> NDArray[np.float32]:
-    """Return magnitudes to a power, mean over channels, of frames spread over the mixture: (bins, frames)."""
+def _some_frames(mixture: Blocks, power: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return magnitudes to a power, (bins, frames), mean over channels, of frames spread over the mixture.
+
+    Their times come with them.
+    """
     step = max(1, -(-mixture.frames // FREE_FRAMES))
-    parts = [
-        block.magnitude[:, :, (-block.start) % step :: step].mean(axis=0).T.astype(np.float32) ** power
-        for block in mixture
-    ]
-    return np.ascontiguousarray(np.concatenate(parts), np.float32).T
+    parts, times = [], []
+    for block in mixture:
+        chosen = slice((-block.start) % step, None, step)
+        parts.append(block.magnitude[:, :, chosen].mean(axis=0).T.astype(np.float32) ** power)
+        times.append(block.times[chosen])
+    return np.ascontiguousarray(np.concatenate(parts), np.float32).T, np.concatenate(times)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.hints import Hints
 from nmfaudio.masking import soft_masks
 from nmfaudio.nmf import activate
 from nmfaudio.sound.bands import band_starts, in_bands
@@ -41,8 +42,8 @@ class TemplateModel:
         Of the divergence.
     iterations : int
         Updates of the activations.
-    known_bins : int
-        Bins of which the templates know; those above are shared as the highest of these are.
+    hints : Hints or None
+        Where sources are known to be alone or silent.
     context : int
     """
 
@@ -53,10 +54,16 @@ class TemplateModel:
     power: float
     beta: float
     iterations: int
-    known_bins: int
+    hints: Hints | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     context: int = 0
+
+    @cached_property
+    def known_bins(self) -> int:
+        """Bins of which the templates know; those above are shared as the highest of these are."""
+        heard = np.any([templates.any(axis=1) for templates, _ in self.takes], axis=0)
+        return int(np.flatnonzero(heard)[-1]) + 1
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
@@ -71,13 +78,19 @@ class TemplateModel:
     def _in_bands(self, matrix: NDArray[Any]) -> Matrix:
         return in_bands(matrix[: self.known_bins], self._starts)
 
-    def activations(self, V: NDArray[Any], take: int = 0) -> NDArray[Any]:
-        """Return the activations of V, (bins, frames), under the templates of a take."""
+    def activations(
+        self, V: NDArray[Any], take: int = 0, allowed: NDArray[np.bool_] | None = None
+    ) -> NDArray[Any]:
+        """Return the activations of V, (bins, frames), under the templates of a take.
+
+        `allowed`, (sources, frames), says which source may sound when.
+        """
         banded = np.ascontiguousarray(self._in_bands(V).T).T
         return activate(
             banded,
             self._banded[take],
             divergence=self.beta,
+            allowed=None if allowed is None else allowed[self.takes[take][1]],
             iterations=self.iterations,
             tolerance=0,
         ).H
@@ -85,17 +98,20 @@ class TemplateModel:
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by the average over all takes; all channels get the same mask."""
         V = block.magnitude.mean(axis=0, dtype=np.float32) ** self.power
+        allowed = self.hints.allowed(self.sources, block.times) if self.hints else None
         masks = np.zeros((len(self.sources), *V.shape), np.float32)
         for take in range(len(self.takes)):
-            masks += self._masks(V, take)
+            masks += self._masks(V, take, allowed)
         return soft_masks(block, {name: mask[None] for name, mask in zip(self.sources, masks, strict=True)})
 
-    def _masks(self, V: NDArray[Any], take: int) -> Matrix:
+    def _masks(self, V: NDArray[Any], take: int, allowed: NDArray[np.bool_] | None) -> Matrix:
         templates, labels = self.takes[take]
-        H = self.activations(V, take)
+        H = self.activations(V, take, allowed)
         members = [labels == source for source in range(len(self.sources))]
         power = np.array([templates[:, m] @ H[m] for m in members], np.float32)
         self._extend(power)
+        if allowed is not None:  # where all are silent, what is left is shared by those who may sound
+            power += 1e-6 * V[None] * allowed[:, None, :]
         return shares(power, self.exponent / self.power)
 
     def _extend(self, power: Matrix) -> None:
