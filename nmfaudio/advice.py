@@ -17,11 +17,11 @@ WINDOW_SECONDS = 0.046
 # Of magnitudes that are percussive: above it there is hardly anything but drums. Noise has a half.
 PERCUSSIVE = 0.6
 # Loudness over time, geometric over arithmetic mean: steady noise is near one, loops are near zero.
-STEADY = 0.55
+STEADY = 0.65
 SHORT_SECONDS = 3.0  # with less, there is little to learn templates from
 
 _LISTENED_BLOCKS = 4  # evenly spread over the mixture
-_LISTENED_FRAMES = 800  # in each
+_LISTENED_FRAMES = 200  # in each: some two seconds
 _WIDTH = 17  # of median filters: frames for what lasts, bins for what strikes
 _BAND = 16  # bins whose loudness is watched together
 

@@ -35,7 +35,8 @@ SIMPLE_EXPONENT, GROUPED_EXPONENT = 1.5, 1.0
 _MOST = 6  # sources that are looked for
 _FEW_STARTS = 3
 _ONE_ITERATIONS = 20  # a single component converges at once
-# To count sources, so many frames of the spectrogram, evenly spread, and so many updates tell as much as all.
+# To compare numbers of components, so many frames of the spectrogram, evenly spread, and so many updates tell
+# as much as all.
 _COUNT_FRAMES, _COUNT_ITERATIONS = 1024, 40
 _SEED_STRIDE = 1_000_003  # so that seeds 0 and 1 share no start
 
@@ -162,7 +163,8 @@ class BlindModel:
         members = [take.labels == source for source in range(len(self.sources))]
         power = np.array([take.templates[:, m] @ activations[:, m] for m in members])
         loudest = power.max(axis=0)
-        power = np.divide(power, loudest, out=np.ones_like(power), where=loudest > 0) ** self.exponent
+        power = np.divide(power, loudest, out=np.ones_like(power), where=loudest > 0)
+        power = power if self.exponent == 1 else power**self.exponent
         return np.asarray(power / power.sum(axis=0))
 
 
@@ -180,10 +182,10 @@ class _Search:
         """Find components and say which source each belongs to."""
         sources = self.options.sources
         if self.options.components is not None:
-            takes, notes = self._grouped(sources, None)
+            takes, notes = self._grouped(sources)
         elif sources is None:
             few = self._elbow()
-            takes, notes = self._simple(few, "found") if few else self._grouped(None, None)
+            takes, notes = self._simple(few, "found") if few else self._grouped(None)
         else:
             takes, notes = self._simple_or_grouped(sources)
         first = takes[0]
@@ -208,29 +210,27 @@ class _Search:
         return asked or max(self.options.sources or 1, min(DEFAULT_COMPONENTS, frames))
 
     def _simple_or_grouped(self, sources: int) -> tuple[list[Components], tuple[str, ...]]:
-        few, first = self._best(sources, self.V, self.options.iterations), self._start(0)
-        if self._explained(self.V, few, first) > SIMPLE_ENOUGH:
-            return self._simple(sources, "asked for", few)
-        return self._grouped(sources, first)
+        V, iterations = self._sample()
+        many = self._factorize(V, self.components, 0, "counting components", iterations)
+        few = self._best(sources, V, iterations)
+        if self._explained(V, few, many) > SIMPLE_ENOUGH:
+            return self._simple(sources, "asked for")
+        return self._grouped(sources)
 
-    def _simple(
-        self, sources: int, why: str, found: Factorization | None = None
-    ) -> tuple[list[Components], tuple[str, ...]]:
+    def _simple(self, sources: int, why: str) -> tuple[list[Components], tuple[str, ...]]:
         """Let each component be a source."""
-        found = found or self._best(sources, self.V, self.options.iterations)
+        found = self._best(sources, self.V, self.options.iterations)
         shares = Components(found, self.mixture.channels, np.arange(sources)).shares
         labels = np.argsort(np.argsort(-shares, kind="stable"))
         told = f"{sources} sources {why}; each is a single sound, so each is one component"
         return [Components(found, self.mixture.channels, labels)], (told,)
 
-    def _grouped(
-        self, sources: int | None, first: Factorization | None
-    ) -> tuple[list[Components], tuple[str, ...]]:
+    def _grouped(self, sources: int | None) -> tuple[list[Components], tuple[str, ...]]:
         """Group the components of each start by timbre; bring the sources of all starts into one order."""
         frequencies = self.mixture.stft.frequencies(self.mixture.sample_rate)
         takes: list[Components] = []
         for start in range(self.options.starts):
-            found = first if first and start == 0 else self._start(start)
+            found = self._start(start)
             grouping = group_components(found.W, found.H, frequencies, sources=sources)
             if not takes:
                 sources, reason = grouping.sources, grouping.reason
@@ -243,8 +243,7 @@ class _Search:
         """Return the number of components after which more explain little, if there is such a number."""
         if self.components <= _MOST:
             return None
-        V = np.ascontiguousarray(self.V.T[:: -(-self.V.shape[1] // _COUNT_FRAMES)]).T
-        iterations = min(_COUNT_ITERATIONS, self.options.iterations)
+        V, iterations = self._sample()
         many = self._factorize(V, self.components, 0, "counting sources", iterations)
         explained = {1: 0.0}
         for rank in (_MOST, *range(2, _MOST)):
@@ -254,6 +253,11 @@ class _Search:
         bends = {j: _bend(explained[j - 1], explained[j], explained[j + 1]) for j in range(2, _MOST)}
         best = max(bends, key=lambda j: bends[j])
         return best if bends[best] > ELBOW_BEND and explained[best] > ELBOW_EXPLAINS else None
+
+    def _sample(self) -> tuple[NDArray[Any], int]:
+        """Return frames that suffice to compare numbers of components, and updates that do."""
+        V = np.ascontiguousarray(self.V.T[:: -(-self.V.shape[1] // _COUNT_FRAMES)]).T
+        return V, min(_COUNT_ITERATIONS, self.options.iterations)
 
     def _explained(self, V: NDArray[Any], few: Factorization, many: Factorization) -> float:
         """Return how much of what many components explain beyond one is explained by few."""
