@@ -18,6 +18,8 @@ WINDOW_SECONDS = 0.046
 PERCUSSIVE = 0.6
 # Loudness over time, geometric over arithmetic mean: steady noise is near one, loops are near zero.
 STEADY = 0.65
+KIT = 3  # drums that are looked for: kick, snare, hi-hat
+LOOPS = (1.0, 600.0)  # seconds of a loop: the separator of drums keeps the whole in memory
 SHORT_SECONDS = 3.0  # with less, there is little to learn templates from
 
 _LISTENED_BLOCKS = 4  # evenly spread over the mixture
@@ -147,7 +149,7 @@ def advise(facts: Facts, *, sources: int | None = None) -> Advice:
     Advice
     """
     separator, reason = _choice(facts, sources)
-    options = {"sources": sources} if sources and separator != "drums" else {}
+    options: dict[str, Any] = {"sources": sources} if sources and separator != "drums" else {}
     return Advice(separator, reason, options, tuple(_others(facts, separator, sources)))
 
 
@@ -156,11 +158,8 @@ def _choice(facts: Facts, sources: int | None) -> tuple[str, str]:
     if panning is not None and panning.doubt(sources) is None:
         return "stereo", f"sources stand at {len(panning.angles)} places: {', '.join(facts.places)}"
     why_not = f" and {panning.doubt(sources)}" if panning is not None else ""
-    if facts.is_drums:
-        return (
-            "blind",
-            f"{facts.percussive:.0%} of it is percussive{why_not}: each drum is a sound of its own",
-        )
+    if facts.is_drums and sources in (None, KIT) and LOOPS[0] <= facts.seconds <= LOOPS[1]:
+        return "drums", f"{facts.percussive:.0%} of it is percussive{why_not}: drums, told by their names"
     return "blind", f"{_channels(facts)}{why_not}: timbre must tell the sources apart"
 
 
@@ -170,6 +169,9 @@ def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[st
         yield "--sources N", "you know how many sources there are: no number found is as good"
     if chosen == "stereo" and len(facts.places) > 2:
         yield "--set templates=24", "sources change their sound much: more templates follow them"
+    if chosen == "drums":
+        yield "--separator blind", "these are other drums than kick, snare and hi-hat"
+        yield "--drums --set oneshots=FOLDER", "you have a recording of each drum alone"
     if facts.is_noisy:
         yield "--separator blind --sources 2", "much of it is steady noise: that, and what is not"
     if facts.seconds < SHORT_SECONDS:

@@ -213,9 +213,9 @@ def separate_file(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     written = separate_file("audio_samples/drum_loop.flac", folder, sources=3)
+    ...     written = separate_file("audio_samples/drum_loop.flac", folder)
     ...     print(*(stem.path.name for stem in written.stems.values()))
-    low1.flac percussive1.flac high1.flac
+    kick.flac snare.flac hihat.flac
     """
     made = _made(separator, options)
     with AudioFile(path, strict=strict) as source:

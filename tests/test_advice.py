@@ -77,6 +77,26 @@ def test_without_places_timbre_decides_and_the_reason_says_why(found, sources, m
     assert message in advice.reason
 
 
+@pytest.mark.parametrize(
+    ("sources", "seconds", "expected"),
+    [(None, 8.0, "drums"), (3, 8.0, "drums"), (2, 8.0, "blind"), (None, 3600.0, "blind")],
+)
+def test_drums_are_told_by_name_where_that_can_be(sources, seconds, expected):
+    assert advise(Facts(1, seconds, 0.7, 0.1, None), sources=sources).separator == expected
+
+
+def test_auto_names_drums(samples):
+    found = separate(samples / "drum_loop.flac")
+    assert list(found.stems) == ["kick", "snare", "hihat"]
+    assert found.result.notes[0].endswith("of it is percussive: drums, told by their names")
+
+
+def test_auto_makes_as_many_stems_as_are_asked_for(samples):
+    hihat = read(samples / "drum_loop" / "hihat.flac").samples[:, : 3 * 44100]
+    found = separate(Audio(hihat, 44100), sources=3)
+    assert len(found.stems) == 3
+
+
 def test_others_come_with_their_condition():
     few = advise(Facts(1, 1.0, 0.2, 0.7, None))
     assert [arguments for arguments, _ in few.others] == [
@@ -114,7 +134,8 @@ def test_the_command_advises(nmfaudio, samples):
     told = json.loads(
         nmfaudio("advise", samples / "drum_loop.flac", "--sources", 3, "--json", check=0).stdout
     )
-    assert told["advice"]["options"] in ({"sources": 3}, {})
+    assert told["advice"]["separator"] == "drums"
+    assert told["advice"]["options"] == {}
     assert told["percussive"] > 0.6
     assert told["places"] is None
 

@@ -9,15 +9,16 @@ from nmfaudio.advice import Advice, Facts, advise, listen
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.blind import Blind
 from nmfaudio.separators.contract import Model
+from nmfaudio.separators.drums import Drums
 from nmfaudio.separators.stereo import Stereo
 from nmfaudio.sound.stft import Blocks
 
-_KINDS: dict[str, Any] = {"blind": Blind, "stereo": Stereo}
+_SEEDED: dict[str, Any] = {"blind": Blind, "stereo": Stereo}
 
 
 @dataclass(frozen=True)
 class Auto:
-    """Look at the mixture, choose a separator, and say which and why: `stereo`, or else `blind`.
+    """Look at the mixture, choose `stereo`, `drums` or `blind`, and say which and why.
 
     What `nmfaudio advise` says is what it does. To overrule it, name a separator.
 
@@ -44,14 +45,26 @@ class Auto:
         """Choose, and fit what was chosen."""
         facts = listen(mixture, sources=self.sources)
         advice = advise(facts, sources=self.sources)
-        model = self._fitted(advice, facts, mixture)
-        note = f"{advice.separator} was chosen: {advice.reason}"
+        model, note = self._fitted(advice, facts, mixture), f"{advice.separator} was chosen: {advice.reason}"
+        if advice.separator == "drums" and not self._enough(model):
+            note = f"blind was chosen: of the drums that are known, only {', '.join(model.sources)} was found"
+            model = self._seeded("blind").fit(mixture)
         noted: Model = replace(model, notes=(note, *model.notes))
         return noted
 
     def _fitted(self, advice: Advice, facts: Facts, mixture: Blocks) -> Any:
         """Fit it; places that are found already are not looked for again."""
-        separator = _KINDS[advice.separator](**advice.options, seed=self.seed)
+        if advice.separator == "drums":
+            return Drums().fit(mixture)
+        separator = self._seeded(advice.separator)
         if isinstance(separator, Stereo) and facts.panning is not None:
             return separator.separated_by(facts.panning, mixture)
         return separator.fit(mixture)
+
+    def _seeded(self, name: str) -> Any:
+        return _SEEDED[name](sources=self.sources, seed=self.seed)
+
+    def _enough(self, model: Model) -> bool:
+        """Whether as many stems were found as are wanted."""
+        found = len(model.sources)
+        return found == self.sources if self.sources else found > 1
