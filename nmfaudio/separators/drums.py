@@ -17,7 +17,7 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 
 # A drum whose energy is below this part of the loudest one's, 30 dB, is not in the recording.
 _SILENT = 1e-3
-_OTHER_TEMPLATES = 30  # for other instruments: enough for the notes of a short piece
+_FROM_SHAPES, _FROM_ONE_SHOTS = 40, 20  # updates
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,7 @@ class Drums:
 
     Convolutive factorization: each drum is one short spectrogram that starts as such a drum sounds at large
     (a kick low, a snare over the middle, a hi-hat high) and then follows the recording. The start is what
-    gives the stems their names. Best for drums alone; your own one-shots are a better start still. Where
-    other instruments play, `other` adds a stem for them: templates of one frame that start as harmonic notes.
+    gives the stems their names. For drums alone; your own one-shots are a better start still.
 
     Parameters
     ----------
@@ -36,10 +35,8 @@ class Drums:
     oneshots : str, optional
         Folder with a recording of each drum alone (`kick.wav`, `snare.wav`, ...); its file names name the
         stems, and `kit` is not used.
-    other : bool
-        Whether other instruments play; they become the stem `other`.
-    iterations : int
-        Updates, at most.
+    iterations : int, optional
+        Updates: 40 if not given, or 20 from one-shots. More fit the mixture closer and the drums less.
     length : float
         Seconds of a template.
     window : float
@@ -51,8 +48,7 @@ class Drums:
     ----------
     P. Smaragdis, "Non-negative matrix factor deconvolution; extraction of multiple sound sources from
     monophonic inputs", ICA 2004. C. Dittmar and D. Gartner, "Real-time transcription and separation of drum
-    recordings based on NMF decomposition", DAFx 2014. C.-W. Wu and A. Lerch, "Drum transcription using
-    partially fixed non-negative matrix factorization with template adaptation", ISMIR 2015.
+    recordings based on NMF decomposition", DAFx 2014.
     """
 
     needs_whole: ClassVar[bool] = True
@@ -63,8 +59,9 @@ class Drums:
     oneshots: str | None = field(
         default=None, metadata={"help": "folder with a recording of each drum alone, named by it"}
     )
-    other: bool = field(default=False, metadata={"help": "whether other instruments play: a stem of them"})
-    iterations: int = field(default=80, metadata={"help": "updates, at most"})
+    iterations: int | None = field(
+        default=None, metadata={"help": "updates; default: 40, or 20 from one-shots, which start nearer"}
+    )
     length: float = field(default=0.116, metadata={"help": "seconds of a template"})
     window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
     exponent: float = field(default=2.0, metadata={"help": "of the masks: higher ones separate harder"})
@@ -79,7 +76,7 @@ class Drums:
             raise OptionError(
                 f"oneshots={self.oneshots!r} is no folder: name one with kick.wav, snare.wav, ..."
             )
-        if self.iterations < 1:
+        if self.iterations is not None and self.iterations < 1:
             raise OptionError(f"iterations={self.iterations}: it must be at least 1")
         for name in ("length", "window", "exponent"):
             if not 0 < getattr(self, name) < np.inf:
@@ -103,16 +100,17 @@ class Drums:
         )
 
     def _factorize(self, V: NDArray[np.float32], W: NDArray[np.float64], mixture: Blocks) -> Convolution:
+        iterations = self.iterations or (_FROM_SHAPES if self.oneshots is None else _FROM_ONE_SHOTS)
         H = np.tile(V.sum(axis=0, dtype=np.float64) / len(W), (len(W), 1))
         return convolve(
             V,
             len(W),
             W.shape[2],
             init=(W / W.sum(axis=(1, 2), keepdims=True), H),
-            iterations=self.iterations,
+            iterations=iterations,
             tolerance=0,
             callback=lambda done, objective: mixture.report(
-                Progress("following the drums", done, self.iterations, objective)
+                Progress("following the drums", done, iterations, objective)
             ),
         )
 

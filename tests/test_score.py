@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from conftest import sound
+
+from nmfaudio import Audio, make, separate
+from nmfaudio.alignment import aligned
+from nmfaudio.errors import OptionError
+from nmfaudio.notes import Note, read_notes
+from nmfaudio.separators.score import Score
+from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.testing import check_separator
+
+RATE = 16000
+LOW = [(0.2, 0.9, 60), (1.0, 1.7, 55), (1.8, 2.5, 57), (2.6, 3.4, 60)]
+HIGH = [(0.2, 0.5, 67), (0.6, 0.9, 72), (1.0, 1.7, 71), (1.8, 2.1, 69), (2.2, 2.5, 72), (2.6, 3.4, 76)]
+
+
+def played(notes, seconds=4.0):
+    """Struck strings, (samples,)."""
+    track = np.zeros(int(seconds * RATE))
+    for onset, end, pitch in notes:
+        time = np.arange(int((end - onset) * RATE)) / RATE
+        tone = sum(
+            np.sin(2 * np.pi * h * 440 * 2 ** ((pitch - 69) / 12) * time) / h**1.5 for h in range(1, 8)
+        )
+        fade = np.exp(-2 * time) * np.minimum(1, np.minimum(time, time[::-1]) / 0.005)
+        first = int(onset * RATE)
+        track[first : first + len(time)] += 0.2 * tone * fade
+    return track
+
+
+def table(path, shift=0.0, tracks=(("low", LOW), ("high", HIGH))):
+    lines = ["onset,end,pitch,track"]
+    lines += [f"{a + shift},{b + shift},{p},{name}" for name, notes in tracks for a, b, p in notes]
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def midi(path, tempo=500_000):
+    import mido
+
+    file = mido.MidiFile(ticks_per_beat=480)
+    leader = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=tempo, time=0)])
+    file.tracks.append(leader)
+    for program, (name, notes) in enumerate((("low", LOW), ("hi/gh", HIGH))):
+        track = mido.MidiTrack([mido.MetaMessage("track_name", name=name, time=0)])
+        track.append(mido.Message("program_change", channel=program, program=program, time=0))
+        events = sorted([(a, 1, p) for a, _, p in notes] + [(b, 0, p) for _, b, p in notes])
+        before = 0
+        for when, on, pitch in events:
+            tick = round(when * 480 * 1e6 / tempo)
+            kind = "note_on" if on else "note_off"
+            track.append(mido.Message(kind, channel=program, note=pitch, velocity=80, time=tick - before))
+            before = tick
+        file.tracks.append(track)
+    file.save(path)
+    return str(path)
+
+
+def gain(stem, truth, mixture):
+    return 10 * np.log10(np.sum((mixture - truth) ** 2) / np.sum((stem.samples[0] - truth) ** 2))
+
+
+@pytest.mark.parametrize("align", [True, False])
+def test_the_contract_is_kept(tmp_path, align):
+    separator = Score(midi=table(tmp_path / "a.csv"), align=align, iterations=5)
+    assert len(check_separator(separator)) > 5
+
+
+def test_parts_come_apart(tmp_path):
+    low, high = played(LOW), played(HIGH)
+    found = separate(Audio(low + high, RATE), "score", midi=table(tmp_path / "a.csv"))
+    assert list(found.stems) == ["high", "low"]
+    assert found.result.notes == ("score as written",)
+    assert gain(found.stems["low"], low, low + high) > 12
+    assert gain(found.stems["high"], high, low + high) > 12
+
+
+def test_a_score_that_is_late_is_moved(tmp_path):
+    low, high = played(LOW), played(HIGH)
+    path = table(tmp_path / "a.csv", shift=0.4)
+    found, fixed = (separate(Audio(low + high, RATE), "score", midi=path, align=a) for a in (True, False))
+    assert "score moved by 0." in found.result.notes[0]
+    aligned_gain, fixed_gain = (gain(f.stems["low"], low, low + high) for f in (found, fixed))
+    assert aligned_gain > fixed_gain + 3
+
+
+def test_alignment_finds_a_drift():
+    notes = tuple(Note(a * 1.1, b * 1.1, p) for a, b, p in sorted(LOW + HIGH))
+    mixture = Blocks(Audio(played(LOW) + played(HIGH), RATE), STFT(1024))
+    moved, distance = aligned(notes, mixture)
+    errors = [abs(n.onset - a) for n, (a, _, _) in zip(moved, sorted(LOW + HIGH), strict=True)]
+    assert np.median(errors) < 0.06 < distance
+
+
+def test_midi_gives_tracks_instruments_and_hands(tmp_path):
+    path = midi(tmp_path / "a.mid", tempo=400_000)
+    notes = read_notes(tmp_path / "a.mid")
+    assert [n.pitch for n in notes if n.track == "low"] == [60, 55, 57, 60]
+    assert [n.onset for n in notes if n.track == "hi_gh"] == pytest.approx([n[0] for n in HIGH], abs=2e-3)
+    assert [n.end for n in notes if n.track == "hi_gh"] == pytest.approx([n[1] for n in HIGH], abs=2e-3)
+    for by, names in [
+        ("track", ["hi_gh", "low"]),
+        ("instrument", ["program1", "program2"]),
+        ("hand", ["left", "right"]),
+    ]:
+        audio = Audio(played(LOW), RATE)
+        assert list(separate(audio, "score", midi=path, by=by, iterations=2).stems) == names
+
+
+def test_channels_are_separated_each(tmp_path):
+    low, high = played(LOW), played(HIGH)
+    stereo = np.stack([low + 0.2 * high, 0.2 * low + high])
+    stems = separate(Audio(stereo, RATE), "score", midi=table(tmp_path / "a.csv")).stems
+    assert np.std(stems["low"].samples[0] - low) < 0.3 * np.std(low)
+
+
+def test_bad_scores_are_named(tmp_path):
+    def refused(name, content, match):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(OptionError, match=match):
+            make("score", midi=str(path))
+
+    refused("a.csv", b"onset,pitch\n1,60", "lacks the column 'end'")
+    refused("b.csv", b"onset,end,pitch\n1,2,x", "line 2: onset, end and pitch must be numbers")
+    refused("c.csv", b"onset,end,pitch\n2,1,60", "line 2: a note must end after its onset")
+    refused("d.csv", b"onset,end,pitch\n", "holds no notes")
+    refused("e.mid", b"MThd no midi", "cannot be read")
+    refused("f.txt", b"", "neither MIDI")
+    with pytest.raises(OptionError, match="there is no such file"):
+        make("score", midi=str(tmp_path / "none.mid"))
+    with pytest.raises(OptionError, match="needs a value for midi"):
+        make("score")
+    for options, match in [({"iterations": 0}, "iterations=0"), ({"by": "x"}, "by='x'")]:
+        with pytest.raises(OptionError, match=match):
+            make("score", midi=table(tmp_path / "g.csv"), **options)
+
+
+def test_a_recording_without_the_notes_is_separated_all_the_same(tmp_path):
+    path = table(tmp_path / "a.csv", shift=100)
+    assert list(separate(Audio(sound(1), 8000), "score", midi=path, iterations=3).stems) == ["high", "low"]
