@@ -69,19 +69,16 @@ def separate(name: str, path: Path, minutes: float, arguments: list[str]) -> Run
 
 def ways(folder: Path) -> dict[str, list[str]]:
     """Return the arguments of each way of separating that is measured."""
-    model = folder / "notes.safetensors"
-    clips = []
-    for number, (frequency, pace) in enumerate(_TONES[:2]):
+    models = []
+    for label, (frequency, pace) in zip(("low", "middle"), _TONES, strict=False):
         clock = np.arange(8 * RATE) / RATE
-        clips.append(folder / f"note{number}.wav")
-        soundfile.write(
-            clips[-1], np.exp(-6 * ((pace * clock) % 1)) * np.sin(2 * np.pi * frequency * clock), RATE
-        )
-    learned = [f"low={clips[0]}", f"high={clips[1]}"]
-    command = [sys.executable, "-m", "nmfaudio", "learn", *learned, "-o", str(model)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        clip, model = folder / f"{label}.wav", folder / f"{label}.safetensors"
+        soundfile.write(clip, np.exp(-6 * ((pace * clock) % 1)) * np.sin(2 * np.pi * frequency * clock), RATE)
+        command = [sys.executable, "-m", "nmfaudio", "learn", str(clip), "--label", label, "-o", str(model)]
+        subprocess.run([*command, "--overwrite"], check=True, stdout=subprocess.DEVNULL)
+        models.append(str(model))
     return {
-        "dictionary": ["--separator", "dictionary", "--set", f"dictionary={model}"],
+        "dictionary": ["--separator", "dictionary", "--set", f"dictionary={','.join(models)}"],
         "blind": ["--sources", "2"],
     }
 
