@@ -17,7 +17,7 @@ from nmfaudio.registry import default_name, make
 from nmfaudio.separators.contract import Components, Separator
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile, read
-from nmfaudio.sound.writing import stem_encoding
+from nmfaudio.sound.writing import Form, stem_encoding
 from nmfaudio.stems import write_stems, written_before
 from nmfaudio.target import DEFAULT_FILENAME, Result, Target, Written, track_name
 
@@ -225,6 +225,7 @@ def separate_file(
         if resume and (found := done(target, made, source.sha256())):
             return written_before(found, target, made)
         target.check_free([])
+        Form(source.sample_rate, source.channels, source.length, encoding).check(target.stem("stem"))
         began = time.perf_counter()
         try:
             fitted = fit(source, made, report=report, memory=memory)

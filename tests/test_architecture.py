@@ -88,6 +88,7 @@ ROWS = [
         "cli.workers",
         "cli.again",
         "cli.batch",
+        "cli.pipes",
         "cli.learn",
         "cli.join",
         "cli.show",

@@ -10,9 +10,10 @@ import typer
 from nmfaudio.cli.again import repeated
 from nmfaudio.cli.batch import Telling, run_files
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, make_separator, stop
-from nmfaudio.cli.inputs import collect
+from nmfaudio.cli.inputs import STANDARD_STREAM, collect
 from nmfaudio.cli.job import Job
 from nmfaudio.cli.knowledge import dictionary_options
+from nmfaudio.cli.pipes import stem_to_stdout
 from nmfaudio.cli.presets import preset
 
 
@@ -21,7 +22,9 @@ def separate(
         list[str] | None,
         typer.Argument(metavar="FILE...", help="Audio files, folders or patterns; `-` is standard input."),
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems.")] = Path("separated"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems; `-`: stdout.")] = Path(
+        "separated"
+    ),
     separator: Annotated[
         str | None, typer.Option(help="Way of separating; `nmfaudio separators` lists them; default: auto.")
     ] = None,
@@ -86,6 +89,9 @@ def separate(
     processes: Annotated[
         int, typer.Option("-j", "--jobs", min=1, help="Files that are separated at the same time.")
     ] = 1,
+    stem: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With `-o -`: the stem for standard output.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse files that end early.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what is done and unchanged; replace what is not.")
@@ -106,16 +112,8 @@ def separate(
     }
     names = list(files or [])
     if from_manifest:
-        if (
-            len(names) > 1
-            or from_file
-            or dictionary
-            or settings
-            or sources
-            or seed is not None
-            or format
-            or subtype
-        ):
+        given = (from_file, dictionary, settings, sources, format, subtype, names[1:])
+        if any(given) or seed is not None:
             stop("--from-manifest repeats a run: give nothing else but one FILE, -o and -q", WRONG_USAGE)
         file, made, told = repeated(from_manifest, names[0] if names else None)
         names, writing = [file], {**writing, **told}
@@ -130,8 +128,10 @@ def separate(
     writing["memory"] = _checked(writing, memory)
     if not quiet:
         announce_compilation()
-    tasks = collect(names, from_file, output)
-    if not run_files(Job(made, writing), tasks, Telling(as_json, quiet), processes):
+    job, telling = Job(made, writing), Telling(as_json, quiet)
+    if str(output) == STANDARD_STREAM:
+        stem_to_stdout(job, names, stem, telling)
+    elif not run_files(job, collect(names, from_file, output), telling, processes):
         raise typer.Exit(FAILED)
 
 

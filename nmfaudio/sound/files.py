@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -23,6 +25,7 @@ _CHUNK_VALUES = 1 << 19  # samples times channels decoded at a time, whatever th
 # Before the last request: a model may look back, and decoding anew costs more.
 _KEPT_SECONDS, _KEPT_VALUES = 15, 1 << 22
 _WAVE_HEAD = 1 << 12  # bytes in which a WAV file tells its format, but for odd ones
+_SALVAGED = 64  # samples decoded at a time before a place that is damaged
 _TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
 
 
@@ -164,13 +167,35 @@ class AudioFile:
 
     def _survey(self) -> tuple[int, float]:
         length, peak = 0, 0.0
-        while (samples := self._decode(self._chunk)).shape[1]:
+        for samples in self._all():
             check_finite(samples, str(self.path), length, self.sample_rate)
             length += samples.shape[1]
             peak = max(peak, float(np.abs(samples).max()))
         if length == 0:
             raise AudioFileError(f"{self.path}: it holds no samples: record or export it again")
         return length, peak
+
+    def _all(self) -> Iterator[Samples]:
+        """Give all samples, piece by piece; of a file that is damaged, those before the damage."""
+        length = 0
+        try:
+            while (samples := self._decode(self._chunk)).shape[1]:
+                yield samples
+                length += samples.shape[1]
+        except AudioFileError:
+            self._rewind()
+            intact = list(self._before_damage(length))
+            if length + sum(samples.shape[1] for samples in intact) in (0, self.declared_length):
+                raise
+            yield from intact
+
+    def _before_damage(self, start: int) -> Iterator[Samples]:
+        """Give the samples from `start` up to where decoding fails, in small pieces."""
+        for first in range(0, start, self._chunk):
+            self._decode(min(self._chunk, start - first))
+        with contextlib.suppress(AudioFileError):
+            while (samples := self._decode(_SALVAGED)).shape[1]:
+                yield samples
 
     def _decode(self, count: int) -> Samples:
         try:

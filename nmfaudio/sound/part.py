@@ -146,7 +146,7 @@ def writing(path: Path, what: str = "") -> Iterator[None]:
     except FileExistsError:
         raise exists(path) from None
     except (OSError, RuntimeError, ValueError, AssertionError) as error:  # libsndfile's are RuntimeErrors
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
         raise OutputError(f"{path}: cannot be written{what and f' with {what}'} ({reason})") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -141,8 +142,21 @@ class Form:
         large = self.encoding.format in ("WAV", "WAVEX") and self.bytes > _LIMIT
         return "RF64" if large else self.encoding.format
 
-    def check_size(self, path: Path) -> None:
-        """Raise OutputError where the format cannot count so many samples."""
+    @property
+    def described(self) -> str:
+        """What it is, for messages."""
+        return f"{self.channels} channels at {self.sample_rate} Hz as {self.format} {self.encoding.subtype}"
+
+    def open(self, file: Any) -> Any:
+        """Return a libsndfile writer of this form into a file."""
+        return soundfile.SoundFile(
+            file, "w", self.sample_rate, self.channels, subtype=self.encoding.subtype, format=self.format
+        )
+
+    def check(self, path: Path) -> None:
+        """Raise OutputError where the format does not know such channels, rates or lengths."""
+        with writing(path, f"{self.described}: resample it, or use another --format"), Deferred():
+            self.open(io.BytesIO()).close()
         if self.format in _COUNTED_IN_32_BITS and self.bytes > _LIMIT:
             size = f"{self.bytes / 1e9:.1f} GB of samples"
             raise OutputError(
@@ -200,7 +214,7 @@ class StemFiles:
                 sweep(folder)
                 form.check_room(folder, len(paths))
             for name, path in paths.items():
-                form.check_size(path)
+                form.check(path)
                 self._create(name, path)
         except BaseException:
             self.discard()
@@ -277,24 +291,15 @@ class StemFiles:
         self.discard()
 
     def _create(self, name: str, path: Path) -> None:
-        form = self.form
-        what = f"{form.channels} channels at {form.sample_rate} Hz as {form.format} {self.encoding.subtype}"
-        with writing(path, what), Deferred():
+        with writing(path, self.form.described), Deferred():
             self._parts[name] = sink = Part(path)
             try:
-                file = soundfile.SoundFile(
-                    sink,
-                    "w",
-                    form.sample_rate,
-                    form.channels,
-                    subtype=self.encoding.subtype,
-                    format=form.format,
-                )
+                file = self.form.open(sink)
             except (RuntimeError, AssertionError):
                 sink.check()  # says more than libsndfile
                 raise
             self._files[name] = file
-            _write_tags(file, form.tags)
+            _write_tags(file, self.form.tags)
             sink.check()
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
