@@ -1,3 +1,4 @@
+import hashlib
 import os
 
 import numpy as np
@@ -36,6 +37,16 @@ def test_any_order_of_requests_gives_the_same_samples(make_file, monkeypatch, na
             (file.length, file.length),
         ):
             assert np.array_equal(file.read(start, stop), whole[:, start:stop])
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_hashing_a_file_does_not_disturb_reading_it(make_file, name):
+    path = make_file(name, sound(3, 44100, 2), 44100, subtype=None)
+    with AudioFile(path) as file, AudioFile(path) as other:
+        first = file.read(0, 20_000)
+        assert file.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+        rest = file.read(20_000, file.length)
+        assert np.array_equal(np.hstack([first, rest]), other.read(0, other.length))
 
 
 def test_what_was_read_is_the_callers_own(make_file):

@@ -133,8 +133,8 @@ class AudioFile:
         AudioFileError
             When the file was changed since it was opened.
         """
-        position = self._stream.seek(0)
-        found = hashlib.sha256()
+        position, found = self._stream.tell(), hashlib.sha256()
+        self._stream.seek(0)
         while content := self._stream.read(1 << 20):
             found.update(content)
         self._stream.seek(position)
