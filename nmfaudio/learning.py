@@ -178,11 +178,11 @@ class Learner:
             When the file cannot be read.
         """
         if isinstance(clip, Audio):
-            return self._listen(clip, clip.name, "")
+            return self._listen(clip, clip.name, lambda: "")
         with AudioFile(clip) as file:
-            return self._listen(file, Path(clip).name, file.sha256())
+            return self._listen(file, Path(clip).name, file.sha256)
 
-    def _listen(self, source: SampleSource, name: str, sha256: str) -> Self:
+    def _listen(self, source: SampleSource, name: str, sha256: Callable[[], str]) -> Self:
         self.sample_rate = self.sample_rate or source.sample_rate
         target = self._stft(self.sample_rate)
         if self._kept is None:
@@ -194,7 +194,7 @@ class Learner:
             self.silent.append(name)
         seconds = source.length / source.sample_rate
         self.clips.append(
-            Clip(self.label, name[:200], sha256, round(seconds, 3), source.sample_rate, source.channels)
+            Clip(self.label, name[:200], sha256(), round(seconds, 3), source.sample_rate, source.channels)
         )
         return self
 

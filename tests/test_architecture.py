@@ -67,6 +67,7 @@ ROWS = [
         "separators.stereo",
         "separators.placed",
         "separators.hinted",
+        "separators.diagnosis",
         "separators.drum_kit",
         "separators.drums",
         "separators.dictionary",

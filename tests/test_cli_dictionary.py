@@ -1,9 +1,12 @@
+import hashlib
 import json
 
 import pytest
+from conftest import ROOT
 from test_learning import RATE, tone
 from typer.testing import CliRunner
 
+from nmfaudio import Dictionary
 from nmfaudio.cli.app import app
 
 
@@ -31,6 +34,15 @@ def test_learn_join_show_convert_separate(nmfaudio, clips, make_file, tmp_path):
     several = ("--dictionary", "low.safetensors", "--dictionary", "high.safetensors")
     nmfaudio("separate", song, *several, "--only", "low", "-o", "only", "-q", check=0)
     assert [p.name for p in tmp_path.glob("only/song/*.wav")] == ["low.wav"]
+
+
+def test_flac_is_learned_from_as_well(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kick = ROOT / "audio_samples" / "drum_loop" / "kick.flac"
+    done = CliRunner().invoke(app, ["learn", str(kick), "--label", "kick", "--rank", "3", "-q"])
+    assert done.exit_code == 0, done.output
+    found = Dictionary.load("kick.safetensors")
+    assert found.clips[0].sha256 == hashlib.sha256(kick.read_bytes()).hexdigest()
 
 
 def test_bad_input_is_told_in_one_line(clips, make_file, tmp_path, monkeypatch):

@@ -127,3 +127,20 @@ def test_a_pan_names_the_place(pair):
     audio, images = panned()
     found = separate(audio, FromDictionary(pair, pan=("low=0.6", "high=-0.5")))  # the other way round
     assert gain(found.stems["high"].samples, images[0], audio.samples) > 25
+
+
+def test_a_dictionary_that_does_not_fit_is_told_before(pair):
+    noise = Audio(np.random.default_rng(2).standard_normal(3 * RATE) / 9 + tone(300, 3).samples[0], RATE)
+    warnings = separate(noise, FromDictionary(pair.pick("low"))).result.warnings
+    assert any("explain only" in warning and "--free 20" in warning for warning in warnings)
+    audio, _ = mixture()
+    fitting = separate(audio, FromDictionary(pair))
+    assert not fitting.result.warnings
+    assert "the templates explain" in fitting.result.notes[0]
+
+
+def test_sources_with_the_same_templates_are_told(pair):
+    audio, _ = mixture()
+    twins = Dictionary.join([pair, pair.pick("low").renamed("copy")])
+    (warning,) = separate(audio, FromDictionary(twins)).result.warnings
+    assert "sounds like" in warning

@@ -15,11 +15,12 @@ from nmfaudio.hints import Hints, read_hints
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.combination import Combination
 from nmfaudio.separators.contract import Model
+from nmfaudio.separators.diagnosis import diagnose
 from nmfaudio.separators.hinted import learn_solos, told_silences, within_ranges
 from nmfaudio.separators.placed import find_places, name_places, refined
 from nmfaudio.separators.selection import check_selection, select
 from nmfaudio.separators.stereo import PannedModel
-from nmfaudio.separators.templates import TemplateModel, stacked
+from nmfaudio.separators.templates import TemplateModel, spread_frames, stacked
 from nmfaudio.sound.stft import STFT, Blocks, Progress
 
 # Seconds of the windows whose stems are averaged where part of the sources is unknown.
@@ -136,7 +137,7 @@ class _Fitting:
         if places := self._places(len(self.known.sources)):
             return self._by_place(places, self._supervised_at(places.stft))
         seconds = self.known.stft.win_length / self.known.sample_rate
-        model = self._supervised_at(STFT.lasting(seconds, self.mixture.sample_rate))
+        model = self._told(self._supervised_at(STFT.lasting(seconds, self.mixture.sample_rate)))
         return refined(model, self.mixture) if self.options.stereo else model
 
     def free(self) -> Model:
@@ -147,11 +148,19 @@ class _Fitting:
         for number, seconds in enumerate(FREE_WINDOWS):
             stage = f"learning the rest, window {number + 1} of {len(FREE_WINDOWS)}"
             model = self._free_at(STFT.lasting(seconds, self.mixture.sample_rate), stage)
+            model = model if number else self._told(model)
             models.append(refined(model, self.mixture) if self.options.stereo else model)
-        return Combination(tuple(models))
+        first: Any = models[0]
+        return Combination(tuple(models), first.notes, first.warnings)
 
     def _places(self, sources: int) -> PannedModel | None:
         return find_places(self.mixture, sources, self.options.seed) if self.options.stereo else None
+
+    def _told(self, model: TemplateModel) -> TemplateModel:
+        """Say of a model how well it fits the mixture."""
+        seen = self.known.to_settings(self.mixture.sample_rate, model.stft)
+        notes, warnings = diagnose(model, seen, self.mixture)
+        return replace(model, notes=notes, warnings=warnings)
 
     def _by_place(self, places: PannedModel, named: TemplateModel) -> Model:
         return name_places(places, named, self.mixture, self.hints.pans)
@@ -181,7 +190,7 @@ class _Fitting:
     def _free_at(self, stft: STFT, stage: str) -> TemplateModel:
         """Return a model through these settings, with free templates learned beside the known ones."""
         dictionary = self.known.to_settings(self.mixture.sample_rate, stft)
-        V, times = _some_frames(self.mixture.with_stft(stft), dictionary.exponent)
+        V, times = spread_frames(self.mixture.with_stft(stft), dictionary.exponent, FREE_FRAMES)
         rank, iterations = len(dictionary.labels) + self.options.free, self.options.free_iterations
         found = factorize(
             V,
@@ -258,17 +267,3 @@ def transposed(templates: NDArray[Any], semitones: float) -> NDArray[np.float32]
     moved = np.where(source[:, None] < len(bins), (1 - part) * templates[left] + part * templates[right], 0)
     total = moved.sum(axis=0)
     return np.asarray(np.divide(moved, total, out=np.zeros_like(moved), where=total > 0), np.float32)
-
-
-def _some_frames(mixture: Blocks, power: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return magnitudes to a power, (bins, frames), mean over channels, of frames spread over the mixture.
-
-    Their times come with them.
-    """
-    step = max(1, -(-mixture.frames // FREE_FRAMES))
-    parts, times = [], []
-    for block in mixture:
-        chosen = slice((-block.start) % step, None, step)
-        parts.append(block.magnitude[:, :, chosen].mean(axis=0).T.astype(np.float32) ** power)
-        times.append(block.times[chosen])
-    return np.ascontiguousarray(np.concatenate(parts), np.float32).T, np.concatenate(times)

@@ -14,7 +14,7 @@ from nmfaudio.hints import Hints
 from nmfaudio.masking import soft_masks
 from nmfaudio.nmf import activate
 from nmfaudio.sound.bands import band_starts, in_bands
-from nmfaudio.sound.stft import STFT, Spectrogram
+from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
 
 BANDS_AN_OCTAVE = 24
 
@@ -156,3 +156,24 @@ def stacked(groups: Sequence[NDArray[Any]]) -> tuple[Matrix, NDArray[np.intp]]:
     """
     labels = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
     return np.ascontiguousarray(np.hstack(groups), np.float32), labels
+
+
+def spread_frames(
+    mixture: Blocks, power: float, most: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return magnitudes to a power, mean over channels, of frames evenly spread over a mixture.
+
+    Returns
+    -------
+    ndarray of float32, shape (bins, frames)
+        At most `most` frames.
+    ndarray, shape (frames,)
+        Their times in seconds.
+    """
+    step = max(1, -(-mixture.frames // most))
+    parts, times = [], []
+    for block in mixture:
+        chosen = slice((-block.start) % step, None, step)
+        parts.append(block.magnitude[:, :, chosen].mean(axis=0).T.astype(np.float32) ** power)
+        times.append(block.times[chosen])
+    return np.ascontiguousarray(np.concatenate(parts), np.float32).T, np.concatenate(times)
