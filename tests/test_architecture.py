@@ -13,6 +13,7 @@ ROWS = [
     [
         "nmf.kernels",
         "nmf.divergence",
+        "nmf.stream",
         "nmf.initialize",
         "nmf.allowed",
         "nmf.lanes",

@@ -146,9 +146,20 @@ def test_sparse_input_is_dense_input(beta):
         np.testing.assert_allclose(thin.components_, dense.components_, rtol=1e-2, atol=1e-4)
 
 
-def test_a_sparse_matrix_too_large_to_be_made_dense_is_refused_with_the_way_out():
-    X = scipy.sparse.csr_matrix(([1.0], ([3], [5])), shape=(2**20, 2**30))
-    with pytest.raises(MatrixError, match=f"{2**52} bytes, and .* partial_fit"):
+def test_a_sparse_matrix_too_large_to_be_made_dense_is_fitted_all_the_same(monkeypatch, tmp_path):
+    X = scipy.sparse.csr_matrix(data(samples=2000))
+    expected = NMF(**fixed(2, max_iter=20)).fit(X).components_
+    (tmp_path / "free").write_text("MemAvailable:       64 kB\n", "ascii")
+    monkeypatch.setattr(sparse, "_MEMORY", tmp_path / "free")
+    model = NMF(**fixed(2, max_iter=20)).fit(X)
+    assert np.array_equal(model.components_, expected)
+    with pytest.raises(MatrixError, match="240000 bytes, and 65536 are free: pass batches of fewer rows"):
+        model.partial_fit(X)
+
+
+def test_a_sparse_matrix_of_rows_too_large_to_be_made_dense_is_refused_with_the_way_out():
+    X = scipy.sparse.csr_matrix(([1.0], ([3], [5])), shape=(2**20, 2**34))
+    with pytest.raises(MatrixError, match="bytes, and .* are free: drop features"):
         NMF(2).fit(X)
 
 

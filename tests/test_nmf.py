@@ -14,7 +14,7 @@ from naive import factorize as naive_factorize
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, Penalties, activate, descend, factorize, kernels
+from nmfaudio.nmf import Divergence, Penalties, Stream, activate, descend, factorize, kernels, stream
 from nmfaudio.nmf.initialize import STARTS
 from nmfaudio.nmf.problem import Problem
 
@@ -388,6 +388,37 @@ def test_a_matrix_on_disk_is_used_in_place(tmp_path):
     disk[:] = V.T
     assert np.array_equal(factorize(disk.T, 4, iterations=20).W, factorize(V, 4, iterations=20).W)
     assert np.shares_memory(Problem.of(disk.T, Divergence.of("kl")).V, disk)
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2])
+@pytest.mark.parametrize("init", STARTS)
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1), (np.float64, 1e-100)])
+def test_a_stream_gives_the_bits_of_the_whole_matrix(beta, init, dtype, scale, monkeypatch):
+    monkeypatch.setattr(stream, "_ENTRIES", 60 * 48)  # of which this matrix has many pieces
+    V, read = matrix(frames=900, dtype=dtype) * dtype(scale), []
+
+    def block(start, stop):
+        read.append(stop - start)
+        return V[:, start:stop]
+
+    settings = {"divergence": beta, "init": init, "iterations": 20, "threads": 2}
+    whole, streamed = (factorize(data, 4, **settings) for data in (V, Stream(60, 900, block)))
+    assert max(read) <= 48
+    assert streamed.W.dtype == dtype
+    for name in ("W", "H", "objective"):
+        assert np.array_equal(getattr(streamed, name), getattr(whole, name))
+    held = [activate(data, whole.W, divergence=beta).H for data in (V, Stream(60, 900, block))]
+    assert np.array_equal(*held)
+
+
+def test_a_stream_that_is_not_what_it_says_is_refused_by_its_block():
+    V = matrix()
+    with pytest.raises(MatrixError, match=r"block\(0, 170\) has shape \(59, 170\): it must be \(60, 170\)"):
+        factorize(Stream(60, 170, lambda start, stop: V[1:, start:stop]), 3)
+    with pytest.raises(MatrixError, match=r"block\(0, 170\) has an entry that is negative"):
+        factorize(Stream(60, 170, lambda start, stop: -V[:, start:stop]), 3)
+    with pytest.raises(OptionError, match="frames=0"):
+        Stream(60, 0, lambda start, stop: V)
 
 
 def test_the_kernels_are_plain_python_too():

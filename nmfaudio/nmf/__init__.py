@@ -8,6 +8,7 @@ from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.rank import Recommendation, recommend
 from nmfaudio.nmf.relevance import Relevance, relevant_rank
 from nmfaudio.nmf.solve import activate, factorize
+from nmfaudio.nmf.stream import Stream
 
 __all__ = [
     "Convolution",
@@ -17,6 +18,7 @@ __all__ = [
     "Recommendation",
     "Relevance",
     "Stability",
+    "Stream",
     "activate",
     "convolve",
     "factorize",

@@ -105,9 +105,8 @@ class Updates:
 
         def task(lane: int, start: int, stop: int) -> float:
             portion = self._sums[0][lane], self._sums[1][lane]
-            return float(
-                kernels.factorize_frames(V, terms, templates, penalty, H, start, stop, portion, measure)
-            )
+            v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
+            return float(kernels.factorize_frames(v, terms, templates, part, h, portion, measure))
 
         return task
 

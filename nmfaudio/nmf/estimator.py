@@ -26,7 +26,7 @@ from nmfaudio.nmf.factorization import MEASURE_EVERY, Factorization
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.problem import checked_matrix
 from nmfaudio.nmf.solve import activate, factorize
-from nmfaudio.nmf.sparse import dense
+from nmfaudio.nmf.sparse import columns, dense
 
 Array = NDArray[Any]
 
@@ -133,7 +133,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         Parameters
         ----------
         X : array_like or sparse matrix, shape (n_samples, n_features)
-            Not negative. A sparse X is made dense, in float32.
+            Not negative. Of a sparse X, a few rows at a time are made dense.
         y : ignored
             There for scikit-learn.
         W, H : array_like, optional
@@ -316,7 +316,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         """Factor X and keep what was found; say, too, whether it had settled."""
         self._check_options()
         rank, penalties, watch = self._rank(X, H), self._penalties(X.shape), _Watch(self.tol, self.verbose)
-        V = dense(X).T
+        V = columns(X)
         W, H = self._start(X, rank, W, H)
         if not penalties.fix_scale:
             # Whatever the level of X, templates that sum to one are within float32.

@@ -6,38 +6,57 @@ Each start takes and returns frames-major float32: `V` (frames, bins) in, `W` (b
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.stream import piece
+
 Matrix = NDArray[np.float32]
 Start = tuple[Matrix, Matrix]
+Data = Any  # (frames, bins): a matrix, or what reads a stream by slices of frames
 
-_CHUNK = 4096  # frames read at a time where the whole of V would be copied
+
+def levels(V: Data) -> NDArray[np.float64]:
+    """Return the sum of each frame."""
+    return np.concatenate([part.sum(axis=1, dtype=np.float64) for part in _parts(V)])
 
 
-def random(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
+def mean_spectrum(V: Data) -> NDArray[np.float64]:
+    """Return the mean over frames."""
+    total = np.zeros(V.shape[1])
+    for part in _parts(V):
+        total += part.sum(axis=0, dtype=np.float64)
+    return total / len(V)
+
+
+def _parts(V: Data) -> Iterator[Matrix]:
+    frames = piece(V.shape[1])
+    return (V[start : start + frames] for start in range(0, len(V), frames))
+
+
+def random(V: Data, rank: int, generator: np.random.Generator) -> Start:
     """Start from uniform noise under the mean spectrum and the level of each frame."""
-    W = V.mean(axis=0, dtype=np.float64)[:, None] * (0.1 + generator.random((V.shape[1], rank)))
+    W = mean_spectrum(V)[:, None] * (0.1 + generator.random((V.shape[1], rank)))
     return _with_levels(V, W, generator)
 
 
-def frames(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
+def frames(V: Data, rank: int, generator: np.random.Generator) -> Start:
     """Start from frames of the data, drawn in proportion to their level, softened by the mean spectrum."""
-    level = V.sum(axis=1, dtype=np.float64)
+    level = levels(V)
     if not level.any():
         return random(V, rank, generator)
     repeat = bool(rank > np.count_nonzero(level))
     drawn = generator.choice(len(V), size=rank, replace=repeat, p=level / level.sum())
-    picked = V[np.sort(drawn)].T.astype(np.float64)
-    softened = picked / picked.sum(axis=0) + 0.1 * (V.mean(axis=0, dtype=np.float64) / level.mean())[:, None]
+    picked = np.vstack([V[n : n + 1] for n in np.sort(drawn)]).T.astype(np.float64)
+    softened = picked / picked.sum(axis=0) + 0.1 * (mean_spectrum(V) / level.mean())[:, None]
     return _with_levels(V, softened, generator)
 
 
-def nndsvd(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
+def nndsvd(V: Data, rank: int, generator: np.random.Generator) -> Start:
     """Start from the non-negative parts of the singular vectors, zeros filled with a little of the mean.
 
     Ranks beyond the number of frames or bins are filled up from noise.
@@ -48,26 +67,26 @@ def nndsvd(V: Matrix, rank: int, generator: np.random.Generator) -> Start:
     factorization", Pattern Recognition 41(4), 2008 (the variant that fills zeros by the mean, damped).
     """
     W, H = random(V, rank, generator)
-    if not V.any():
+    level, spectrum = levels(V), mean_spectrum(V)
+    if not level.any():
         return W, H
     pairs = min(rank, *V.shape)
     values, vectors = _leading(V, pairs)
     for k in range(pairs):
-        projected = V @ vectors[:, k].astype(np.float32)
+        projected = np.concatenate([part @ vectors[:, k].astype(np.float32) for part in _parts(V)])
         W[:, k], H[:, k] = _dominant_part(projected.astype(np.float64), vectors[:, k], values[k])
-    filler = float(V.mean(dtype=np.float64)) / 100
-    spectrum, level = (V.mean(axis=a, dtype=np.float64) > 0 for a in (0, 1))
-    W[:, :pairs] = np.where(spectrum[:, None], np.maximum(W[:, :pairs], np.sqrt(filler)), 0)
-    H[:, :pairs] = np.where(level[:, None], np.maximum(H[:, :pairs], np.sqrt(filler)), 0)
+    filler = float(spectrum.mean()) / 100
+    W[:, :pairs] = np.where(spectrum[:, None] > 0, np.maximum(W[:, :pairs], np.sqrt(filler)), 0)
+    H[:, :pairs] = np.where(level[:, None] > 0, np.maximum(H[:, :pairs], np.sqrt(filler)), 0)
     return W, H
 
 
-def _leading(V: Matrix, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _leading(V: Data, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Singular values and vectors (bins, count) of V, largest first, by the Gram matrix of its bins."""
     bins = V.shape[1]
     gram = np.zeros((bins, bins))
-    for start in range(0, len(V), _CHUNK):
-        part = V[start : start + _CHUNK].astype(np.float64)  # whose squares overflow float32 in loud data
+    for rows in _parts(V):
+        part = rows.astype(np.float64)  # whose squares overflow float32 in loud data
         gram += part.T @ part
     values, vectors = scipy.linalg.eigh(gram, subset_by_index=(bins - count, bins - 1))
     return np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1]
@@ -88,16 +107,16 @@ def _dominant_part(
     return template / np.linalg.norm(template) * root, activation / np.linalg.norm(activation) * root
 
 
-def _with_levels(V: Matrix, W: NDArray[np.float64], generator: np.random.Generator) -> Start:
+def _with_levels(V: Data, W: NDArray[np.float64], generator: np.random.Generator) -> Start:
     """Give random activations such that the model of each frame has about the level of its data."""
     W /= np.maximum(W.sum(axis=0), np.finfo(np.float64).tiny)
     rank = W.shape[1]
-    level = V.sum(axis=1, dtype=np.float64)[:, None] / rank
+    level = levels(V)[:, None] / rank
     H = level * (0.1 + generator.random((len(V), rank)))
     return W.astype(np.float32), H.astype(np.float32)
 
 
-STARTS: Final[dict[str, Callable[[Matrix, int, np.random.Generator], Start]]] = {
+STARTS: Final[dict[str, Callable[[Data, int, np.random.Generator], Start]]] = {
     "random": random,
     "nndsvd": nndsvd,
     "frames": frames,

@@ -13,8 +13,8 @@ the spare rows and columns of T and of the activations.
 All loops stand in this one file, because the compiler's cache sees changes of the file that a loop stands in
 and none of the files it calls.
 
-One call works on the frames `start` to `stop` alone and releases the interpreter lock, so the solver runs
-several calls side by side; sums over frames are collected per call and added by the solver in a fixed order.
+One call works on some frames alone and releases the interpreter lock, so the solver runs several calls side
+by side; sums over frames are collected per call and added by the solver in a fixed order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Frames that one core works on at a time: their model and quotients stay in its second-level cache.
-BLOCK_FRAMES = 64
+BLOCK_FRAMES = 48
 # What `aligned` rounds up to: rows, for the tiles of the products, and the floats of one cache line.
 TILE_ROWS, LINE = 8, 16
 
@@ -37,6 +37,12 @@ KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = 0, 1, 2, 3
 _SMALLEST = np.float32(1e-30)
 # The bits of sqrt(1/2): subtracting them splits a float32 into 2^e m with m within [sqrt(1/2), sqrt(2)).
 _HALF_ROOT_BITS = np.int32(0x3F3504F3)
+
+# (log(1 + t) - t + t^2 / 2) / t^3 over the m above, a fit of least greatest error: 3e-8 of the logarithm.
+_LOGARITHM = tuple(
+    np.float32(c)
+    for c in (0.333338581, -0.250017469, 0.199653965, -0.165656362, 0.148769822, -0.143501881, 0.0891778275)
+)
 
 Buffer = NDArray[np.float32]
 Numbers = tuple[np.float32, ...]
@@ -72,6 +78,10 @@ class Penalty(NamedTuple):
     entries: Buffer
     pull: Buffer
 
+    def of_frames(self, start: int, stop: int) -> Penalty:
+        """Return the penalty of some frames."""
+        return self._replace(entries=self.entries[start:stop], pull=self.pull[start:stop])
+
 
 class Workspace(NamedTuple):
     """Room for one block: its activations, also turned to (components, frames), its model, what they give."""
@@ -83,6 +93,7 @@ class Workspace(NamedTuple):
     gain: Buffer
     weight: Buffer
     spare: Buffer
+    logs: Buffer
 
 
 _compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -104,6 +115,14 @@ def padded(matrix: Buffer) -> Buffer:
     copied[:] = 0
     copied[: matrix.shape[0], : matrix.shape[1]] = matrix
     return copied
+
+
+@_compile
+def _copy(a: Buffer, b: Buffer) -> None:
+    """Copy the first corner of a to b, which is smaller."""
+    for n in range(b.shape[0]):
+        for k in range(b.shape[1]):
+            b[n, k] = a[n, k]
 
 
 @_compile
@@ -168,45 +187,51 @@ def _quotients(v: Buffer, terms: Terms, model: Buffer, inverse: Buffer) -> None:
     """Turn `model` into V * model^(beta-2); write model^(beta-1) to `inverse` where it is needed."""
     scale, floor = np.float32(terms.scale), np.float32(terms.floor)
     if terms.kind == KULLBACK_LEIBLER:
-        for i in range(v.size):
-            model[i] = v[i] * scale / (model[i] + floor)
+        for n in range(v.shape[0]):
+            for i in range(v.shape[1]):
+                model[n, i] = v[n, i] * scale / (model[n, i] + floor)
     elif terms.kind == ITAKURA_SAITO:
-        for i in range(v.size):
-            q = np.float32(1) / (model[i] + floor)
-            inverse[i] = q
-            model[i] = (v[i] * scale + floor) * q * q
+        for n in range(v.shape[0]):
+            for i in range(v.shape[1]):
+                q = np.float32(1) / (model[n, i] + floor)
+                inverse[n, i] = q
+                model[n, i] = (v[n, i] * scale + floor) * q * q
     elif terms.kind == EUCLIDEAN:
-        for i in range(v.size):
-            inverse[i] = model[i] + floor
-            model[i] = v[i] * scale
+        for n in range(v.shape[0]):
+            for i in range(v.shape[1]):
+                inverse[n, i] = model[n, i] + floor
+                model[n, i] = v[n, i] * scale
     else:
         # A datum of zero has no divergence below beta = 1: the floor stands in for it.
         lift = floor if terms.beta < 1 else np.float32(0)
         power = np.float32(terms.beta - 2)
-        for i in range(v.size):
-            p = model[i] + floor
-            q = p**power
-            inverse[i] = q * p
-            model[i] = (v[i] * scale + lift) * q
+        for n in range(v.shape[0]):
+            for i in range(v.shape[1]):
+                p = model[n, i] + floor
+                q = p**power
+                inverse[n, i] = q * p
+                model[n, i] = (v[n, i] * scale + lift) * q
 
 
 @_compile
 def logarithm(x: Buffer, exponent: Buffer) -> None:
     """Replace positive normal numbers by their natural logarithms, to about 2e-7, in loops that vectorise.
 
-    x = 2^e m with m near 1, and log m = 2 artanh((m - 1) / (m + 1)) by its series.
+    x = 2^e m with m = 1 + t near 1, and log m = t - t^2 / 2 + t^3 times a polynomial fitted to the rest.
     """
     bits = x.view(np.int32)
     for i in range(x.size):
         e = (bits[i] - _HALF_ROOT_BITS) >> np.int32(23)
         bits[i] -= e << np.int32(23)
         exponent[i] = np.float32(e)
+    c0, c1, c2, c3, c4, c5, c6 = _LOGARITHM
     for i in range(x.size):
-        s = (x[i] - np.float32(1)) / (x[i] + np.float32(1))
-        q = s * s
-        tail = np.float32(1 / 5) + q * (np.float32(1 / 7) + q * np.float32(1 / 9))
-        series = np.float32(1) + q * (np.float32(1 / 3) + q * tail)
-        x[i] = exponent[i] * np.float32(0.6931471805599453) + np.float32(2) * s * series
+        t = x[i] - np.float32(1)
+        q = t * t
+        # Two short chains of multiplications, of the even and of the odd powers, instead of a long one.
+        even, odd = c0 + q * (c2 + q * (c4 + q * c6)), c1 + q * (c3 + q * c5)
+        rest = t + q * (t * (even + t * odd) - np.float32(0.5))
+        x[i] = exponent[i] * np.float32(0.6931471805599453) + rest
 
 
 @_compile_sum
@@ -219,30 +244,34 @@ def _total(x: Buffer) -> float:
 
 
 @_compile
-def _divergence(v: Buffer, terms: Terms, model: Buffer, spare: Buffer) -> float:
-    """Sum the divergence of one frame of V from its model (without its floor)."""
+def _divergence(v: Buffer, terms: Terms, quotients: Buffer, model: Buffer, logs: Buffer) -> float:
+    """Sum the divergence of one frame of V from its model (without its floor), which may be overwritten.
+
+    `quotients` are those that `_quotients` made of it: they save a division.
+    """
     scale, floor, beta = np.float32(terms.scale), np.float32(terms.floor), terms.beta
-    each, ratio, exponent = spare[0], spare[1], spare[2]
+    each, exponent = logs[0], logs[1]
     if terms.kind == EUCLIDEAN:
         for i in range(v.size):
             difference = v[i] * scale - model[i] - floor
             each[i] = np.float32(0.5) * difference * difference
     elif terms.kind == KULLBACK_LEIBLER:
+        # Both sides of a choice are loaded first: a load on one side alone keeps the loop from vectorising.
         for i in range(v.size):
-            d = v[i] * scale
-            each[i] = (model[i] + floor) / d if d > _SMALLEST else np.float32(1)
+            d, q = v[i] * scale, quotients[i]
+            each[i] = q if d > _SMALLEST else np.float32(1)
         logarithm(each, exponent)
         for i in range(v.size):
-            d = v[i] * scale
-            p = model[i] + floor
-            each[i] = p - d - d * each[i] if d > _SMALLEST else p
+            d, p, log = v[i] * scale, model[i] + floor, each[i]
+            surprise = d * log - d
+            each[i] = p + (surprise if d > _SMALLEST else np.float32(0))
     elif terms.kind == ITAKURA_SAITO:
         for i in range(v.size):
-            ratio[i] = (v[i] * scale + floor) / (model[i] + floor)
-            each[i] = ratio[i]
+            model[i] = quotients[i] * (model[i] + floor)
+            each[i] = model[i]
         logarithm(each, exponent)
         for i in range(v.size):
-            each[i] = ratio[i] - each[i] - np.float32(1)
+            each[i] = model[i] - each[i] - np.float32(1)
     else:
         lift = np.float64(floor) if beta < 1 else 0.0
         for i in range(v.size):
@@ -262,11 +291,14 @@ def _compare(v: Buffer, terms: Terms, templates: Templates, room: Workspace, mea
     objective = 0.0
     for first in range(0, room.h.shape[0], TILE_ROWS):
         last = first + TILE_ROWS
-        _combine(room.h[first:last], templates.T, room.model[first:last], False)
-        for n in range(first, min(last, v.shape[0])):
-            if measure:
-                objective += _divergence(v[n], terms, room.model[n], room.spare)
-            _quotients(v[n], terms, room.model[n], room.inverse[n])
+        seen, model = v[first:last], room.model[first:last]
+        _combine(room.h[first:last], templates.T, model, False)
+        if measure:
+            _copy(model, room.spare)
+        _quotients(seen, terms, model, room.inverse[first:last])
+        if measure:
+            for n in range(seen.shape[0]):
+                objective += _divergence(seen[n], terms, model[n], room.spare[n], room.logs)
     return objective
 
 
@@ -304,7 +336,8 @@ def _room(frames: int, bins: int, rank: int) -> Workspace:
         aligned(frames, bins),
         aligned(frames, rank),
         aligned(frames, rank),
-        np.empty((3, bins), np.float32),
+        np.empty((TILE_ROWS, bins), np.float32),
+        np.empty((2, bins), np.float32),
     )
     room.h[:] = np.float32(0)
     # Never computed, but summed with weights of zero: it must not hold a NaN.
@@ -314,13 +347,13 @@ def _room(frames: int, bins: int, rank: int) -> Workspace:
 
 
 @_compile
-def _load(h: Buffer, whole: Workspace) -> Workspace:
-    """Copy the activations of a block into the room, and return as much of it as the block takes."""
-    rows = -(-h.shape[0] // TILE_ROWS) * TILE_ROWS
-    for k in range(h.shape[1]):
-        for n in range(rows):
-            whole.h[n, k] = h[n, k] if n < h.shape[0] else np.float32(0)
-    return Workspace(
+def _block(
+    V: Buffer, H: Buffer, whole: Workspace, penalty: Penalty, first: int
+) -> tuple[Buffer, Buffer, Workspace, Penalty]:
+    """Return a block's part of all: its frames, activations, room (into which these are copied), penalty."""
+    last = min(first + BLOCK_FRAMES, len(V))
+    h, rows = H[first:last], -(-(last - first) // TILE_ROWS) * TILE_ROWS
+    room = Workspace(
         whole.h[:rows],
         whole.turned,
         whole.model[:rows],
@@ -328,47 +361,43 @@ def _load(h: Buffer, whole: Workspace) -> Workspace:
         whole.gain[:rows],
         whole.weight[:rows],
         whole.spare,
+        whole.logs,
     )
+    room.h[len(h) :] = np.float32(0)
+    for n in range(h.shape[0]):
+        for k in range(h.shape[1]):
+            room.h[n, k] = h[n, k]
+    here = Penalty(penalty.linear, penalty.quadratic, penalty.entries[first:last], penalty.pull[first:last])
+    return V[first:last], h, room, here
 
 
 @_compile
-def _store(room: Workspace, h: Buffer) -> None:
-    """Copy the activations of a block out of the room, and turn them within it."""
+def _add_sums(h: Buffer, terms: Terms, room: Workspace, numerator: Buffer, denominator: Buffer) -> None:
+    """Add what a block says of the templates."""
     for k in range(room.turned.shape[0]):
         for n in range(room.h.shape[0]):
             room.turned[k, n] = room.h[n, k]
-    for n in range(h.shape[0]):
-        for k in range(h.shape[1]):
-            h[n, k] = room.h[n, k]
-
-
-@_compile
-def _of_frames(penalty: Penalty, start: int, stop: int) -> Penalty:
-    """Return the penalty of some frames."""
-    return Penalty(penalty.linear, penalty.quadratic, penalty.entries[start:stop], penalty.pull[start:stop])
+    _combine(room.turned, room.model, numerator, True)
+    if terms.kind != KULLBACK_LEIBLER:
+        _combine(room.turned, room.inverse, denominator, True)
+    else:
+        for n in range(h.shape[0]):
+            for k in range(h.shape[1]):
+                denominator[k, 0] += h[n, k]
 
 
 @_compile
 def activate_frames(
-    V: Buffer,
-    terms: Terms,
-    templates: Templates,
-    penalty: Penalty,
-    H: Buffer,
-    start: int,
-    stop: int,
-    iterations: int,
+    V: Buffer, terms: Terms, templates: Templates, penalty: Penalty, H: Buffer, iterations: int
 ) -> float:
-    """Update the activations of frames `start` to `stop` `iterations` times; return their divergence."""
-    whole = _room(min(BLOCK_FRAMES, stop - start), V.shape[1], H.shape[1])
+    """Update the activations of the frames of V `iterations` times; return their divergence."""
+    whole = _room(min(BLOCK_FRAMES, len(V)), V.shape[1], H.shape[1])
     objective = 0.0
-    for first in range(start, stop, BLOCK_FRAMES):
-        last = min(first + BLOCK_FRAMES, stop)
-        v, h = V[first:last], H[first:last]
-        room, here = _load(h, whole), _of_frames(penalty, first, last)
+    for first in range(0, len(V), BLOCK_FRAMES):
+        v, h, room, here = _block(V, H, whole, penalty, first)
         for _ in range(iterations):
             _step_activations(v, terms, templates, here, room)
-        _store(room, h)
+        _copy(room.h, h)
         objective += _compare(v, terms, templates, room, True)
     return objective
 
@@ -380,34 +409,23 @@ def factorize_frames(
     templates: Templates,
     penalty: Penalty,
     H: Buffer,
-    start: int,
-    stop: int,
     sums: tuple[Buffer, Buffer],
     measure: bool,
 ) -> float:
-    """Update the activations of frames `start` to `stop` once and add what they say of the templates.
+    """Update the activations of the frames of V once and add what they say of the templates.
 
     `sums` are the numerator and denominator of the templates' update, aligned like T, which take sums over
     these frames; for Kullback-Leibler the denominator is the same in every bin and only its first column is
     used. Returns the divergence at the new activations and the given templates, or 0 unless `measure`.
     """
-    numerator, denominator = sums
-    whole = _room(min(BLOCK_FRAMES, stop - start), V.shape[1], H.shape[1])
+    whole = _room(min(BLOCK_FRAMES, len(V)), V.shape[1], H.shape[1])
     objective = 0.0
-    for first in range(start, stop, BLOCK_FRAMES):
-        last = min(first + BLOCK_FRAMES, stop)
-        v, h = V[first:last], H[first:last]
-        room, here = _load(h, whole), _of_frames(penalty, first, last)
+    for first in range(0, len(V), BLOCK_FRAMES):
+        v, h, room, here = _block(V, H, whole, penalty, first)
         _step_activations(v, terms, templates, here, room)
-        _store(room, h)
+        _copy(room.h, h)
         objective += _compare(v, terms, templates, room, measure)
-        _combine(room.turned, room.model, numerator, True)
-        if terms.kind != KULLBACK_LEIBLER:
-            _combine(room.turned, room.inverse, denominator, True)
-        else:
-            for n in range(h.shape[0]):
-                for k in range(h.shape[1]):
-                    denominator[k, 0] += h[n, k]
+        _add_sums(h, terms, room, sums[0], sums[1])
     return objective
 
 

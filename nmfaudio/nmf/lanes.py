@@ -27,15 +27,18 @@ class Lanes:
         Frames to share out.
     operations : float
         Floating-point operations of one frame, to bound the length of one call.
+    most : int
+        Frames of one call at most: so many of a stream are in memory for each thread.
     pool : ThreadPoolExecutor or None
         Where to run; None runs in this thread.
     """
 
-    def __init__(self, frames: int, operations: float, pool: ThreadPoolExecutor | None) -> None:
+    def __init__(self, frames: int, operations: float, most: int, pool: ThreadPoolExecutor | None) -> None:
         lane = -(-frames // min(LANES, -(-frames // 32)))
         lane = -(-lane // TILE_ROWS) * TILE_ROWS
         self.bounds = [(start, min(start + lane, frames)) for start in range(0, frames, lane)]
-        self.step = max(1, int(_OPERATIONS / operations) // BLOCK_FRAMES) * BLOCK_FRAMES
+        most = min(int(_OPERATIONS / operations), most)
+        self.step = max(1, most // BLOCK_FRAMES) * BLOCK_FRAMES
         self._pool = pool
         self._stopped = threading.Event()
 

@@ -122,8 +122,7 @@ class Weights:
         }
         self._group_weight = float(penalties.group_sparsity) * scale**beta
         self._members = _members(penalties.groups, rank) if self._group_weight else np.empty((rank, 0))
-        level = problem.V.mean(dtype=np.float64) * problem.bins * problem.kernel_scale
-        self._group_floor = _GROUP_FLOOR * (float(level) or 1.0)
+        self._group_floor = _GROUP_FLOOR * (problem.level * problem.bins or 1.0)
         self.squares_of_templates = self._any("l2_W", "sparsity", "continuity")
         self.squares_of_activations = self._any("l2_H", "continuity")
         self.coupled = self._any("continuity") or self._group_weight > 0

@@ -14,6 +14,7 @@ from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.kernels import Terms
 from nmfaudio.nmf.lanes import Lanes
+from nmfaudio.nmf.stream import Rows, Stream, piece
 
 _LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32
 _PIECE = 4096  # frames copied at a time
@@ -25,35 +26,51 @@ class Problem:
 
     Attributes
     ----------
-    V : ndarray of float32, shape (frames, bins)
-        The caller's own memory where it fits, else a copy.
+    V : ndarray of float32 or Rows, shape (frames, bins)
+        The caller's own memory where it fits, else a copy, or what reads a stream.
     kernel_scale : float
         What the kernels multiply V by, a power of two: its mean comes near 1.
     data_scale : float
         What the caller's data are multiplied by in all.
+    level : float
+        The mean of the data in the kernels' scale.
     divergence : Divergence
     dtype : type
         Of the factors that are returned.
     """
 
-    V: Matrix
+    V: Matrix | Rows
     kernel_scale: float
     data_scale: float
+    level: float
     divergence: Divergence
     dtype: type[np.floating[Any]]
 
     @classmethod
-    def of(cls, V: ArrayLike, divergence: Divergence) -> Problem:
+    def of(cls, V: ArrayLike | Stream, divergence: Divergence) -> Problem:
         """Check V, (bins, frames), and bring it into shape."""
+        if isinstance(V, Stream):
+            return cls._of_stream(V, divergence)
         matrix = checked_matrix(V, "V", "(bins, frames)")
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
         mean = float(matrix.mean(dtype=np.float64))
-        exponent = -int(np.frexp(mean)[1]) if mean > 0 else 0
+        exponent = _exponent(mean)
+        level = float(np.ldexp(mean, exponent))
         frames = matrix.T
         ready = frames.dtype == np.float32 and frames.flags.c_contiguous and frames.flags.writeable
         if ready and abs(exponent) <= _LARGEST_EXPONENT:
-            return cls(frames.view(np.ndarray), 2.0**exponent, 2.0**exponent, divergence, dtype)
-        return cls(_scaled(frames, exponent), 1.0, float(np.ldexp(1.0, exponent)), divergence, dtype)
+            return cls(frames.view(np.ndarray), 2.0**exponent, 2.0**exponent, level, divergence, dtype)
+        scale = float(np.ldexp(1.0, exponent))
+        return cls(_scaled(frames, exponent), 1.0, scale, level, divergence, dtype)
+
+    @classmethod
+    def _of_stream(cls, V: Stream, divergence: Divergence) -> Problem:
+        mean, single = V.survey()
+        exponent = _exponent(mean)
+        level, scale = float(np.ldexp(mean, exponent)), float(np.ldexp(1.0, exponent))
+        if single and abs(exponent) <= _LARGEST_EXPONENT:
+            return cls(Rows(V), scale, scale, level, divergence, np.float32)
+        return cls(Rows(V, exponent), 1.0, scale, level, divergence, np.float32 if single else np.float64)
 
     @property
     def bins(self) -> int:
@@ -62,7 +79,7 @@ class Problem:
 
     def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
         """Share the frames out for iterations of this rank."""
-        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool)
+        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), piece(self.bins), pool)
 
     @property
     def terms(self) -> Terms:
@@ -73,6 +90,11 @@ class Problem:
     def objective(self, scaled: float) -> float:
         """Return what the kernels measured in the caller's units."""
         return float(scaled * self.data_scale**-self.divergence.beta)
+
+
+def _exponent(mean: float) -> int:
+    """Return the power of two that brings a mean near 1."""
+    return -int(np.frexp(mean)[1]) if mean > 0 else 0
 
 
 def _scaled(frames: NDArray[Any], exponent: int) -> Matrix:

@@ -15,11 +15,12 @@ from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
-from nmfaudio.nmf.initialize import STARTS, Matrix, Start
+from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
 from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
+from nmfaudio.nmf.stream import Stream
 
 Init = str | tuple[ArrayLike, ArrayLike]
 
@@ -38,7 +39,7 @@ class _Settings:
 
 
 def factorize(
-    V: ArrayLike,
+    V: ArrayLike | Stream,
     rank: int,
     *,
     divergence: Divergence | str | float = "kl",
@@ -63,8 +64,9 @@ def factorize(
 
     Parameters
     ----------
-    V : array_like, shape (bins, frames)
-        Not negative. float32 whose transpose is contiguous is used in place; all else is copied once.
+    V : array_like or Stream, shape (bins, frames)
+        Not negative. float32 whose transpose is contiguous is used in place, in memory or mapped from disk;
+        a stream is read block by block; all else is copied once.
     rank : int
         Number of components.
     divergence : str, float or Divergence
@@ -141,7 +143,7 @@ def factorize(
 
 
 def activate(
-    V: ArrayLike,
+    V: ArrayLike | Stream,
     W: ArrayLike,
     *,
     divergence: Divergence | str | float = "kl",
@@ -158,7 +160,7 @@ def activate(
 
     Parameters
     ----------
-    V : array_like, shape (bins, frames)
+    V : array_like or Stream, shape (bins, frames)
         Not negative.
     W : array_like, shape (bins, components)
         Templates, not negative. They come back unchanged.
@@ -235,7 +237,8 @@ def _activate(
             penalty = weights.on_activations(fixed, H)
 
             def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
-                return float(kernels.activate_frames(problem.V, terms, fixed, p, H, start, stop, steps))
+                v, part = problem.V[start:stop], p.of_frames(start, stop)
+                return float(kernels.activate_frames(v, terms, fixed, part, H[start:stop], steps))
 
             objective = lanes.run(task)
         made = iteration
@@ -248,7 +251,7 @@ def _activate(
 
 def _level_start(problem: Problem, total: NDArray[np.float64]) -> Matrix:
     """Return activations that share each frame's level equally among the templates that are not silent."""
-    level = problem.V.sum(axis=1, dtype=np.float64)[:, None] * problem.kernel_scale
+    level = levels(problem.V)[:, None] * problem.kernel_scale
     return np.ascontiguousarray(np.where(total > 0, level / max(1, len(total)), 0), dtype=np.float32)
 
 

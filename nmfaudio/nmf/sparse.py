@@ -1,4 +1,4 @@
-"""Sparse matrices made dense, if there is memory for it."""
+"""Sparse matrices: small ones made dense, others read a few rows at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from nmfaudio.errors import MatrixError
+from nmfaudio.nmf.kernels import BLOCK_FRAMES
+from nmfaudio.nmf.stream import Stream
 
 _MEMORY = Path("/proc/meminfo")  # where Linux tells how much is free
 
@@ -30,9 +32,29 @@ def dense(X: Any) -> NDArray[Any]:
     if needed > free:
         raise MatrixError(
             f"X is sparse, of shape {matrix.shape}: made dense it takes {needed} bytes, and {free:.0f} "
-            "are free: pass batches of its rows to partial_fit"
+            "are free: pass batches of fewer rows"
         )
     return np.asarray(matrix.astype(np.float32).toarray(order="C"))
+
+
+def columns(X: Any) -> NDArray[Any] | Stream:
+    """Return X transposed as the solver takes it: a sparse matrix as a stream that is never whole in memory.
+
+    Raises
+    ------
+    MatrixError
+        Where not even a block of its rows would fit into memory.
+    """
+    if not scipy.sparse.issparse(X):
+        return np.asarray(X).T
+    matrix: Any = X
+    needed, free = 8 * min(BLOCK_FRAMES, matrix.shape[0]) * matrix.shape[1], free_memory()
+    if needed > free:
+        raise MatrixError(
+            f"X is sparse, of shape {matrix.shape}: {BLOCK_FRAMES} rows made dense take {needed} bytes, and "
+            f"{free:.0f} are free: drop features"
+        )
+    return Stream.of_sparse(matrix)
 
 
 def free_memory() -> float:
