@@ -13,7 +13,7 @@ from nmfaudio.nmf.allowed import checked_mask
 from nmfaudio.nmf.descend import accelerated, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Watch
-from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.initialize import Matrix, levels, mean_spectrum
 from nmfaudio.nmf.lagged import LaggedUpdates
 from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.problem import Problem
@@ -158,9 +158,9 @@ def _start(
         if init != "random":
             raise OptionError(f"init={init!r} is not known: use 'random', or arrays (W, H)")
         generator = np.random.default_rng(seed)
-        W = problem.V.mean(axis=0, dtype=np.float64)[:, None] * (0.1 + generator.random(shapes[0]))
+        W = mean_spectrum(problem.V)[:, None] * (0.1 + generator.random(shapes[0]))
         W /= np.maximum(W.sum(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)
-        level = problem.V.sum(axis=1, dtype=np.float64) * (problem.kernel_scale / rank)
+        level = levels(problem.V) * (problem.kernel_scale / rank)
         return W, level * (0.1 + generator.random(shapes[1]))
     W, H = (_checked(array, f"{n} of a start", s) for array, n, s in zip(init, "WH", shapes, strict=True))
     return W.copy(), H * problem.data_scale

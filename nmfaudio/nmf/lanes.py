@@ -27,13 +27,15 @@ class Lanes:
         Frames to share out.
     operations : float
         Floating-point operations of one frame, to bound the length of one call.
-    most : int
-        Frames of one call at most: so many of a stream are in memory for each thread.
     pool : ThreadPoolExecutor or None
         Where to run; None runs in this thread.
+    most : int, optional
+        Frames of one call at most: so many of a stream are in memory for each thread.
     """
 
-    def __init__(self, frames: int, operations: float, most: int, pool: ThreadPoolExecutor | None) -> None:
+    def __init__(
+        self, frames: int, operations: float, pool: ThreadPoolExecutor | None, most: int = 2**31
+    ) -> None:
         lane = -(-frames // min(LANES, -(-frames // 32)))
         lane = -(-lane // TILE_ROWS) * TILE_ROWS
         self.bounds = [(start, min(start + lane, frames)) for start in range(0, frames, lane)]

@@ -79,7 +79,7 @@ class Problem:
 
     def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
         """Share the frames out for iterations of this rank."""
-        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), piece(self.bins), pool)
+        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool, piece(self.bins))
 
     @property
     def terms(self) -> Terms:
