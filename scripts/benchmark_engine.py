@@ -1,19 +1,19 @@
-"""Time an iteration of the engine against scikit-learn's: ``python3 scripts/benchmark_engine.py``.
+"""Time the engine beside its rivals: ``python3 scripts/benchmark_engine.py [FILE or FOLDER...]``.
 
-Every number is the median over rounds. In a round each contender works in a process of its own, one after
-the other, so that all see the same state of the machine and no contender's threads disturb the next. All get
-the same float32 matrix, 1025 bins x 2584 frames (30 s at 44.1 kHz), and the same start. The time of an
-iteration is that of a long run less that of a run of one iteration: setting up does not count. The engine's
-looks at the objective, one in ten iterations, do count; scikit-learn makes none, since its tolerance is 0.
-Both make plain updates: what extrapolation saves is told by ``benchmark_convergence.py``.
+Contenders are nmfaudio, scikit-learn's multiplicative updates, the updates in plain NumPy, and torchnmf where
+``--torch`` names a Python that has it. In every round each works in a process of its own, one after another,
+in an order that turns, so that all see the same state of the machine; figures are medians over rounds. Data
+are spectrograms of the audio given (default: the audio samples), repeated up to 30 s, 1025 bins, hop 512.
 
-scikit-learn stands there three times, since its large temporary matrices make it hang on the memory's state.
-Where the C library hands memory back to the system at each step, the system clears it again page by page, and
-in small pages that takes longer than the arithmetic. "Memory kept" is its best case: glibc keeps what it has.
-"Small pages" is its worst: what a system without huge pages does. Between them is what happens by default.
+- *iteration*: one full update of both factors. nmfaudio makes plain ones here, one in ten measured.
+- *goal*: seconds until the objective is as low as after 200 iterations of scikit-learn, from the same start.
+  nmfaudio runs as it does by default. Compiling is not counted; "with loading" adds what a first call takes
+  when the compiler's cache is filled. The objectives compared are one float64 function's.
+- *memory*: peak of private memory above input and imports. *length*: time against the number of frames; the
+  hour is nmfaudio's alone, mapped from disk: the others would take several copies of it.
 
-On two threads the engine is compared with itself on one, beside arithmetic on two threads and one in the same
-process: that says what the second core was worth at the moment.
+scikit-learn's time hangs on how the C library hands out its large temporaries: where it returns them to the
+system at each step, the system clears them again page by page. "memory kept" is its best case.
 """
 
 from __future__ import annotations
@@ -23,175 +23,256 @@ import json
 import os
 import subprocess
 import sys
-import time
-import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-import numba
 import numpy as np
+from engine_contenders import objective, start
 from numpy.typing import NDArray
 
-BINS, FRAMES = 1025, 2584
-RANKS = (8, 32, 64, 128)
-CASES = [*((loss, rank) for loss in ("kl", "is") for rank in RANKS), ("kl, H alone", 32)]
-SKLEARN = {  # settings of the environment that scikit-learn's time hangs on
-    "scikit-learn": {},
-    "scikit-learn, memory kept": {"MALLOC_MMAP_THRESHOLD_": f"{2**30}", "MALLOC_TRIM_THRESHOLD_": f"{2**34}"},
-    "scikit-learn, small pages": {"MALLOC_MMAP_THRESHOLD_": f"{2**17}", "NUMPY_MADVISE_HUGEPAGE": "0"},
-}
-CONTENDERS = ("nmfaudio", *SKLEARN)
-SCALED = (8, 32, 128)  # ranks at which two threads are compared with one
+ROOT = Path(__file__).resolve().parent.parent
+BINS, HOP, RATE, SECONDS = 1025, 512, 44100, 30.0
+CASES = [(loss, rank) for loss in ("kl", "is") for rank in (8, 32, 64, 128)]
+MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": f"{2**30}", "MALLOC_TRIM_THRESHOLD_": f"{2**34}"}
+CONTENDERS = ("nmfaudio", "scikit-learn", "scikit-learn, memory kept", "numpy", "torchnmf")
+LENGTHS = {"30 s": 1, "5 min": 10, "60 min": 120}
+COLOURS = dict(zip(CONTENDERS, ("C0", "C1", "C1", "C2", "C3"), strict=True))
 
 Matrix = NDArray[np.float32]
-Run = Callable[[int], object]
-Results = dict[str, dict[str, list[float]]]
+Results = dict[str, Any]
 
 
-def data(rank: int) -> tuple[Matrix, Matrix, Matrix]:
-    """Return V, (bins, frames) and contiguous by frames, and a start (W, H)."""
-    rng = np.random.default_rng(0)
-    V = rng.standard_gamma(0.5, (FRAMES, BINS), dtype=np.float32) + np.float32(1e-6)
-    W = rng.random((BINS, rank), dtype=np.float32) + np.float32(0.1)
-    H = rng.random((rank, FRAMES), dtype=np.float32) + np.float32(0.1)
-    return V.T, W, H
+def spectrogram(path: Path, power: int) -> Matrix:
+    """Return V, (frames, bins) of mean 1 and above zero, of 30 s of all channels' mean."""
+    from nmfaudio import STFT, Audio, Blocks, read
+
+    audio = read(path)
+    mono = audio.samples.mean(axis=0, keepdims=True)
+    repeated = np.tile(mono, int(np.ceil(SECONDS * audio.sample_rate / mono.shape[1])))
+    cut = Audio(repeated[:, : int(SECONDS * audio.sample_rate)], audio.sample_rate)
+    settings = STFT(n_fft=2 * (BINS - 1), hop_length=HOP)
+    V = Blocks(cut, settings).whole().magnitude[0].T ** power
+    return np.ascontiguousarray(V / V.mean() + 1e-6, dtype=np.float32)
 
 
-def nmfaudio_run(loss: str, rank: int, threads: int = 1) -> Run:
-    """Return the engine's work of so many iterations."""
-    from nmfaudio.nmf import activate, factorize
+class Bench:
+    """Asks contenders, each in a process of its own, and keeps what they answer."""
 
-    V, W, H = data(rank)
-    if loss.endswith("alone"):
-        return lambda n: activate(V, W, divergence="kl", iterations=n, tolerance=0, threads=threads)
-    return lambda n: factorize(
-        V, rank, divergence=loss, init=(W, H), solver="mu", iterations=n, tolerance=0, threads=threads
-    )
+    def __init__(self, folder: Path, torch: str | None) -> None:
+        self.folder, self._torch = folder, torch
+        self.names = [n for n in CONTENDERS if n != "torchnmf" or torch]
 
+    def ask(self, task: str, name: str, threads: int, request: dict[str, Any]) -> Any:
+        """Return a contender's answer."""
+        counts = {f"{n}_NUM_THREADS": str(threads) for n in ("OMP", "OPENBLAS", "MKL")}
+        kept = MEMORY_KEPT if name.endswith("kept") else {}
+        python = self._torch if name == "torchnmf" and self._torch else sys.executable
+        script = Path(__file__).resolve().with_name("engine_contenders.py")
+        command = [python, str(script), task, name.split(",")[0], str(threads)]
+        ran = subprocess.run(
+            command, env=os.environ | counts | kept, input=json.dumps(request), capture_output=True, text=True
+        )
+        if ran.returncode:
+            raise SystemExit(f"{name} failed at {task}:\n{ran.stderr}")
+        return json.loads(ran.stdout)
 
-def sklearn_run(loss: str, rank: int) -> Run:
-    """Return scikit-learn's work of so many iterations; its samples are the frames."""
-    from sklearn.decomposition import non_negative_factorization
-
-    V, W, H = data(rank)
-    alone = loss.endswith("alone")
-    activations = np.full((FRAMES, rank), V.mean(), np.float32) if alone else np.ascontiguousarray(H.T)
-    options = {
-        "solver": "mu",
-        "beta_loss": "itakura-saito" if loss == "is" else "kullback-leibler",
-        "init": None if alone else "custom",
-        "update_H": not alone,
-        "tol": 0,
-        "n_components": rank,
-    }
-    templates = np.ascontiguousarray(W.T)
-    return lambda n: non_negative_factorization(
-        V.T, W=None if alone else activations.copy(), H=templates.copy(), max_iter=n, **options
-    )
+    def save(self, name: str, V: Matrix) -> str:
+        """Write a matrix for the contenders to read; return where."""
+        path = self.folder / f"{name}.npy"
+        np.save(path, V)
+        return str(path)
 
 
-def iteration(run: Run) -> float:
-    """Return the seconds of one iteration."""
-    run(1)
-    long = 31
-    times = []
-    for n in (1, long):
-        start = time.perf_counter()
-        run(n)
-        times.append(time.perf_counter() - start)
-    return (times[1] - times[0]) / (long - 1)
-
-
-@numba.njit(nogil=True, fastmath={"contract"})
-def arithmetic(steps: int) -> float:
-    """Multiply and add in registers."""
-    x = np.zeros(256, np.float32)
-    for _ in range(steps):
-        for i in range(x.size):
-            x[i] = x[i] * np.float32(0.5) + np.float32(1)
-    return float(x[0])
-
-
-def control(threads: int) -> float:
-    """Return the seconds for the same arithmetic in all, shared out between threads."""
-    steps = 8_000_000
-    arithmetic(1)
-    with ThreadPoolExecutor(threads) as pool:
-        start = time.perf_counter()
-        list(pool.map(arithmetic, [steps // threads] * threads))
-        return time.perf_counter() - start
-
-
-def work(contender: str) -> dict[str, float]:
-    """Return the contender's milliseconds in every case, on one thread."""
-    run = nmfaudio_run if contender == "nmfaudio" else sklearn_run
-    return {f"{loss}, K = {rank}": 1e3 * iteration(run(loss, rank)) for loss, rank in CASES}
-
-
-def scaling() -> dict[str, float]:
-    """Return by what two threads are faster than one, the control first."""
-    found = {"arithmetic": control(1) / control(2)}
-    for rank in SCALED:
-        one, two = (iteration(nmfaudio_run("kl", rank, threads)) for threads in (1, 2))
-        found[f"kl, K = {rank}"] = one / two
+def iterations(bench: Bench, V: Matrix, rounds: int, threads: Iterable[int]) -> Results:
+    """Return milliseconds an iteration: by threads, contender and case, one for each round."""
+    ask = {"V": bench.save("V", V), "cases": CASES, "iterations": 10, "mapped": False}
+    found: Results = {}
+    for number in range(rounds):
+        for count in threads:
+            tasks = [("iteration", name) for name in bench.names] + [("sgemm", "sgemm")]
+            for task, name in tasks[:: 1 if number % 2 == 0 else -1]:
+                for case, value in bench.ask(task, name, count, ask).items():
+                    found.setdefault(str(count), {}).setdefault(name, {}).setdefault(case, []).append(value)
+        _tell(f"iterations: round {number + 1} of {rounds}")
     return found
 
 
-def in_a_process(task: str) -> dict[str, float]:
-    """Run a task of this script in a process of its own, its BLAS on one thread."""
-    single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-    command = [sys.executable, str(Path(__file__).resolve()), "--work", task]
-    environment = {**os.environ, **single, **SKLEARN.get(task, {})}
-    ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    answer: dict[str, float] = json.loads(ran.stdout)
-    return answer
+def goals(bench: Bench, files: list[Path], seeds: int, threads: Iterable[int]) -> list[Results]:
+    """Return how each reached the goal, for each loss, file, seed and number of threads."""
+    found = []
+    for loss, power in (("kl", 1), ("is", 2)):
+        for path in files:
+            V = spectrogram(path, power)
+            where = bench.save("V", V)
+            for seed in range(seeds):
+                for count in threads:
+                    ask = {"V": where, "loss": loss, "rank": 32, "seed": seed, "curve": seed == 0}
+                    answers = {n: bench.ask("goal", n, count, ask) for n in bench.names if n != "nmfaudio"}
+                    ask["goal"] = answers["scikit-learn"]["points"][-1][1]
+                    answers["nmfaudio"] = bench.ask("goal", "nmfaudio", count, ask)
+                    about = {"loss": loss, "file": path.stem, "seed": seed, "threads": count}
+                    started = objective(V, start(V, 32, seed), loss) if seed == 0 else None
+                    found.append(about | {"start": started, "answers": answers})
+            _tell(f"goal: {loss}, {path.stem}")
+    return found
 
 
-def measure(rounds: int) -> Results:
-    """Return what every task answered, round by round; the order turns from round to round."""
-    tasks = (*CONTENDERS, "threads")
-    results: Results = {task: {} for task in tasks}
-    for number in range(rounds):
-        for task in tasks if number % 2 == 0 else tasks[::-1]:
-            for case, value in in_a_process(task).items():
-                results[task].setdefault(case, []).append(value)
-        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-    return results
+def memory_and_length(bench: Bench, V: Matrix, most: str) -> Results:
+    """Return peaks of private memory, and milliseconds an iteration against length."""
+    found: Results = {}
+    for label, times in LENGTHS.items():
+        mapped = times > 10
+        where = _repeated(bench.folder / "long.npy", V, times)
+        ask = {"V": where, "cases": [("kl", 32)], "iterations": 10 if times == 1 else 3, "mapped": mapped}
+        for name in ["nmfaudio"] if mapped else bench.names:
+            ms = bench.ask("iteration", name, 1, ask)["kl, K = 32"]
+            peak = bench.ask("memory", name, 1, ask)["peak MB"]
+            found.setdefault(name, {})[label] = {"frames": times * len(V), "ms": ms, "peak MB": peak}
+        _tell(f"length: {label}")
+        if label == most:
+            break
+    return found
 
 
-def report(results: Results) -> str:
-    """Return two Markdown tables: times on one thread, and what a second thread gives."""
-    ours, *others = (results[contender] for contender in CONTENDERS)
+def _repeated(path: Path, V: Matrix, times: int) -> str:
+    room = np.lib.format.open_memmap(path, "w+", np.float32, (times * len(V), V.shape[1]))
+    for n in range(times):
+        room[n * len(V) : (n + 1) * len(V)] = V
+    room.flush()
+    return str(path)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def tables(results: Results) -> str:
+    """Return the report in Markdown."""
+    lines: list[str] = []
+    for count, by_name in results.get("iteration", {}).items():
+        names = [n for n in CONTENDERS if n in by_name]
+        head = f"ms an iteration (times nmfaudio's), {count} thread{'s' * (count != '1')}"
+        lines += [
+            "",
+            f"| {head} | {' | '.join(names)} | nmfaudio's share of sgemm |",
+            "|---" * (len(names) + 2) + "|",
+        ]
+        for loss, rank in CASES:
+            values = {n: median(by_name[n][f"{loss}, K = {rank}"]) for n in names}
+            cells = [f"{v:.2f} ({v / values['nmfaudio']:.1f})" for v in values.values()]
+            operations = (8 if loss == "kl" else 12) * results["entries"] * rank
+            share = operations / values["nmfaudio"] * 1e3 / median(by_name["sgemm"][f"K = {rank}"])
+            lines.append(f"| {loss}, K = {rank} | {' | '.join(cells)} | {100 * share:.0f} % |")
+    return "\n".join(lines + _goal_lines(results.get("goal", [])) + _memory_lines(results.get("length", {})))
+
+
+def _goal_lines(rows: list[Results]) -> list[str]:
+    if not rows:
+        return []
+    names = [n for n in CONTENDERS if n in rows[0]["answers"] and n != "nmfaudio"]
+    head = "times less to scikit-learn's 200th | iterations | with loading"
+    lines = ["", f"| | {head} | {' | '.join(names)}, s of 200 iterations |", "|---" * (4 + len(names)) + "|"]
+    for loss, count in sorted({(row["loss"], row["threads"]) for row in rows}, reverse=True):
+        chosen = [r["answers"] for r in rows if (r["loss"], r["threads"]) == (loss, count)]
+        theirs = [a["scikit-learn"]["points"][-1][0] for a in chosen]
+        ours = [a["nmfaudio"] for a in chosen]
+        ratios = [t / o["seconds"] for t, o in zip(theirs, ours, strict=True)]
+        loaded = [t / (o["seconds"] + o["warming"]) for t, o in zip(theirs, ours, strict=True)]
+        seconds = [f"{median(a[n]['points'][-1][0] for a in chosen):.2f}" for n in names]
+        lines.append(
+            f"| {loss}, {count} thread{'s' * (count > 1)}, {len(chosen)} runs | {median(ratios):.1f} "
+            f"({min(ratios):.1f} to {max(ratios):.1f}) | {median(o['iterations'] for o in ours):.0f} | "
+            f"{median(loaded):.1f} | {' | '.join(seconds)} |"
+        )
+    return lines
+
+
+def _memory_lines(lengths: Results) -> list[str]:
+    labels = list(lengths.get("nmfaudio", {}))
     lines = [
-        f"| 1 thread, ms an iteration (ratio) | {' | '.join(CONTENDERS)} |",
-        "|---" * (1 + len(CONTENDERS)) + "|",
+        "",
+        f"| K = 32: us a frame and iteration; peak MB | {' | '.join(labels)} |",
+        "|---" * (1 + len(labels)) + "|",
     ]
-    for case in ours:
-        best = median(ours[case])
-        slower = [f"{median(other[case]):.2f} ({median(other[case]) / best:.1f})" for other in others]
-        lines.append(f"| {case} | {best:.2f} | {' | '.join(slower)} |")
-    lines += ["", "| 2 threads against 1 | times faster |", "|---|---|"]
-    lines += [f"| {case} | {median(values):.2f} |" for case, values in results["threads"].items()]
-    return "\n".join(lines)
+    for name, by_length in lengths.items():
+        cells = [f"{1e3 * v['ms'] / v['frames']:.2f}; {v['peak MB']:.0f}" for v in by_length.values()]
+        lines.append(f"| {name} | {' | '.join(cells + ['-'] * (len(labels) - len(cells)))} |")
+    return lines if lengths else []
+
+
+def plot(results: Results, path: Path) -> None:
+    """Draw time against length, and the first file's objectives against seconds."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
+    for name, by_length in results["length"].items():
+        points = [(v["frames"], v["ms"] / 1e3) for v in by_length.values()]
+        axes[0].plot(*zip(*points, strict=True), "o-", **_style(name))
+    axes[0].set(
+        xscale="log", yscale="log", xlabel="frames (30 s, 5 min, 60 min)", ylabel="seconds an iteration"
+    )
+    axes[0].set_title("one iteration, Kullback-Leibler, K = 32, 1 thread")
+    for axis, loss in zip(axes[1:], ("kl", "is"), strict=True):
+        row = next(r for r in results["goal"] if r["loss"] == loss and r["seed"] == 0)
+        lowest = min(p[1] for a in row["answers"].values() for p in a["points"])
+        for name, answer in row["answers"].items():
+            points = sorted(answer["points"])
+            excess = [100 * (value / lowest - 1) + 0.01 for _, value in points]
+            axis.plot([seconds for seconds, _ in points], excess, "o-", markersize=3, **_style(name))
+        axis.set(xscale="log", yscale="log", xlabel="seconds", ylabel="objective above the lowest, %")
+        axis.set_title(f"{loss}, {row['file']}, {row['threads']} thread{'s' * (row['threads'] > 1)}")
+    axes[0].legend()
+    figure.savefig(path, dpi=110)
+
+
+def _style(name: str) -> dict[str, Any]:
+    return {"label": name, "color": COLOURS[name], "linestyle": "--" if name.endswith("kept") else "-"}
+
+
+def sounds(given: list[Path]) -> list[Path]:
+    """Return the audio files in what was given, folders searched."""
+    kinds = {".flac", ".wav", ".ogg", ".mp3", ".aiff"}
+    found = [f for p in given for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if f.suffix in kinds]
+    if not found:
+        raise SystemExit("no audio file (.flac, .wav, .ogg, .mp3, .aiff) in what was given")
+    return found
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often to measure everything (default: 5)")
-    parser.add_argument("--json", type=Path, help="write every single measurement to this file")
-    parser.add_argument("--work", choices=(*CONTENDERS, "threads"), help=argparse.SUPPRESS)
+    parser.add_argument("audio", nargs="*", type=Path, help="files or folders (default: the audio samples)")
+    parser.add_argument("--rounds", type=int, default=7, help="of the iterations (default: 7)")
+    parser.add_argument("--seeds", type=int, default=10, help="of the way to the goal (default: 10)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
+    parser.add_argument("--longest", choices=LENGTHS, default="60 min", help="an hour takes 1.3 GB of disk")
+    parser.add_argument("--only", choices=("iteration", "goal", "length"), nargs="+")
+    parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torchnmf")
+    parser.add_argument("--json", type=Path, help="where to write every figure")
+    parser.add_argument("--plot", type=Path, help="where to draw, as PNG")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    if options.work:
-        print(json.dumps(scaling() if options.work == "threads" else work(options.work)))
-        return
-    results = measure(options.rounds)
+    files = sounds(options.audio or sorted((ROOT / "audio_samples").glob("*.flac")))
+    wanted = options.only or ("iteration", "goal", "length")
+    with tempfile.TemporaryDirectory() as folder:
+        bench, V = Bench(Path(folder), options.torch), spectrogram(files[0], 1)
+        results: Results = {"entries": V.size, "files": [f.name for f in files]}
+        if "iteration" in wanted:
+            results["iteration"] = iterations(bench, V, options.rounds, options.threads)
+        if "goal" in wanted:
+            results["goal"] = goals(bench, files, options.seeds, options.threads)
+        if "length" in wanted:
+            results["length"] = memory_and_length(bench, V, options.longest)
+    print(tables(results))
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    print(report(results))
+    if options.plot and {"goal", "length"} <= set(wanted):
+        plot(results, options.plot)
 
 
 if __name__ == "__main__":

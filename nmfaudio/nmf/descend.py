@@ -89,6 +89,7 @@ class Updates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights = self._weights
+        templates = with_products(templates, self._problem)
         for sums in self._sums:
             sums[:] = 0
         exponent = self._exponent(weights.squares_of_activations, bold)
@@ -113,11 +114,13 @@ class Updates:
     def _stepped(self, templates: Templates, H: Matrix, exponent: float) -> Templates:
         free = np.flatnonzero(~self._frozen)
         numerator, denominator = (sums.sum(axis=0)[free] for sums in self._sums)
+        T = templates.T.copy()
         if self._problem.divergence.beta == 1:
             denominator = denominator[:, :1]
+        elif self._problem.divergence.beta == 2:
+            denominator = denominator[:, : len(T)] @ T
         weights = self._weights.on_templates(templates, H)
         linear, quadratic = (w.astype(np.float32)[free, None] for w in weights)
-        T = templates.T.copy()
         below = denominator + linear + quadratic * T[free]
         ratio = np.divide(numerator, below, out=np.ones_like(numerator), where=below > 0)
         if exponent != 1:
@@ -140,10 +143,19 @@ def make_templates(T: Matrix) -> Templates:
     return Templates(ready, ready.sum(axis=1))
 
 
+def with_products(templates: Templates, problem: Problem) -> Templates:
+    """Return templates with the products of all pairs of them where the kernels take these, at beta 2."""
+    if problem.divergence.beta != 2:
+        return templates
+    rank = len(templates.T)
+    return templates._replace(products=kernels.padded(templates.T @ templates.T.T)[:rank])
+
+
 def _room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
-    """Return room for the numerators and denominators of all lanes; those of Kullback-Leibler are narrow."""
+    """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
     rows, width = kernels.aligned(rank, problem.bins).shape
-    narrow = 1 if problem.divergence.beta == 1 else width
+    beta = problem.divergence.beta
+    narrow = 1 if beta == 1 else rows if beta == 2 else width
     numerators, denominators = kernels.aligned(lanes * rows, width), kernels.aligned(lanes * rows, narrow)
     return numerators.reshape(lanes, rows, -1), denominators.reshape(lanes, rows, -1)
 

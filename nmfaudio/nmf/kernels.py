@@ -59,10 +59,11 @@ class Terms(NamedTuple):
 
 
 class Templates(NamedTuple):
-    """W transposed, as `padded` makes it, and the sums of its rows."""
+    """W transposed, as `padded` makes it, the sums of its rows and, at beta 2 alone, their products T T'."""
 
     T: Buffer
     sums: Buffer
+    products: Buffer = np.empty((0, 0), np.float32)
 
 
 class Penalty(NamedTuple):
@@ -184,7 +185,10 @@ def _project(Q: Buffer, T: Buffer, G: Buffer) -> None:
 
 @_compile
 def _quotients(v: Buffer, terms: Terms, model: Buffer, inverse: Buffer) -> None:
-    """Turn `model` into V * model^(beta-2); write model^(beta-1) to `inverse` where it is needed."""
+    """Turn `model` into V * model^(beta-2); write model^(beta-1) to `inverse` where it is needed.
+
+    Not at beta 2, where no quotient of V is taken.
+    """
     scale, floor = np.float32(terms.scale), np.float32(terms.floor)
     if terms.kind == KULLBACK_LEIBLER:
         for n in range(v.shape[0]):
@@ -196,11 +200,6 @@ def _quotients(v: Buffer, terms: Terms, model: Buffer, inverse: Buffer) -> None:
                 q = np.float32(1) / (model[n, i] + floor)
                 inverse[n, i] = q
                 model[n, i] = (v[n, i] * scale + floor) * q * q
-    elif terms.kind == EUCLIDEAN:
-        for n in range(v.shape[0]):
-            for i in range(v.shape[1]):
-                inverse[n, i] = model[n, i] + floor
-                model[n, i] = v[n, i] * scale
     else:
         # A datum of zero has no divergence below beta = 1: the floor stands in for it.
         lift = floor if terms.beta < 1 else np.float32(0)
@@ -303,14 +302,49 @@ def _compare(v: Buffer, terms: Terms, templates: Templates, room: Workspace, mea
 
 
 @_compile
+def _distances(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> float:
+    """Return half the squared distance of a block from its model, which is written to `room.inverse`."""
+    _combine(room.h, templates.T, room.inverse, False)
+    objective = 0.0
+    for n in range(v.shape[0]):
+        objective += _divergence(v[n], terms, room.model[n], room.inverse[n], room.logs)
+    return objective
+
+
+@_compile
+def _look(v: Buffer, terms: Terms, templates: Templates, room: Workspace, measure: bool) -> float:
+    """Bring a block's quotients up to its activations; return its divergence, or 0 unless `measure`."""
+    if terms.kind != EUCLIDEAN:
+        return _compare(v, terms, templates, room, measure)
+    return _distances(v, terms, templates, room) if measure else 0.0
+
+
+@_compile
+def _project_frames(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> None:
+    """Write what stands above and below in the quotient of the activations to `room.gain` and `room.weight`.
+
+    At beta 2 what stands below is H (T T'), which needs no model, and `room.model` takes V itself.
+    """
+    if terms.kind == EUCLIDEAN:
+        scale = np.float32(terms.scale)
+        room.model[:] = np.float32(0)
+        for n in range(v.shape[0]):
+            for i in range(v.shape[1]):
+                room.model[n, i] = v[n, i] * scale
+        _combine(room.h, templates.products, room.weight, False)
+    else:
+        _compare(v, terms, templates, room, False)
+        if terms.kind != KULLBACK_LEIBLER:
+            _project(room.inverse, templates.T, room.weight)
+    _project(room.model, templates.T, room.gain)
+
+
+@_compile
 def _step_activations(
     v: Buffer, terms: Terms, templates: Templates, penalty: Penalty, room: Workspace
 ) -> None:
     """Update the activations of a block once."""
-    _compare(v, terms, templates, room, False)
-    _project(room.model, templates.T, room.gain)
-    if terms.kind != KULLBACK_LEIBLER:
-        _project(room.inverse, templates.T, room.weight)
+    _project_frames(v, terms, templates, room)
     pulled, weighted = penalty.pull.shape[0] > 0, penalty.entries.shape[0] > 0
     for n in range(v.shape[0]):
         for k in range(penalty.linear.size):
@@ -378,7 +412,9 @@ def _add_sums(h: Buffer, terms: Terms, room: Workspace, numerator: Buffer, denom
         for n in range(room.h.shape[0]):
             room.turned[k, n] = room.h[n, k]
     _combine(room.turned, room.model, numerator, True)
-    if terms.kind != KULLBACK_LEIBLER:
+    if terms.kind == EUCLIDEAN:
+        _combine(room.turned, room.h, denominator, True)
+    elif terms.kind != KULLBACK_LEIBLER:
         _combine(room.turned, room.inverse, denominator, True)
     else:
         for n in range(h.shape[0]):
@@ -398,7 +434,7 @@ def activate_frames(
         for _ in range(iterations):
             _step_activations(v, terms, templates, here, room)
         _copy(room.h, h)
-        objective += _compare(v, terms, templates, room, True)
+        objective += _look(v, terms, templates, room, True)
     return objective
 
 
@@ -415,8 +451,9 @@ def factorize_frames(
     """Update the activations of the frames of V once and add what they say of the templates.
 
     `sums` are the numerator and denominator of the templates' update, aligned like T, which take sums over
-    these frames; for Kullback-Leibler the denominator is the same in every bin and only its first column is
-    used. Returns the divergence at the new activations and the given templates, or 0 unless `measure`.
+    these frames. For Kullback-Leibler the denominator is the same in every bin: only its first column is
+    used. At beta 2 it takes the products of activations, (components, components). Returns the divergence at
+    the new activations and the given templates, or 0 unless `measure`.
     """
     whole = _room(min(BLOCK_FRAMES, len(V)), V.shape[1], H.shape[1])
     objective = 0.0
@@ -424,7 +461,7 @@ def factorize_frames(
         v, h, room, here = _block(V, H, whole, penalty, first)
         _step_activations(v, terms, templates, here, room)
         _copy(room.h, h)
-        objective += _compare(v, terms, templates, room, measure)
+        objective += _look(v, terms, templates, room, measure)
         _add_sums(h, terms, room, sums[0], sums[1])
     return objective
 

@@ -1,0 +1,228 @@
+"""The contenders of ``benchmark_engine.py``, each of which works in a process of its own.
+
+``python engine_contenders.py TASK CONTENDER THREADS`` reads a request from standard input, as JSON, and
+answers on standard output, as JSON. Needs no more than NumPy and the contender itself: torchnmf may live in
+another environment. Every contender takes the same float32 V, (frames, bins), from a file, and the same start.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+Factors = tuple[Matrix, Matrix]  # W (bins, components), H (frames, components)
+# Makes so many more iterations from factors, at which it starts, and returns the new ones.
+Run = Callable[[Matrix, Factors, int], Factors]
+
+PIECE = 4096
+SKLEARN = {"kl": "kullback-leibler", "is": "itakura-saito"}
+STEPS = (5, 10, 20, 50, 100, 200)  # iterations after which the curves of plain updates are drawn
+
+
+def objective(V: Matrix, factors: Factors, loss: str) -> float:
+    """Return the divergence in float64: the one function that judges all."""
+    W, H = (factor.astype(np.float64) for factor in factors)
+    total = 0.0
+    for start in range(0, len(V), PIECE):
+        v = V[start : start + PIECE].astype(np.float64)
+        p = np.maximum(H[start : start + PIECE] @ W.T, 1e-30)
+        ratio = v / p
+        total += float(np.sum(v * np.log(ratio) - v + p if loss == "kl" else ratio - np.log(ratio) - 1))
+    return total
+
+
+def start(V: Matrix, rank: int, seed: int) -> Factors:
+    """Return noise under the mean spectrum and the level of each frame."""
+    rng = np.random.default_rng(seed)
+    W = V.mean(axis=0)[:, None] * (0.1 + rng.random((V.shape[1], rank), np.float32))
+    W /= W.sum(axis=0)
+    return W, V.sum(axis=1)[:, None] / rank * (0.1 + rng.random((len(V), rank), np.float32))
+
+
+def nmfaudio_run(loss: str, threads: int, solver: str = "mu") -> Run:
+    """Return nmfaudio's updates."""
+    from nmfaudio import factorize
+
+    def run(V: Matrix, factors: Factors, count: int) -> Factors:
+        W, H = factors
+        options: dict[str, Any] = {"tolerance": 0, "threads": threads, "solver": solver}
+        found = factorize(V.T, W.shape[1], divergence=loss, init=(W, H.T), iterations=count, **options)
+        return found.W, found.H.T
+
+    return run
+
+
+def sklearn_run(loss: str, threads: int) -> Run:
+    """Return scikit-learn's multiplicative updates; its samples are the frames."""
+    from sklearn.decomposition import non_negative_factorization
+
+    def run(V: Matrix, factors: Factors, count: int) -> Factors:
+        W, H = factors
+        found = non_negative_factorization(
+            V, H.copy(), np.ascontiguousarray(W.T), n_components=W.shape[1], init="custom", solver="mu",
+            beta_loss=SKLEARN[loss], max_iter=count, tol=0,
+        )  # fmt: skip
+        return found[1].T, found[0]
+
+    return run
+
+
+def numpy_run(loss: str, threads: int) -> Run:
+    """Return the updates as they stand in the papers, with the exponent 1 that scikit-learn takes too."""
+
+    def ratio(v: Matrix, h: Matrix, T: Matrix) -> Matrix:
+        q = 1 / (h @ T + np.float32(1e-12))
+        if loss == "kl":
+            return np.asarray((v * q) @ T.T / T.sum(axis=1))
+        return np.asarray(np.sqrt((v * q * q) @ T.T / (q @ T.T)))
+
+    def run(V: Matrix, factors: Factors, count: int) -> Factors:
+        T, H = np.ascontiguousarray(factors[0].T), factors[1].copy()
+        for _ in range(count):
+            H *= ratio(V, H, T)
+            T *= ratio(V.T, T.T, H.T).T
+        return T.T, H
+
+    return run
+
+
+def torchnmf_run(loss: str, threads: int) -> Run:
+    """Return torchnmf's updates."""
+    import torch
+    from torchnmf.nmf import NMF
+
+    torch.set_num_threads(threads)
+
+    def run(V: Matrix, factors: Factors, count: int) -> Factors:
+        W, H = (torch.from_numpy(np.array(factor)) for factor in factors)
+        model = NMF(W=W, H=H)
+        model.fit(torch.from_numpy(np.asarray(V)), beta=1 if loss == "kl" else 0, tol=0, max_iter=count)
+        return model.W.detach().numpy(), model.H.detach().numpy()
+
+    return run
+
+
+RUNS: dict[str, Callable[[str, int], Run]] = {
+    "nmfaudio": nmfaudio_run,
+    "scikit-learn": sklearn_run,
+    "numpy": numpy_run,
+    "torchnmf": torchnmf_run,
+}
+
+
+def iteration(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
+    """Return the milliseconds of a plain iteration, that of setting up taken off; and those of a sgemm."""
+    V, found = np.load(ask["V"], mmap_mode="c" if ask["mapped"] else None), {}
+    for loss, rank in ask["cases"]:
+        run, factors, times = RUNS[name](loss, threads), start(V[:PIECE], rank, 0), []
+        factors = factors[0], np.full((len(V), rank), V[:PIECE].mean(), np.float32)
+        run(V[:128], (factors[0], factors[1][:128]), 1)
+        for count in (1, 1 + ask["iterations"]):
+            began = time.perf_counter()
+            run(V, factors, count)
+            times.append(time.perf_counter() - began)
+        found[f"{loss}, K = {rank}"] = 1e3 * (times[1] - times[0]) / ask["iterations"]
+    return found
+
+
+def sgemm(ask: dict[str, Any]) -> dict[str, float]:
+    """Return the rate of a BLAS at the shapes of a model, in operations a second, for each rank."""
+    V, found = np.load(ask["V"], mmap_mode="r"), {}
+    for rank in sorted({rank for _, rank in ask["cases"]}):
+        H, T = np.ones((len(V), rank), np.float32), np.ones((rank, V.shape[1]), np.float32)
+        room, times = np.empty(V.shape, np.float32), []
+        for _ in range(8):
+            began = time.perf_counter()
+            np.dot(H, T, out=room)
+            times.append(time.perf_counter() - began)
+        found[f"K = {rank}"] = 2.0 * V.size * rank / min(times[1:])
+    return found
+
+
+def memory(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
+    """Return the peak of private memory above the input and the imports, in MB, over some iterations."""
+    V = np.load(ask["V"], mmap_mode="c" if ask["mapped"] else None)
+    run, factors = RUNS[name]("kl", threads), start(V[:PIECE], 32, 0)
+    factors = factors[0], np.full((len(V), 32), V[:PIECE].mean(), np.float32)
+    run(V[:256], (factors[0], factors[1][:256]), 3)
+    before = _private()
+    peak, done = [before], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            peak[0] = max(peak[0], _private())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    (nmfaudio_run("kl", threads, "accelerated") if name == "nmfaudio" else run)(V, factors, ask["iterations"])
+    done.set()
+    watcher.join()
+    return {"peak MB": (peak[0] - before) / 1e6}
+
+
+def _private() -> int:
+    """Return the bytes of memory that belong to this process alone, as Linux tells it."""
+    found = re.search(r"^RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0
+
+
+def goal(name: str, threads: int, ask: dict[str, Any]) -> dict[str, Any]:
+    """Return seconds and objectives from the same start: of plain updates after some steps of iterations.
+
+    nmfaudio runs as it does by default until it is below the objective that is asked for; the first run of
+    all is timed too, with all that it loads, compiled before.
+    """
+    V, loss = np.load(ask["V"]), ask["loss"]
+    factors, points = start(V, ask["rank"], ask["seed"]), []
+    if name != "nmfaudio":
+        run = RUNS[name](loss, threads)
+        run(V[:256], (factors[0], factors[1][:256]), 2)
+        for count in STEPS if ask["curve"] else STEPS[-1:]:
+            began = time.perf_counter()
+            reached = run(V, factors, count)
+            points.append((time.perf_counter() - began, objective(V, reached, loss)))
+        return {"points": points}
+    began = time.perf_counter()
+    nmfaudio_run(loss, threads, "accelerated")(V[:256], (factors[0], factors[1][:256]), 3)
+    warming = time.perf_counter() - began
+    from nmfaudio import factorize
+
+    seen: list[tuple[float, float]] = []
+
+    def told(_: int, now: float) -> bool:
+        seen.append((time.perf_counter() - began, now))
+        return bool(now <= ask["goal"])
+
+    began = time.perf_counter()
+    init = factors[0], factors[1].T
+    options: dict[str, Any] = {"tolerance": 0, "threads": threads, "iterations": 4000}
+    found = factorize(V.T, ask["rank"], divergence=loss, init=init, callback=told, **options)
+    seconds = time.perf_counter() - began
+    judged = objective(V, (found.W, found.H.T), loss)
+    if abs(judged - seen[-1][1]) > 1e-4 * judged:
+        raise SystemExit(f"nmfaudio says {seen[-1][1]}, and the independent objective is {judged}")
+    return {"points": seen, "seconds": seconds, "warming": warming, "iterations": found.iterations}
+
+
+def main() -> None:
+    """Do as the request says."""
+    warnings.simplefilter("ignore")
+    task, name, threads, ask = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.load(sys.stdin)
+    tasks = {"iteration": iteration, "memory": memory, "goal": goal}
+    answer = sgemm(ask) if task == "sgemm" else tasks[task](name, threads, ask)
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
