@@ -2,7 +2,7 @@
 
 ``python engine_contenders.py TASK CONTENDER THREADS`` reads a request from standard input, as JSON, and
 answers on standard output, as JSON. Needs no more than NumPy and the contender itself: torchnmf may live in
-another environment. Every contender takes the same float32 V, (frames, bins), from a file, and the same start.
+another environment. Every contender takes the same float32 V, (frames, bins), and the same start.
 """
 
 from __future__ import annotations
