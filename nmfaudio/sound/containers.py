@@ -14,7 +14,8 @@ from nmfaudio.errors import AudioFileError
 
 _HEAD = 16  # bytes that tell a container
 # What a file begins with, at which place, and FFmpeg's name for it. Nothing else is tried: FFmpeg knows
-# formats that are lists of other files and addresses, and no content may make it open those.
+# formats that are lists of other files and addresses, and no content may make it open those. What libsndfile
+# knows is not here: where it refuses such a file, the file is broken.
 _SIGNATURES = (
     (4, b"ftyp", "mov"),
     (4, b"moov", "mov"),
@@ -33,9 +34,6 @@ _SIGNATURES = (
     (0, b"MPCK", "mpc8"),
     (0, b"#!AMR", "amr"),
     (0, b"\x00\x00\x01\xba", "mpeg"),
-    (0, b"caff", "caf"),
-    (0, b"OggS", "ogg"),
-    (0, b"RIFF", "wav"),
 )
 _LOSSLESS = ("alac", "flac", "wavpack", "ape", "tta", "mlp", "truehd")
 
@@ -49,7 +47,7 @@ def container_of(head: bytes) -> str | None:
     'mov'
     """
     for place, mark, name in _SIGNATURES:
-        if head[place : place + len(mark)] == mark and (mark != b"RIFF" or head[8:12] == b"WAVE"):
+        if head[place : place + len(mark)] == mark:
             return name
     return None
 
@@ -67,8 +65,6 @@ def open_decoder(stream: IO[bytes], name: str) -> Decoder | None:
     if container is None:
         return None
     if find_spec("av") is None:
-        if container in ("wav", "ogg", "caf"):  # which libsndfile knows: what is in there is odd or broken
-            return None
         raise AudioFileError(
             f"{name}: it looks like {container.upper()}, which needs PyAV: pip install 'nmfaudio[formats]', "
             "or convert it to WAV or FLAC first"
@@ -101,7 +97,12 @@ class Decoder:
             self.close()
             raise AudioFileError(f"{name}: it holds no sound: name a file with an audio track")
         track = self._container.streams.audio[0]
-        context = track.codec_context
+        context: Any = track.codec_context
+        if context is None or context.layout is None:
+            self.close()
+            raise AudioFileError(
+                f"{name}: nobody here decodes its audio track: convert it to WAV or FLAC first"
+            )
         self.samplerate, self.channels = context.sample_rate, context.layout.nb_channels
         if not (self.samplerate and self.channels):
             self.close()
@@ -111,7 +112,7 @@ class Decoder:
         self.format, self.subtype = container.upper(), _subtype(context)
         self.frames = 0  # what a container declares is not exact
         self._ready: deque[NDArray[np.float64]] = deque()
-        self._samples = self._decoded(track, av.AudioResampler("dblp", context.layout, self.samplerate))
+        self._samples = self._decoded(track, av.AudioResampler("dbl", context.layout, self.samplerate))
 
     def read(self, count: int, dtype: str, always_2d: bool) -> NDArray[np.float64]:
         """Return up to `count` samples, (samples, channels)."""
@@ -134,10 +135,14 @@ class Decoder:
     def _decoded(self, track: Any, resampler: Any) -> Iterator[NDArray[np.float64]]:
         try:
             for frame in self._container.decode(track):
-                yield from (part.to_ndarray().T for part in resampler.resample(frame))
-            yield from (part.to_ndarray().T for part in resampler.resample(None))
+                yield from map(self._interleaved, resampler.resample(frame))
+            yield from map(self._interleaved, resampler.resample(None))
         except self._errors as error:
             raise self._unreadable(error) from None
+
+    def _interleaved(self, frame: Any) -> NDArray[np.float64]:
+        # Of one plane: PyAV takes more than eight for granted that are not there.
+        return np.asarray(frame.to_ndarray(), np.float64).reshape(-1, self.channels)
 
     def _unreadable(self, error: Exception) -> AudioFileError:
         reason = getattr(error, "strerror", None) or str(error)
