@@ -21,7 +21,7 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 _HARMONICS = 25
 _WIDTH = 0.5  # semitones either side of a harmonic that a template may fill
 _EARLY, _LATE = 0.08, 0.5  # seconds before an onset, and after an end, in which a note may sound
-_STRIKE = 0.1  # seconds after an onset in which its noise may sound
+_STRIKE = 0.2  # seconds after an onset in which its noise may sound
 _ROLL_OFFS = (1.0, 2.0)  # powers of 1/h: a bright and a dull template for each pitch
 _MOVED = 0.08  # seconds: a score that alignment moves by less is taken as aligned already
 _MIDDLE_C = 60
@@ -44,7 +44,7 @@ class Score:
     align : bool
         Whether to align the score to the recording.
     iterations : int
-        Updates, at most.
+        Updates; more fit the mixture closer, and its parts less.
     window : float
         Seconds of the analysis window; its length is the nearest power of two.
     exponent : float
@@ -62,7 +62,7 @@ class Score:
         default="track", metadata={"help": "what becomes a stem: track, instrument or hand"}
     )
     align: bool = field(default=True, metadata={"help": "whether to align the score to the recording"})
-    iterations: int = field(default=80, metadata={"help": "updates, at most"})
+    iterations: int = field(default=16, metadata={"help": "updates; more fit closer and separate less"})
     window: float = field(default=0.093, metadata={"help": "seconds of the analysis window"})
     exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
 
