@@ -149,7 +149,7 @@ def advise(facts: Facts, *, sources: int | None = None) -> Advice:
     Advice
     """
     separator, reason = _choice(facts, sources)
-    options: dict[str, Any] = {"sources": sources} if sources and separator != "drums" else {}
+    options: dict[str, Any] = {"sources": sources} if sources and separator in ("blind", "stereo") else {}
     return Advice(separator, reason, options, tuple(_others(facts, separator, sources)))
 
 
@@ -160,6 +160,8 @@ def _choice(facts: Facts, sources: int | None) -> tuple[str, str]:
     why_not = f" and {panning.doubt(sources)}" if panning is not None else ""
     if facts.is_drums and sources in (None, KIT) and LOOPS[0] <= facts.seconds <= LOOPS[1]:
         return "drums", f"{facts.percussive:.0%} of it is percussive{why_not}: drums, told by their names"
+    if facts.is_noisy and sources in (None, 2):
+        return "noise", f"much of it is steady noise{why_not}: that, and what sounds over it"
     return "blind", f"{_channels(facts)}{why_not}: timbre must tell the sources apart"
 
 
@@ -172,8 +174,8 @@ def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[st
     if chosen == "drums":
         yield "--separator blind", "these are other drums than kick, snare and hi-hat"
         yield "--drums --set oneshots=FOLDER", "you have a recording of each drum alone"
-    if facts.is_noisy:
-        yield "--separator blind --sources 2", "much of it is steady noise: that, and what is not"
+    if chosen == "noise":
+        yield "--separator blind", "the noise is not steady, or is itself a source"
     if facts.seconds < SHORT_SECONDS:
         yield "a longer part", f"{facts.seconds:.1f} s are little to learn from"
 

@@ -99,11 +99,7 @@ def test_auto_makes_as_many_stems_as_are_asked_for(samples):
 
 def test_others_come_with_their_condition():
     few = advise(Facts(1, 1.0, 0.2, 0.7, None))
-    assert [arguments for arguments, _ in few.others] == [
-        "--sources N",
-        "--separator blind --sources 2",
-        "a longer part",
-    ]
+    assert [arguments for arguments, _ in few.others] == ["--sources N", "--separator blind", "a longer part"]
     assert advise(Facts(1, 60.0, 0.2, 0.2, None), sources=2).others == ()
 
 

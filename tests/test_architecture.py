@@ -66,6 +66,7 @@ ROWS = [
         "separators.templates",
         "separators.blind",
         "separators.stereo",
+        "separators.noise",
         "separators.placed",
         "separators.hinted",
         "separators.diagnosis",

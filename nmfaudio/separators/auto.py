@@ -10,6 +10,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.separators.blind import Blind
 from nmfaudio.separators.contract import Model
 from nmfaudio.separators.drums import Drums
+from nmfaudio.separators.noise import Noise
 from nmfaudio.separators.stereo import Stereo
 from nmfaudio.sound.stft import Blocks
 
@@ -18,7 +19,7 @@ _SEEDED: dict[str, Any] = {"blind": Blind, "stereo": Stereo}
 
 @dataclass(frozen=True)
 class Auto:
-    """Look at the mixture, choose `stereo`, `drums` or `blind`, and say which and why.
+    """Look at the mixture, choose `stereo`, `drums`, `noise` or `blind`, and say which and why.
 
     What `nmfaudio advise` says is what it does. To overrule it, name a separator.
 
@@ -56,6 +57,8 @@ class Auto:
         """Fit it; places that are found already are not looked for again."""
         if advice.separator == "drums":
             return Drums().fit(mixture)
+        if advice.separator == "noise":
+            return Noise().fit(mixture)
         separator = self._seeded(advice.separator)
         if isinstance(separator, Stereo) and facts.panning is not None:
             return separator.separated_by(facts.panning, mixture)
