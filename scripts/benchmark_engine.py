@@ -213,7 +213,7 @@ def plot(results: Results, path: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for name, by_length in results["length"].items():
         points = [(v["frames"], v["ms"] / 1e3) for v in by_length.values()]
-        axes[0].plot(*zip(*points, strict=True), "o-", **_style(name))
+        axes[0].plot(*zip(*points, strict=True), **_style(name))
     axes[0].set(
         xscale="log", yscale="log", xlabel="frames (30 s, 5 min, 60 min)", ylabel="seconds an iteration"
     )
@@ -224,7 +224,7 @@ def plot(results: Results, path: Path) -> None:
         for name, answer in row["answers"].items():
             points = sorted(answer["points"])
             excess = [100 * (value / lowest - 1) + 0.01 for _, value in points]
-            axis.plot([seconds for seconds, _ in points], excess, "o-", markersize=3, **_style(name))
+            axis.plot([seconds for seconds, _ in points], excess, **_style(name))
         axis.set(xscale="log", yscale="log", xlabel="seconds", ylabel="objective above the lowest, %")
         axis.set_title(f"{loss}, {row['file']}, {row['threads']} thread{'s' * (row['threads'] > 1)}")
     axes[0].legend()
@@ -232,7 +232,8 @@ def plot(results: Results, path: Path) -> None:
 
 
 def _style(name: str) -> dict[str, Any]:
-    return {"label": name, "color": COLOURS[name], "linestyle": "--" if name.endswith("kept") else "-"}
+    line = "--" if name.endswith("kept") else "-"
+    return {"label": name, "color": COLOURS[name], "linestyle": line, "marker": "o", "markersize": 3}
 
 
 def sounds(given: list[Path]) -> list[Path]:
