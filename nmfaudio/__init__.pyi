@@ -2,6 +2,7 @@ from .counting import count_components
 from .dictionary import Dictionary
 from .errors import NmfaudioError
 from .evaluation import Scores, best_names, evaluate, si_sdr
+from .forecast import Outlook, forecast
 from .learning import Learner, learn
 from .masking import soft_masks
 from .nmf import (
@@ -47,6 +48,7 @@ __all__ = [
     "Learner",
     "Model",
     "NmfaudioError",
+    "Outlook",
     "Penalties",
     "Progress",
     "Recommendation",
@@ -63,6 +65,7 @@ __all__ = [
     "count_components",
     "evaluate",
     "factorize",
+    "forecast",
     "learn",
     "make",
     "plot_components",

@@ -80,7 +80,7 @@ ROWS = [
         "separators.auto",
     ],
     ["fitting", "target", "manifest", "stems", "registry", "separation", "counting"],
-    ["plot", "rank_plot", "evaluation", "testing"],
+    ["plot", "rank_plot", "evaluation", "forecast", "testing"],
     [
         "cli.signals",
         "cli.limits",
@@ -96,6 +96,7 @@ ROWS = [
         "cli.join",
         "cli.show",
         "cli.convert",
+        "cli.tune",
         "cli.knowledge",
         "cli.presets",
         "cli.advise",
@@ -116,7 +117,15 @@ ONLY_IN = {
     "matplotlib": {"dictionary", "plot", "rank_plot", "template_plot"},
     "av": {"sound.containers"},
     "sklearn": {"nmf.estimator", "nmf.sklearn_starts"},
-    "rich": {"cli.advise", "cli.console", "cli.outcome", "cli.rank", "cli.separators", "cli.show"},
+    "rich": {
+        "cli.advise",
+        "cli.console",
+        "cli.outcome",
+        "cli.rank",
+        "cli.separators",
+        "cli.show",
+        "cli.tune",
+    },
     "typer": {
         "cli.advise",
         "cli.app",
@@ -129,6 +138,7 @@ ONLY_IN = {
         "cli.separate",
         "cli.separators",
         "cli.show",
+        "cli.tune",
     },
 }
 

@@ -19,6 +19,7 @@ from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
 from nmfaudio.cli.separators import separators
 from nmfaudio.cli.show import show
+from nmfaudio.cli.tune import tune
 
 app = typer.Typer(
     name="nmfaudio",
@@ -70,6 +71,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     join,
     show,
     convert,
+    tune,
     plot,
     rank,
     advise,

@@ -26,6 +26,7 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress
 # Seconds of the windows whose stems are averaged where part of the sources is unknown.
 FREE_WINDOWS = (0.0929, 0.0464, 0.0116)
 FREE_FRAMES = 4096  # from which free templates are learned, spread over the mixture
+_TRANSPOSED_WEIGHT = 0.5  # of masks with transposed templates, which may lose where notes are covered already
 _COST = 0.1  # nepers of activation for each semitone of transposition
 
 
@@ -226,6 +227,7 @@ class _Fitting:
             dictionary.beta,
             self.options.iterations,
             self.hints,
+            (1.0, _TRANSPOSED_WEIGHT)[: len(takes)],
         )
 
 

@@ -44,6 +44,8 @@ class TemplateModel:
         Updates of the activations.
     hints : Hints or None
         Where sources are known to be alone or silent.
+    weights : tuple of float
+        Of the takes in the average of their masks.
     context : int
     """
 
@@ -55,6 +57,7 @@ class TemplateModel:
     beta: float
     iterations: int
     hints: Hints | None = None
+    weights: tuple[float, ...] = (1.0,)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     context: int = 0
@@ -101,7 +104,7 @@ class TemplateModel:
         allowed = self.hints.allowed(self.sources, block.times) if self.hints else None
         masks = np.zeros((len(self.sources), *V.shape), np.float32)
         for take in range(len(self.takes)):
-            masks += self._masks(V, take, allowed)
+            masks += self.weights[take] * self._masks(V, take, allowed)
         return soft_masks(block, {name: mask[None] for name, mask in zip(self.sources, masks, strict=True)})
 
     def _masks(self, V: NDArray[Any], take: int, allowed: NDArray[np.bool_] | None) -> Matrix:

@@ -1,0 +1,73 @@
+"""`nmfaudio tune`: how well sources will come apart, before there is a mixture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, progress_bar, stop
+
+
+def tune(
+    clips: Annotated[
+        list[str], typer.Argument(metavar="LABEL=FILE...", help="A recording of each source alone.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+) -> None:
+    """Forecast how well sources will come apart: halves of their recordings are learned, mixed, separated."""
+    from nmfaudio.dictionary import check_label
+    from nmfaudio.errors import DictionaryError, NmfaudioError, OptionError
+    from nmfaudio.forecast import forecast
+    from nmfaudio.sound.files import read
+
+    named = {}
+    for text in clips:
+        label, equals, path = text.partition("=")
+        if not equals or not path:
+            stop(f"{text!r} must be of the form label=file", WRONG_USAGE)
+        if label in named:
+            stop(f"the label {label!r} comes twice: join the recordings into one file first", WRONG_USAGE)
+        try:
+            named[check_label(label)] = path
+        except DictionaryError as error:
+            stop(str(error), WRONG_USAGE)
+    if not quiet:
+        announce_compilation()
+    try:
+        sounds = {label: read(path) for label, path in named.items()}
+        with progress_bar("forecast", not quiet) as report:
+            found = forecast(sounds, report=report)
+    except OptionError as error:
+        stop(str(error), WRONG_USAGE)
+    except NmfaudioError as error:
+        stop(str(error), FAILED)
+    if as_json:
+        pairs = [{"sources": o.sources, "gains": o.gains, "leaks": o.leaks, "words": o.words} for o in found]
+        print(json.dumps({"pairs": pairs}), flush=True)
+    elif not quiet:
+        _print_table(found)
+
+
+def _print_table(found: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="forecast", title_justify="left")
+    table.add_column("sources")
+    for heading in ("dB gained", "leaks"):
+        table.add_column(heading, justify="right")
+    for outlook in found:
+        table.add_row(
+            Text(" / ".join(outlook.sources)),
+            " / ".join(f"{gain:.1f}" for gain in outlook.gains),
+            " / ".join(f"{100 * leak:.0f} %" for leak in outlook.leaks),
+        )
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
+    console.print(table)
+    for outlook in sorted(found, key=lambda one: one.gain):
+        console.print(Text(outlook.words))
