@@ -76,7 +76,7 @@ class FromDictionary:
     stereo: bool = field(default=True, metadata={"help": "use where sources stand in several channels"})
     exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
     iterations: int = field(default=60, metadata={"help": "updates of the activations"})
-    free_iterations: int = field(default=15, metadata={"help": "updates of the free templates"})
+    free_iterations: int = field(default=30, metadata={"help": "updates of the free templates"})
     seed: int = field(default=0, metadata={"help": "of the free templates' start"})
     only: tuple[str, ...] = field(default=(), metadata={"help": "stems to keep; default: all"})
     without: tuple[str, ...] = field(default=(), metadata={"help": "sources to leave out of one stem"})
