@@ -20,7 +20,7 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 
 _HARMONICS = 25
 _WIDTH = 0.5  # semitones either side of a harmonic that a template may fill
-_EARLY, _LATE = 0.08, 0.5  # seconds before an onset, and after an end, in which a note may sound
+_EARLY, _LATE = 0.12, 0.5  # seconds before an onset, and after an end, in which a note may sound
 _STRIKE = 0.2  # seconds after an onset in which its noise may sound
 _ROLL_OFFS = (1.0, 2.0)  # powers of 1/h: a bright and a dull template for each pitch
 _MOVED = 0.08  # seconds: a score that alignment moves by less is taken as aligned already
