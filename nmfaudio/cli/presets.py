@@ -29,7 +29,7 @@ def preset(
     if stereo:
         given["--stereo"] = "stereo", {}
     if midi:
-        given[f"--midi {midi}"] = "score", {"score": str(midi)}
+        given[f"--midi {midi}"] = "score", {"midi": str(midi)}
     if dictionary and separator != "dictionary":
         given["--dictionary"] = "dictionary", {}
     if len(given) > 1:

@@ -35,7 +35,8 @@ def _described(entry: Any) -> dict[str, Any]:
         }
         for o in entry.options.values()
     }
-    return {"origin": entry.origin, "summary": entry.summary, "options": options}
+    whole = getattr(entry.kind, "needs_whole", None)
+    return {"origin": entry.origin, "summary": entry.summary, "needs_whole": whole, "options": options}
 
 
 def _print_entry(name: str, entry: Any) -> None:
@@ -56,7 +57,10 @@ def _print_entry(name: str, entry: Any) -> None:
             f"  {option.name}", Text(default), Text(_type_name(option.type), style="dim"), Text(option.help)
         )
     console.print(table)
-    console.print(Text(f"    from {entry.origin}\n", style="dim"))
+    reach = (
+        "looks at the whole recording" if getattr(entry.kind, "needs_whole", True) else "streams any length"
+    )
+    console.print(Text(f"    {reach}; from {entry.origin}\n", style="dim"))
 
 
 def _type_name(kind: Any) -> str:
