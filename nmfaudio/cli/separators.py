@@ -57,10 +57,9 @@ def _print_entry(name: str, entry: Any) -> None:
             f"  {option.name}", Text(default), Text(_type_name(option.type), style="dim"), Text(option.help)
         )
     console.print(table)
-    reach = (
-        "looks at the whole recording" if getattr(entry.kind, "needs_whole", True) else "streams any length"
-    )
-    console.print(Text(f"    {reach}; from {entry.origin}\n", style="dim"))
+    reach = {True: "looks at the whole recording; ", False: "streams any length; "}
+    told = reach.get(getattr(entry.kind, "needs_whole", None), "")
+    console.print(Text(f"    {told}from {entry.origin}\n", style="dim"))
 
 
 def _type_name(kind: Any) -> str:
