@@ -57,7 +57,7 @@ def _print_entry(name: str, entry: Any) -> None:
             f"  {option.name}", Text(default), Text(_type_name(option.type), style="dim"), Text(option.help)
         )
     console.print(table)
-    reach = {True: "looks at the whole recording; ", False: "streams any length; "}
+    reach: dict[Any, str] = {True: "looks at the whole recording; ", False: "streams any length; "}
     told = reach.get(getattr(entry.kind, "needs_whole", None), "")
     console.print(Text(f"    {told}from {entry.origin}\n", style="dim"))
 
