@@ -25,7 +25,8 @@ def test_blocks_are_as_the_whole():
 
     audio = Audio(np.random.default_rng(0).standard_normal((1, 16000)), 8000)
     fitted = fit(audio, HarmonicPercussive(reach=9))
-    whole, part = fitted.mixture.whole(), fitted.mixture.block(20 - 4, 30 + 4)
+    context = fitted.model.context
+    whole, part = fitted.mixture.whole(), fitted.mixture.block(20 - context, 30 + context)
     for name, stem in fitted.model.separate(part).items():
         expected = fitted.model.separate(whole)[name].cut(20, 30).values
         np.testing.assert_allclose(stem.cut(20, 30).values, expected, atol=1e-9)

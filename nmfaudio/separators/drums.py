@@ -31,7 +31,8 @@ class Drums:
     Parameters
     ----------
     kit : tuple of str
-        Drums to look for: kick, snare, hihat, tom, cymbal. Those that are not there are left out, and said.
+        Drums to look for: kick, snare, hihat, tom, cymbal. Name those that play: one that does not takes part
+        of the others, and is left out only where it explains next to nothing.
     oneshots : str, optional
         Folder with a recording of each drum alone (`kick.wav`, `snare.wav`, ...); its file names name the
         stems, and `kit` is not used.
