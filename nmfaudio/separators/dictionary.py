@@ -75,7 +75,7 @@ class FromDictionary:
     transpose: int = field(default=2, metadata={"help": "semitones that templates may move, 0 to 2"})
     stereo: bool = field(default=True, metadata={"help": "use where sources stand in several channels"})
     exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
-    iterations: int = field(default=60, metadata={"help": "updates of the activations"})
+    iterations: int = field(default=30, metadata={"help": "updates of the activations"})
     free_iterations: int = field(default=30, metadata={"help": "updates of the free templates"})
     seed: int = field(default=0, metadata={"help": "of the free templates' start"})
     only: tuple[str, ...] = field(default=(), metadata={"help": "stems to keep; default: all"})

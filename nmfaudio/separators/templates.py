@@ -174,9 +174,9 @@ def spread_frames(
         Their times in seconds.
     """
     step = max(1, -(-mixture.frames // most))
+    alone = (mixture.block(frame, frame + 1) for frame in range(0, mixture.frames, step))
     parts, times = [], []
-    for block in mixture:
-        chosen = slice((-block.start) % step, None, step)
-        parts.append(block.magnitude[:, :, chosen].mean(axis=0).T.astype(np.float32) ** power)
-        times.append(block.times[chosen])
+    for block in mixture if step == 1 else alone:  # no frame is transformed that is not used
+        parts.append(block.magnitude.mean(axis=0).T.astype(np.float32) ** power)
+        times.append(block.times)
     return np.ascontiguousarray(np.concatenate(parts), np.float32).T, np.concatenate(times)

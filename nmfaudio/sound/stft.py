@@ -81,7 +81,7 @@ class STFT:
             window = get_window(self.window, self.win_length)
         except ValueError as error:
             raise OptionError(f"window={self.window!r}: {error}") from None
-        return ShortTimeFFT(window, self.hop_length, fs=1.0, mfft=self.n_fft)
+        return ShortTimeFFT(window, self.hop_length, fs=1.0, mfft=self.n_fft, phase_shift=None)
 
     @property
     def bins(self) -> int:
