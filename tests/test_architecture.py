@@ -76,6 +76,8 @@ ROWS = [
         "separators.score",
         "separators.harmonic_percussive",
         "separators.repeating",
+        "separators.source_filter",
+        "separators.voice",
         "advice",
         "separators.auto",
     ],
