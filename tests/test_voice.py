@@ -100,7 +100,7 @@ def test_updates_lower_the_divergence():
     parts.fit(V, 8, measure)
     parts.follow(V, 3, measure)
     assert all(b < a for a, b in zip(divergences, divergences[1:], strict=False))
-    assert divergences[-1] < 0.5 * divergences[0]
+    assert divergences[-1] < 0.41 * divergences[0]
 
 
 @pytest.mark.parametrize(

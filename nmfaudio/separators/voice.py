@@ -27,8 +27,8 @@ class Voice:
     The lead is one pitch at a time through smooth filters, the accompaniment everything that a few templates
     explain; the melody is followed, and the lead kept to it. For a monophonic lead that stands out, sung or
     played, over instruments of another kind. Where another part is more melodious, as an orchestra under
-    speech, that one is followed; a range by `low` and `high` mends it only in part. For pop songs deep networks
-    are better.
+    speech, that one is followed; a range by `low` and `high` mends it only in part. For pop songs deep
+    networks are better.
 
     Parameters
     ----------
