@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from nmfaudio.errors import OptionError
 from nmfaudio.masking import soft_masks
@@ -80,7 +81,11 @@ class Voice:
 
     def fit(self, mixture: Blocks) -> VoiceModel:
         """Find the melody, and what belongs to it."""
-        mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
+        # Pieces are too small for several threads, which wait for each other on a busy machine.
+        with threadpool_limits(1, user_api="blas"):
+            return self._fit(mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate)))
+
+    def _fit(self, mixture: Blocks) -> VoiceModel:
         V = _power(mixture)
         parts = self._started(V, mixture)
         parts.fit(V, self.iterations, _reporter(mixture, "looking for the melody", self.iterations))
