@@ -185,7 +185,7 @@ def one_known(case: Case, folder: Path) -> Iterator[Task]:
     """Know one stem's clip, in turn, and nothing of the rest."""
     for clip in case.clips:
         before, learned = learning([clip], folder)
-        command = separate(case, "--dictionary", learned, "--free", 20)
+        command = separate(case, "--dictionary", learned, "--free", 12)
         yield Task("one known", case, command, before, labelled=True, known=clip.stem)
 
 
