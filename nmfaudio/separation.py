@@ -39,7 +39,7 @@ class Separation:
     Examples
     --------
     >>> separate(Audio(np.ones((1, 9)) / 2, 8000), sources=2)
-    Separation(percussive1, percussive2: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
+    Separation(...: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
     """
 
     mixture: Audio
@@ -139,8 +139,8 @@ def separate(
     --------
     >>> noise = np.random.default_rng(0).standard_normal((2, 8000)) / 8
     >>> separation = separate(Audio(noise, 8000), sources=2)
-    >>> sorted(separation.stems)
-    ['percussive1', 'percussive2']
+    >>> len(separation.stems)
+    2
     >>> difference = sum(stem.samples for stem in separation.stems.values()) - noise
     >>> bool(np.abs(difference).max() < 1e-12)
     True

@@ -20,7 +20,7 @@ CHECKS = {
     "lint": ["ruff", "check"],
     "format": ["ruff", "format", "--check"],
     "types": ["mypy"],
-    "tests": ["pytest", "--cov", "--cov-report=term"],
+    "tests": ["pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=term"],
 }
 
 

@@ -125,7 +125,7 @@ def test_format_subtype_and_names_are_chosen(nmfaudio, make_file, tmp_path):
     path = make_file(channels=2)
     names = ("--filename", "{stem}-{track}.{ext}")
     nmfaudio("separate", path, *FAST, "--format", "flac", "--subtype", "PCM_24", *names, "-o", "out", check=0)
-    total = sum(integers(p, 24) for p in (tmp_path / "out").glob("source*-song.flac"))
+    total = sum(integers(p, 24) for p in (tmp_path / "out").glob("*-song.flac"))
     assert np.array_equal(total, integers(path, 16) << 8)
 
 
