@@ -48,7 +48,7 @@ def diagnose(
     notes = [f"the templates explain {100 * explained:.0f} % of the mixture"]
     if explained < POOR:
         where = f"; what they lack lies mostly around {lacking:.0f} Hz ({note_name(lacking)})"
-        cure = "--free 20 (free=20) catches what no template explains"
+        cure = "--free 12 (free=12) catches what no template explains"
         if model.sources != known.sources:
             cure = "more free templates catch more"
         warnings.append(
