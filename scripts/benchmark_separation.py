@@ -160,10 +160,7 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
         gains = counted(outcomes, way)
         axes.barh(height, np.mean(gains), color="#c8d7e8" if "scikit" in way or "ideal" in way else "#4a7db5")
         axes.plot(gains, [height] * len(gains), "o", color="#222222", ms=4, alpha=0.6)
-        axes.annotate(
-            f"{np.mean(gains):.1f}", (0, height), (4, 0), textcoords="offset points", va="center", fontsize=8
-        )
-    axes.set_yticks(range(len(ways)), ways)
+    axes.set_yticks(range(len(ways)), [f"{way}  {np.mean(counted(outcomes, way)):.1f}" for way in ways])
     axes.axvline(0, color="#222222", lw=0.8)
     axes.set_xlabel("SDR gain over the mixture, dB: mean (bar), each run (dot)")
     axes.spines[["top", "right"]].set_visible(False)
