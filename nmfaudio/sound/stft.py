@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
 from scipy.signal import ShortTimeFFT, get_window
 
 from nmfaudio.errors import OptionError
@@ -19,6 +21,7 @@ from nmfaudio.sound.storage import default_budget, room
 # 44.1 kHz. A model makes a dozen arrays of that size.
 BLOCK_SECONDS, BLOCK_VALUES = 5, 1_000_000
 _SMALLEST_N_FFT = 16
+_PIECE = 1 << 17  # samples in windows that are transformed at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,18 @@ class STFT:
         -------
         ndarray, shape (channels, bins, frames)
         """
-        hop, mid = self.hop_length, self.win_length // 2
-        lead = -(-mid // hop)  # whole hops of silence in front, so that frame `lead` begins inside
-        count = (samples.shape[1] - self.win_length) // hop + 1
-        padded = np.pad(samples, ((0, 0), (lead * hop - mid, self.win_length)))
-        return self.transform.stft(padded, p0=lead, p1=lead + count)
+        windows = sliding_window_view(samples, self.win_length, axis=1)[:, :: self.hop_length]
+        count = windows.shape[1]
+        # Frame by frame in memory, as the transform gives it.
+        found = np.empty((len(samples), count, self.bins), np.complex128)
+        for part in self._pieces(count):
+            found[:, part] = rfft(windows[:, part] * self.transform.win, n=self.n_fft)
+        return found.swapaxes(1, 2)
+
+    def _pieces(self, count: int) -> list[slice]:
+        """Cut frames into pieces that are transformed at a time."""
+        size = max(1, _PIECE // self.n_fft)
+        return [slice(start, start + size) for start in range(0, count, size)]
 
     def synthesise(self, values: NDArray[Any]) -> Samples:
         """Overlap and add frames; the inverse of `analyse` once all frames that touch a sample are added.
@@ -128,13 +138,20 @@ class STFT:
         -------
         ndarray, shape (channels, (frames - 1) * hop_length + win_length)
         """
-        # Silent frames in front keep all indices of scipy's loop at or after zero: below, it wraps around.
-        least, p_min = -(-self.win_length // self.hop_length), int(self.transform.p_min)
-        lead = -(-(self.win_length // 2) // self.hop_length) - p_min
-        padded = np.pad(values, ((0, 0), (0, 0), (lead, least)))
-        first = self.first_sample(lead)
-        stop = first + (values.shape[2] - 1) * self.hop_length + self.win_length
-        return np.asarray(self.transform.istft(padded, k0=first, k1=stop))
+        channels, count = len(values), values.shape[2]
+        hops = -(-self.win_length // self.hop_length)
+        spare = ((0, 0), (0, 0), (0, hops * self.hop_length - self.win_length))
+        found = np.zeros((channels, count + hops - 1, self.hop_length))
+        for part in self._pieces(count):
+            frames = irfft(values[:, :, part].swapaxes(1, 2), n=self.n_fft)[:, :, : self.win_length]
+            frames *= self.transform.dual_win
+            size = frames.shape[1]
+            whole = np.pad(frames, spare) if spare[2][1] else frames
+            cut = whole.reshape(channels, size, hops, self.hop_length)
+            for hop in reversed(range(hops)):  # earlier frames first
+                found[:, part.start + hop : part.start + hop + size] += cut[:, :, hop]
+        length = (count - 1) * self.hop_length + self.win_length
+        return found.reshape(channels, -1)[:, :length]
 
     def __repr__(self) -> str:
         return (
