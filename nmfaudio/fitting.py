@@ -167,7 +167,9 @@ def checked_stems(model: Model, block: Spectrogram) -> dict[str, Spectrogram]:
 
 def sum_error(block: Spectrogram, stems: dict[str, Spectrogram]) -> tuple[NDArray[Any], float]:
     """Return what the stems lack to sum to the block, and its largest value relative to the block's."""
-    rest = block.values - np.sum([stem.values for stem in stems.values()], axis=0)
+    rest = block.values.copy("K")
+    for stem in stems.values():
+        rest -= stem.values
     level = float(np.abs(block.values).max(initial=0.0))
     worst = float(np.abs(rest).max(initial=0.0))
     return rest, worst / level if level > 0 else float(worst > 0)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from test_learning import tone
 
-from nmfaudio import Audio, Dictionary, learn, make, separate
+from nmfaudio import STFT, Audio, Blocks, Dictionary, learn, make, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.dictionary import FromDictionary, transposed
+from nmfaudio.separators.templates import spread_frames
 from nmfaudio.testing import check_separator
 
 RATE = 8000
@@ -111,3 +112,14 @@ def test_transposed_templates_keep_their_sum():
     templates = np.random.default_rng(0).random((100, 3))
     assert np.allclose(transposed(templates, 1.5).sum(axis=0), 1)
     assert transposed(np.eye(100)[:, [50]], -12).argmax() == 25
+
+
+@pytest.mark.parametrize("most", [1, 40, 400, 10_000])
+def test_frames_spread_over_a_mixture_are_every_so_manyth(most):
+    noise = np.random.default_rng(0).standard_normal((2, 11 * RATE)) / 8  # three blocks
+    mixture = Blocks(Audio(noise, RATE), STFT(256))
+    V, times = spread_frames(mixture, 1.0, most)
+    whole = mixture.whole()
+    step = -(-whole.frames // most)
+    np.testing.assert_allclose(V, whole.magnitude.mean(axis=0)[:, ::step], rtol=1e-6)
+    assert np.array_equal(times, whole.times[::step])

@@ -71,7 +71,7 @@ def _explained(
     banded = in_bands(V, starts)
     flat = factorize(np.ascontiguousarray(banded.T).T, 1, iterations=20)
     target, plain = banded.astype(np.float64), (flat.W @ flat.H).astype(np.float64)
-    found = in_bands(model.takes[0][0] @ H, starts).astype(np.float64)
+    found = in_bands(model.takes[0].templates @ H, starts).astype(np.float64)
     floor = 1e-6 * target.mean()
     lost = _divergence(target, found + floor)
     explained = 1 - lost.sum() / max(_divergence(target, plain + floor).sum(), np.finfo(float).tiny)

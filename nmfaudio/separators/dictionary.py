@@ -20,13 +20,14 @@ from nmfaudio.separators.hinted import learn_solos, told_silences, within_ranges
 from nmfaudio.separators.placed import find_places, name_places, refined
 from nmfaudio.separators.selection import check_selection, select
 from nmfaudio.separators.stereo import PannedModel
-from nmfaudio.separators.templates import TemplateModel, spread_frames, stacked
+from nmfaudio.separators.templates import Take, TemplateModel, spread_frames
 from nmfaudio.sound.stft import STFT, Blocks, Progress
 
 # Seconds of the windows whose stems are averaged where part of the sources is unknown.
 FREE_WINDOWS = (0.0929, 0.0464, 0.0116)
 FREE_FRAMES = 4096  # from which free templates are learned, spread over the mixture
 _TRANSPOSED_WEIGHT = 0.5  # of masks with transposed templates, which may lose where notes are covered already
+_TRANSPOSED_HASTE = 2  # the updates are that many times fewer there, which separates as well
 _COST = 0.1  # nepers of activation for each semitone of transposition
 
 
@@ -169,14 +170,13 @@ class _Fitting:
     def _supervised_at(self, stft: STFT) -> TemplateModel:
         """Return a model through these settings, hedged with transposed templates."""
         dictionary = self.known.to_settings(self.mixture.sample_rate, stft)
-        takes = [stacked(_groups(dictionary))]
-        reach = self.options.transpose
+        iterations, reach = self.options.iterations, self.options.transpose
+        takes = [Take.of(_groups(dictionary), iterations)]
         if reach:
             moves = [move for move in range(-reach, reach + 1) if move]
-            takes.append(
-                stacked([self._reaching(dictionary, source, moves) for source in dictionary.sources])
-            )
-        return self._model(dictionary, dictionary.sources, tuple(takes))
+            groups = [self._reaching(dictionary, source, moves) for source in dictionary.sources]
+            takes.append(Take.of(groups, max(1, iterations // _TRANSPOSED_HASTE), _TRANSPOSED_WEIGHT))
+        return self._model(dictionary, dictionary.sources, *takes)
 
     def _reaching(self, dictionary: Dictionary, source: str, moves: list[int]) -> NDArray[Any]:
         """Return templates of a source with transposed copies, which cost a little more activation."""
@@ -206,8 +206,10 @@ class _Fitting:
                 Progress(stage, done, iterations, objective)
             ),
         )
-        takes = (stacked([*_groups(dictionary), found.W[:, len(dictionary.labels) :]]),)
-        return self._model(dictionary, (*dictionary.sources, RESIDUAL), takes)
+        groups = [*_groups(dictionary), found.W[:, len(dictionary.labels) :]]
+        return self._model(
+            dictionary, (*dictionary.sources, RESIDUAL), Take.of(groups, self.options.iterations)
+        )
 
     def _allowed(self, dictionary: Dictionary, times: NDArray[np.float64]) -> NDArray[np.bool_] | None:
         names = (*dictionary.sources, RESIDUAL)
@@ -217,7 +219,7 @@ class _Fitting:
         numbers = [names.index(label) for label in dictionary.labels]
         return allowed[[*numbers, *[len(names) - 1] * self.options.free]]
 
-    def _model(self, dictionary: Dictionary, sources: tuple[str, ...], takes: Any) -> TemplateModel:
+    def _model(self, dictionary: Dictionary, sources: tuple[str, ...], *takes: Take) -> TemplateModel:
         return TemplateModel(
             dictionary.stft,
             sources,
@@ -225,9 +227,7 @@ class _Fitting:
             self.options.exponent,
             dictionary.exponent,
             dictionary.beta,
-            self.options.iterations,
             self.hints,
-            (1.0, _TRANSPOSED_WEIGHT)[: len(takes)],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,14 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.hints import Hints
-from nmfaudio.masking import soft_masks
 from nmfaudio.nmf import activate
 from nmfaudio.sound.bands import band_starts, in_bands
 from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
 
 BANDS_AN_OCTAVE = 24
+_SPARSE = 8  # steps from frame to frame from which on it pays to transform single frames
+_FRAMES = 32  # masked at once, so that intermediate arrays stay in the cache
 
 Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Take:
+    """One set of templates, and what its masks count for.
+
+    Attributes
+    ----------
+    templates : ndarray of float32, shape (bins, components)
+    labels : ndarray of int, shape (components,)
+        The source of each, counted as in the model's `sources`; those of a source stand side by side.
+    iterations : int
+        Updates of the activations.
+    weight : float
+        Of its masks in the mean over all takes.
+    """
+
+    templates: Matrix
+    labels: NDArray[np.intp]
+    iterations: int
+    weight: float = 1.0
+
+    @classmethod
+    def of(cls, groups: Sequence[NDArray[Any]], iterations: int, weight: float = 1.0) -> Take:
+        """Make one of the templates of each source.
+
+        Examples
+        --------
+        >>> Take.of([np.eye(3, 2), np.eye(3, 1)], 30).labels
+        array([0, 0, 1])
+        """
+        labels = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
+        return cls(np.ascontiguousarray(np.hstack(groups), np.float32), labels, iterations, weight)
+
+    @cached_property
+    def frames_major(self) -> Matrix:
+        """The templates, (components, bins): spectrograms lie frame by frame in memory."""
+        return np.ascontiguousarray(self.templates.T)
+
+    def members(self, source: int) -> slice:
+        """Return which components are those of a source."""
+        return slice(*np.searchsorted(self.labels, (source, source + 1)))
 
 
 @dataclass(frozen=True)
@@ -32,32 +75,25 @@ class TemplateModel:
     ----------
     stft : STFT
     sources : tuple of str
-    takes : tuple of (ndarray, ndarray)
-        Templates (bins, components) and the source of each, counted as in `sources`.
+    takes : tuple of Take
     exponent : float
         Of the masks.
     power : float
         Templates are magnitudes to this power.
     beta : float
         Of the divergence.
-    iterations : int
-        Updates of the activations.
     hints : Hints or None
         Where sources are known to be alone or silent.
-    weights : tuple of float
-        Of the takes in the average of their masks.
     context : int
     """
 
     stft: STFT
     sources: tuple[str, ...]
-    takes: tuple[tuple[Matrix, NDArray[np.intp]], ...]
+    takes: tuple[Take, ...]
     exponent: float
     power: float
     beta: float
-    iterations: int
     hints: Hints | None = None
-    weights: tuple[float, ...] = (1.0,)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     context: int = 0
@@ -65,7 +101,7 @@ class TemplateModel:
     @cached_property
     def known_bins(self) -> int:
         """Bins of which the templates know; those above are shared as the highest of these are."""
-        heard = np.any([templates.any(axis=1) for templates, _ in self.takes], axis=0)
+        heard = np.any([take.templates.any(axis=1) for take in self.takes], axis=0)
         return int(np.flatnonzero(heard)[-1]) + 1
 
     @cached_property
@@ -76,7 +112,7 @@ class TemplateModel:
 
     @cached_property
     def _banded(self) -> tuple[Matrix, ...]:
-        return tuple(self._in_bands(templates) for templates, _ in self.takes)
+        return tuple(self._in_bands(take.templates) for take in self.takes)
 
     def _in_bands(self, matrix: NDArray[Any]) -> Matrix:
         return in_bands(matrix[: self.known_bins], self._starts)
@@ -93,8 +129,8 @@ class TemplateModel:
             banded,
             self._banded[take],
             divergence=self.beta,
-            allowed=None if allowed is None else allowed[self.takes[take][1]],
-            iterations=self.iterations,
+            allowed=None if allowed is None else allowed[self.takes[take].labels],
+            iterations=self.takes[take].iterations,
             tolerance=0,
         ).H
 
@@ -102,26 +138,39 @@ class TemplateModel:
         """Mask the block by the average over all takes; all channels get the same mask."""
         V = block.magnitude.mean(axis=0, dtype=np.float32) ** self.power
         allowed = self.hints.allowed(self.sources, block.times) if self.hints else None
-        masks = np.zeros((len(self.sources), *V.shape), np.float32)
-        for take in range(len(self.takes)):
-            masks += self.weights[take] * self._masks(V, take, allowed)
-        return soft_masks(block, {name: mask[None] for name, mask in zip(self.sources, masks, strict=True)})
+        activations = [self.activations(V, take, allowed).T for take in range(len(self.takes))]
+        stems = np.empty((len(self.sources), block.channels, block.frames, self.stft.bins), np.complex128)
+        for start in range(0, block.frames, _FRAMES):
+            part = slice(start, start + _FRAMES)
+            may = None if allowed is None else allowed[:, part]
+            masks = self._masks(V[:, part].T, [H[part] for H in activations], may)
+            # In float64, so that the stems sum to the mixture but for rounding.
+            shared = block.values[:, :, part].swapaxes(1, 2) / masks.sum(axis=0, dtype=np.float64)
+            np.multiply(shared, masks[:, None], out=stems[:, :, part])
+        return {
+            name: block.with_values(stem.swapaxes(1, 2))
+            for name, stem in zip(self.sources, stems, strict=True)
+        }
 
-    def _masks(self, V: NDArray[Any], take: int, allowed: NDArray[np.bool_] | None) -> Matrix:
-        templates, labels = self.takes[take]
-        H = self.activations(V, take, allowed)
-        members = [labels == source for source in range(len(self.sources))]
-        power = np.array([templates[:, m] @ H[m] for m in members], np.float32)
-        self._extend(power)
-        if allowed is not None:  # where all are silent, what is left is shared by those who may sound
-            power += 1e-6 * V[None] * allowed[:, None, :]
-        return shares(power, self.exponent / self.power)
+    def _masks(self, V: Matrix, activations: list[Matrix], allowed: NDArray[np.bool_] | None) -> Matrix:
+        """Return the mean of all takes' masks, not yet of sum one, (sources, frames, bins)."""
+        masks = np.zeros((len(self.sources), *V.shape), np.float32)
+        for take, H in zip(self.takes, activations, strict=True):
+            power = np.empty_like(masks)
+            for source in range(len(self.sources)):
+                members = take.members(source)
+                np.matmul(H[:, members], take.frames_major[members], out=power[source])
+            self._extend(power)
+            if allowed is not None:  # where all are silent, what is left is shared by those who may sound
+                power += 1e-6 * V[None] * allowed[:, :, None]
+            masks += take.weight * shares(power, self.exponent / self.power)
+        return masks
 
     def _extend(self, power: Matrix) -> None:
         """Give the bins that no template knows of the sources' level in the third of an octave below them."""
-        if self.known_bins < power.shape[1]:
+        if self.known_bins < power.shape[2]:
             below = slice(int(self.known_bins * 2 ** (-1 / 3)), self.known_bins)
-            power[:, self.known_bins :] = power[:, below].mean(axis=1, keepdims=True)
+            power[:, :, self.known_bins :] = power[:, :, below].mean(axis=2, keepdims=True)
 
 
 def shares(power: NDArray[Any], exponent: float) -> Matrix:
@@ -149,18 +198,6 @@ def shares(power: NDArray[Any], exponent: float) -> Matrix:
     return relative
 
 
-def stacked(groups: Sequence[NDArray[Any]]) -> tuple[Matrix, NDArray[np.intp]]:
-    """Return templates side by side, with the number of the group that each belongs to.
-
-    Examples
-    --------
-    >>> stacked([np.eye(3, 2), np.eye(3, 1)])[1]
-    array([0, 0, 1])
-    """
-    labels = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
-    return np.ascontiguousarray(np.hstack(groups), np.float32), labels
-
-
 def spread_frames(
     mixture: Blocks, power: float, most: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -174,9 +211,15 @@ def spread_frames(
         Their times in seconds.
     """
     step = max(1, -(-mixture.frames // most))
-    alone = (mixture.block(frame, frame + 1) for frame in range(0, mixture.frames, step))
     parts, times = [], []
-    for block in mixture if step == 1 else alone:  # no frame is transformed that is not used
-        parts.append(block.magnitude.mean(axis=0).T.astype(np.float32) ** power)
-        times.append(block.times)
+    for block in mixture if step < _SPARSE else _alone(mixture, step):
+        chosen = slice(-block.start % step, None, step)
+        kept = block.with_values(block.values[:, :, chosen])
+        parts.append(kept.magnitude.mean(axis=0).T.astype(np.float32) ** power)
+        times.append(block.times[chosen])
     return np.ascontiguousarray(np.concatenate(parts), np.float32).T, np.concatenate(times)
+
+
+def _alone(mixture: Blocks, step: int) -> Iterator[Spectrogram]:
+    """Give single frames: none is transformed that is not used."""
+    return (mixture.block(frame, frame + 1) for frame in range(0, mixture.frames, step))
