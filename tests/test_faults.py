@@ -177,6 +177,52 @@ def test_each_write_that_fails_is_told_and_leaves_nothing(make_file, tmp_path, m
     assert separate_file(path, out, format=format, **FAST).manifest.is_file()
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a file system in memory of a given size, where that is allowed."""
+    mounted = []
+
+    def mount(name, size):
+        folder = tmp_path / name
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("a file system in memory needs the right to mount")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_a_disk_that_is_full_at_any_point_is_told(make_file, tmp_path, small_disk, monkeypatch, believed):
+    path = make_file(samples=sound(2))
+    whole = separate_file(path, tmp_path / "whole", **FAST).manifest.parent
+    needed = sum(file.stat().st_size for file in whole.iterdir())
+    if not believed:  # as when another program takes the room meanwhile
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, 1 << 40))
+    for number, share in enumerate((0.05, 0.3, 0.55, 0.8, 0.95)):
+        out = small_disk(f"disk{number}", int(share * needed)) / "out"
+        with pytest.raises(OutputError, match=r"No space left on device|are free"):
+            separate_file(path, out, **FAST)
+        assert not out.exists()
+    out = small_disk("enough", 2 * needed) / "out"
+    separate_file(path, out, **FAST)
+    assert content_of(out) == content_of(tmp_path / "whole")
+
+
+def test_a_disk_that_is_full_of_a_spectrogram_is_told(make_file, tmp_path, small_disk, monkeypatch):
+    folder = small_disk("scratch", 20_000)
+    monkeypatch.setattr(storage.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, 1 << 40))
+    with pytest.raises(OutputError, match="no room for the spectrogram .*No space left on device"):
+        separate_file(make_file(), tmp_path / "out", memory=1, **FAST)
+    assert not (tmp_path / "out").exists()
+    assert not list(folder.iterdir())
+
+
 def limited(bytes_, address_space=None):
     def limit():
         if bytes_:

@@ -546,6 +546,22 @@ def test_activate_without_tolerance_treats_each_frame_alone():
     np.testing.assert_allclose(whole[:, 50:90], part, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("beta", [0, 0.5, 1, 1.5, 2])
+def test_frames_activated_in_parts_at_one_level_are_the_bits_of_the_whole(beta):
+    V = matrix() * np.linspace(1e-4, 1, matrix().shape[1])  # so that the parts' own means differ
+    W = factorize(V, 4).W
+    given = {"divergence": beta, "iterations": 20, "tolerance": 0, "level": 1.0}
+    whole = activate(V, W, **given).H
+    parts = [activate(V[:, cut], W, **given).H for cut in (slice(0, 13), slice(13, 70), slice(70, None))]
+    assert np.array_equal(np.hstack(parts), whole)
+
+
+def test_a_level_that_is_none_is_refused():
+    for level in (-1.0, np.inf, np.nan):
+        with pytest.raises(OptionError, match="level"):
+            activate(np.ones((2, 3)), np.eye(2), level=level)
+
+
 def test_a_silent_template_gets_no_activation():
     W = np.array([[1.0, 0.0], [2.0, 0.0]])
     assert activate(np.ones((2, 3)), W).H[1].tolist() == [0, 0, 0]

@@ -6,6 +6,7 @@ from nmfaudio import STFT, Audio, Blocks, Dictionary, learn, make, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.dictionary import FromDictionary, transposed
 from nmfaudio.separators.templates import spread_frames
+from nmfaudio.sound import stft as stft_module
 from nmfaudio.testing import check_separator
 
 RATE = 8000
@@ -40,6 +41,17 @@ def test_known_sources_come_apart(pair):
     stems = separate(audio, FromDictionary(pair)).stems
     for name, part in zip(("low", "high"), parts, strict=True):
         assert gain(stems[name].samples[0], part, audio.samples[0]) > 10
+
+
+def test_where_blocks_end_cannot_be_found(pair, monkeypatch):
+    loud, quiet = mixture()[0].samples, mixture()[0].samples * 1e-3
+    audio = Audio(np.concatenate([loud, quiet], axis=1), RATE)
+    whole = separate(audio, FromDictionary(pair)).stems
+    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    parts = separate(audio, FromDictionary(pair)).stems
+    for name in ("low", "high"):
+        rest = whole[name].samples - parts[name].samples  # the rounding of float32 products
+        assert np.abs(rest).max() < 1e-8
 
 
 def test_what_is_not_known_is_the_residual(pair):

@@ -100,3 +100,15 @@ def test_iterating_reports_progress():
 def test_repr_tells_the_size():
     block = Spectrogram(np.zeros((2, 9, 4), complex), STFT(16), 8000, start=3)
     assert "2 x 9 x 4, frames 3 to 7, 8000 Hz" in repr(block)
+
+
+@pytest.mark.parametrize("stft", SETTINGS, ids=str)
+def test_frames_are_those_of_scipy(stft):
+    samples, scipys = noise(2, 9000), stft.transform
+    ours = Blocks(Audio(samples, 4000), stft).whole().values
+    theirs = scipys.stft(samples)
+    np.testing.assert_array_equal(ours, theirs)
+    halved = np.where(np.arange(ours.shape[2]) % 2, ours, 0)  # no longer the transform of any samples
+    whole = _OverlapAdd(Blocks(Audio(samples, 4000), stft))
+    joined = whole.add(Spectrogram(halved, stft, 4000))
+    np.testing.assert_allclose(joined, scipys.istft(halved, k1=9000), atol=1e-12)

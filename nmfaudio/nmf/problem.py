@@ -47,13 +47,13 @@ class Problem:
     dtype: type[np.floating[Any]]
 
     @classmethod
-    def of(cls, V: ArrayLike | Stream, divergence: Divergence) -> Problem:
-        """Check V, (bins, frames), and bring it into shape."""
+    def of(cls, V: ArrayLike | Stream, divergence: Divergence, mean: float | None = None) -> Problem:
+        """Check V, (bins, frames), and bring it into shape; `mean` stands for that of V."""
         if isinstance(V, Stream):
-            return cls._of_stream(V, divergence)
+            return cls._of_stream(V, divergence, mean)
         matrix = checked_matrix(V, "V", "(bins, frames)")
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
-        mean = float(matrix.mean(dtype=np.float64))
+        mean = float(matrix.mean(dtype=np.float64)) if mean is None else mean
         exponent = _exponent(mean)
         level = float(np.ldexp(mean, exponent))
         frames = matrix.T
@@ -64,8 +64,9 @@ class Problem:
         return cls(_scaled(frames, exponent), 1.0, scale, level, divergence, dtype)
 
     @classmethod
-    def _of_stream(cls, V: Stream, divergence: Divergence) -> Problem:
-        mean, single = V.survey()
+    def _of_stream(cls, V: Stream, divergence: Divergence, mean: float | None) -> Problem:
+        own, single = V.survey()
+        mean = own if mean is None else mean
         exponent = _exponent(mean)
         level, scale = float(np.ldexp(mean, exponent)), float(np.ldexp(1.0, exponent))
         if single and abs(exponent) <= _LARGEST_EXPONENT:

@@ -151,6 +151,7 @@ def activate(
     penalties: Penalties | None = None,
     iterations: int = 100,
     tolerance: float = 1e-4,
+    level: float | None = None,
     threads: int | None = None,
     callback: Callback | None = None,
 ) -> Factorization:
@@ -167,8 +168,11 @@ def activate(
     allowed : array_like of bool, shape (components, frames), optional
         Activations outside stay zero.
     divergence, penalties, iterations, tolerance, threads, callback
-        As for `factorize`. A tolerance of 0 makes the answer for a frame independent of all other frames,
-        unless continuity is asked for.
+        As for `factorize`. A tolerance of 0 makes the answer for a frame independent of all other frames, up
+        to the rounding of the level, unless continuity is asked for.
+    level : float, optional
+        A typical value of V, which starts and floors are relative to; its mean if not given. Where frames of
+        a whole are activated in parts, that of the whole makes every part the very bits of the whole.
 
     Returns
     -------
@@ -188,8 +192,10 @@ def activate(
     >>> activate(W @ [[2.0], [3.0]], W, tolerance=0).H.round(2).ravel()
     array([2., 3.])
     """
-    problem = Problem.of(V, Divergence.of(divergence))
     _check_counts(iterations=iterations)
+    if level is not None and not 0 <= level < np.inf:
+        raise OptionError(f"level={level}: it must be a finite number, not negative")
+    problem = Problem.of(V, Divergence.of(divergence), level)
     templates = checked_matrix(W, "W", "(bins, components)")
     if len(templates) != problem.bins:
         raise MatrixError(f"W has {len(templates)} bins, but V has {problem.bins}: they must be the same")

@@ -310,7 +310,9 @@ def collect(mixture: Blocks, power: float, most: int | None = None) -> NDArray[n
 def _activations(take: Components, V: NDArray[Any]) -> NDArray[Any]:
     """Return the activations of a take's templates in one channel, (bins, frames): each frame by itself."""
     found = take.factorization
-    return activate(V, found.W, divergence=found.divergence, iterations=_ACTIVATION_ITERATIONS, tolerance=0).H
+    return activate(
+        V, found.W, divergence=found.divergence, iterations=_ACTIVATION_ITERATIONS, tolerance=0, level=1.0
+    ).H
 
 
 def aligned(take: Components, reference: Components) -> Components:

@@ -132,6 +132,7 @@ class TemplateModel:
             allowed=None if allowed is None else allowed[self.takes[take].labels],
             iterations=self.takes[take].iterations,
             tolerance=0,
+            level=1.0,  # mixtures are given with their peak near 1; that of a block would show where it ends
         ).H
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
