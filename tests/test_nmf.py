@@ -674,6 +674,5 @@ def test_starts_and_templates_of_another_shape_are_refused():
 @settings(deadline=None, max_examples=50)
 def test_the_kernels_logarithm_is_that_of_numpy(values):
     x = np.array(values, np.float32)
-    found = x.copy()
-    kernels.logarithm(found, np.empty_like(found))
+    found = [kernels.logarithm(each) for each in x]
     np.testing.assert_allclose(found, np.log(x.astype(np.float64)), rtol=3e-7, atol=1e-7)

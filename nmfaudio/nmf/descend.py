@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf import kernels
 from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.intrinsics import PANEL
 from nmfaudio.nmf.kernels import Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
@@ -89,12 +90,12 @@ class Updates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights = self._weights
-        templates = with_products(templates, self._problem)
+        ready = kernels.packed(templates, products=self._problem.divergence.beta == 2)
         for sums in self._sums:
             sums[:] = 0
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
-        objective = self._lanes.run(self._task(templates, penalty, H, measure, exponent))
+        objective = self._lanes.run(self._task(ready, penalty, H, measure, exponent))
         if measure:
             objective += weights.value(templates, H)
         return self._stepped(templates, H, self._exponent(weights.squares_of_templates, bold)), objective
@@ -112,13 +113,15 @@ class Updates:
         return task
 
     def _stepped(self, templates: Templates, H: Matrix, exponent: float) -> Templates:
-        free = np.flatnonzero(~self._frozen)
-        numerator, denominator = (sums.sum(axis=0)[free] for sums in self._sums)
-        T = templates.T.copy()
+        T, free = templates.T.copy(), np.flatnonzero(~self._frozen)
+        numerator, denominator = (sums.sum(axis=0) for sums in self._sums)
+        numerator = kernels.unpacked(numerator, len(T))[free]
         if self._problem.divergence.beta == 1:
-            denominator = denominator[:, :1]
+            denominator = denominator[0, free, None]
         elif self._problem.divergence.beta == 2:
-            denominator = denominator[:, : len(T)] @ T
+            denominator = denominator[free, : len(T)] @ T
+        else:
+            denominator = kernels.unpacked(denominator, len(T))[free]
         weights = self._weights.on_templates(templates, H)
         linear, quadratic = (w.astype(np.float32)[free, None] for w in weights)
         below = denominator + linear + quadratic * T[free]
@@ -140,24 +143,23 @@ class Updates:
 def make_templates(T: Matrix) -> Templates:
     """Return W transposed, (components, bins), as the kernels take it."""
     ready = kernels.padded(T)
-    return Templates(ready, ready.sum(axis=1))
-
-
-def with_products(templates: Templates, problem: Problem) -> Templates:
-    """Return templates with the products of all pairs of them where the kernels take these, at beta 2."""
-    if problem.divergence.beta != 2:
-        return templates
-    rank = len(templates.T)
-    return templates._replace(products=kernels.padded(templates.T @ templates.T.T)[:rank])
+    return Templates(ready, ready.sum(axis=1, dtype=np.float64))
 
 
 def _room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
     """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
-    rows, width = kernels.aligned(rank, problem.bins).shape
+    rows, bins = kernels.aligned(rank, problem.bins).shape
+    panels = bins // PANEL * rows, PANEL
+    width = kernels.aligned(rows, rank).shape[1]
     beta = problem.divergence.beta
-    narrow = 1 if beta == 1 else rows if beta == 2 else width
-    numerators, denominators = kernels.aligned(lanes * rows, width), kernels.aligned(lanes * rows, narrow)
-    return numerators.reshape(lanes, rows, -1), denominators.reshape(lanes, rows, -1)
+    below = (1, width) if beta == 1 else (rows, width) if beta == 2 else panels
+    return _stack(lanes, panels), _stack(lanes, below)
+
+
+def _stack(lanes: int, shape: tuple[int, int]) -> Matrix:
+    """Return room for a matrix of each lane, each row of which starts a cache line."""
+    rows, columns = shape
+    return kernels.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
 
 
 def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:

@@ -1,14 +1,15 @@
 """The numba loops, on buffers that the solver owns.
 
 Everything here is frames-major: V is (frames, bins) and H is (frames, components), so that a frame is one
-contiguous row and a block of frames stays in the cache of one core. `T` is W transposed, (components, bins).
-The model of a frame is `H T + floor`: a constant far below the data that keeps every quotient finite and,
-being a part of the model that is merely never updated, leaves the proof of descent as it is.
+contiguous row. `T` is W transposed, (components, bins). The model of a frame is `H T + floor`: a constant far
+below the data that keeps every quotient finite and, being a part of the model that is merely never updated,
+leaves the proof of descent as it is.
 
-The products are plain loops that the compiler turns into vector instructions, on any processor: several rows
-are in work at a time, so that a number once loaded is used several times. At these shapes a BLAS is slower.
-They have no code for remainders, because every buffer is `aligned`: rounded up to whole tiles, with zeros in
-the spare rows and columns of T and of the activations.
+A block of frames meets the templates a few bins at a time: their model, its quotients and what these say of
+the factors stay in the cache of one core, and no product of frames and bins is ever in memory. The products
+are those of `intrinsics.py`; they take one factor in panels, (panels, rows, PANEL), each a stretch of memory
+of its own. They have no code for remainders, because every buffer is `aligned`: rounded up to whole tiles,
+with zeros in the spare rows and columns of T and of the activations.
 
 All loops stand in this one file, because the compiler's cache sees changes of the file that a loop stands in
 and none of the files it calls.
@@ -26,17 +27,26 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-# Frames that one core works on at a time: their model and quotients stay in its second-level cache.
-BLOCK_FRAMES = 48
+from nmfaudio.nmf.intrinsics import (
+    HALF_SHORT,
+    HALF_TALL,
+    PANEL,
+    SHORT,
+    TALL,
+    exponent_of,
+    half_short,
+    half_tall,
+    mantissa_of,
+    short,
+    tall,
+)
+
+# Frames and bins that one core works on at a time: their model and quotients stay in its first-level cache.
+BLOCK_FRAMES, TILE_BINS = 48, 64
 # What `aligned` rounds up to: rows, for the tiles of the products, and the floats of one cache line.
 TILE_ROWS, LINE = 8, 16
 
 KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = 0, 1, 2, 3
-
-# Below this a (scaled) datum counts as zero, so that model / datum stays inside float32.
-_SMALLEST = np.float32(1e-30)
-# The bits of sqrt(1/2): subtracting them splits a float32 into 2^e m with m within [sqrt(1/2), sqrt(2)).
-_HALF_ROOT_BITS = np.int32(0x3F3504F3)
 
 # (log(1 + t) - t + t^2 / 2) / t^3 over the m above, a fit of least greatest error: 3e-8 of the logarithm.
 _LOGARITHM = tuple(
@@ -45,7 +55,6 @@ _LOGARITHM = tuple(
 )
 
 Buffer = NDArray[np.float32]
-Numbers = tuple[np.float32, ...]
 
 
 class Terms(NamedTuple):
@@ -58,12 +67,21 @@ class Terms(NamedTuple):
     exponent: float
 
 
+_NOTHING = np.empty((0, 0), np.float32)
+
+
 class Templates(NamedTuple):
-    """W transposed, as `padded` makes it, the sums of its rows and, at beta 2 alone, their products T T'."""
+    """W transposed, as `padded` makes it, the sums of its rows, and what `packed` makes of it for the loops.
+
+    `panels` holds T, (bins / PANEL, components, PANEL), and `columns` W, (components / PANEL, bins, PANEL),
+    both as rows of PANEL numbers. At beta 2 alone, `products` are T T'.
+    """
 
     T: Buffer
-    sums: Buffer
-    products: Buffer = np.empty((0, 0), np.float32)
+    sums: NDArray[np.float64]
+    panels: Buffer = _NOTHING
+    columns: Buffer = _NOTHING
+    products: Buffer = _NOTHING
 
 
 class Penalty(NamedTuple):
@@ -85,16 +103,18 @@ class Penalty(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Room for one block: its activations, also turned to (components, frames), its model, what they give."""
+    """Room for one block.
 
+    (frames, components): its activations, what stands above and below in the quotient of their update. Its
+    data, tile after tile. For one tile, each in a row: its model, what is inverse to this, a copy of the
+    model, its divergences.
+    """
+
+    data: Buffer
     h: Buffer
-    turned: Buffer
-    model: Buffer
-    inverse: Buffer
     gain: Buffer
     weight: Buffer
-    spare: Buffer
-    logs: Buffer
+    tiles: Buffer
 
 
 _compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -118,6 +138,57 @@ def padded(matrix: Buffer) -> Buffer:
     return copied
 
 
+def packed(templates: Templates, *, products: bool) -> Templates:
+    """Return templates with all that the loops take, the products of all pairs of them where asked for."""
+    T = templates.T
+    W = padded(T.T)
+    pairs = padded(T @ T.T) if products else _NOTHING
+    return templates._replace(panels=_panels(T), columns=_panels(W), products=pairs)
+
+
+def _panels(matrix: Buffer) -> Buffer:
+    """Return the columns of a padded matrix in panels, one below the other."""
+    cut = matrix.reshape(len(matrix), -1, PANEL).swapaxes(0, 1).reshape(-1, PANEL)
+    return padded(cut)
+
+
+def unpacked(panels: Buffer, rows: int) -> Buffer:
+    """Return the matrix of so many rows that was cut into panels."""
+    return panels.reshape(-1, rows, PANEL).swapaxes(0, 1).reshape(rows, -1)
+
+
+@_compile
+def _multiply(
+    A: Buffer, a: int, down: int, right: int, rows: int,
+    B: Buffer, b: int, below: int,
+    C: Buffer, c: int, under: int,
+    depth: int, add: bool,
+) -> None:  # fmt: skip
+    """Write to C, or add to it, the product of rows of A by a panel of B: see `plain_tile`."""
+    shorts = (-rows % TALL) // (TALL - SHORT)
+    between = rows - shorts * SHORT
+    for r in range(0, between, TALL):
+        tall(A, a + r * down, down, right, B, b, below, C, c + r * under, under, depth, add)
+    for r in range(between, rows, SHORT):
+        short(A, a + r * down, down, right, B, b, below, C, c + r * under, under, depth, add)
+
+
+@_compile
+def _multiply_half(
+    A: Buffer, a: int, down: int, right: int, rows: int,
+    B: Buffer, b: int, below: int,
+    C: Buffer, c: int, under: int,
+    depth: int, add: bool,
+) -> None:  # fmt: skip
+    """Do the same with the first half of the panel."""
+    shorts = (-rows % HALF_TALL) // (HALF_TALL - HALF_SHORT)
+    between = rows - shorts * HALF_SHORT
+    for r in range(0, between, HALF_TALL):
+        half_tall(A, a + r * down, down, right, B, b, below, C, c + r * under, under, depth, add)
+    for r in range(between, rows, HALF_SHORT):
+        half_short(A, a + r * down, down, right, B, b, below, C, c + r * under, under, depth, add)
+
+
 @_compile
 def _copy(a: Buffer, b: Buffer) -> None:
     """Copy the first corner of a to b, which is smaller."""
@@ -127,110 +198,70 @@ def _copy(a: Buffer, b: Buffer) -> None:
 
 
 @_compile
-def _across(x: Buffer, i: int, j: int) -> Numbers:
-    """Return eight neighbours in a row."""
-    return x[i, j], x[i, j + 1], x[i, j + 2], x[i, j + 3], x[i, j + 4], x[i, j + 5], x[i, j + 6], x[i, j + 7]
+def _lay_out(v: Buffer, terms: Terms, rows: int, bins: int, tiled: Buffer) -> None:
+    """Copy a block of V, scaled, so that each tile of it is one stretch; zeros beyond the edges of V.
+
+    Read as it stands, a row at a time: to read it tile by tile is to wait for the memory.
+    """
+    scale, inside = np.float32(terms.scale), v.shape[1]
+    tiled[: rows * bins] = np.float32(0)
+    for n in range(v.shape[0]):
+        for first in range(0, inside, TILE_BINS):
+            width = min(TILE_BINS, bins - first)
+            # Unsigned numbers: for others the compiler asks at each step whether they count from the end.
+            begin, target = np.uint64(first), np.uint64(first * rows + n * width)
+            for i in range(np.uint64(min(width, inside - first))):
+                tiled[target + i] = v[n, begin + i] * scale
 
 
 @_compile
-def _down(x: Buffer, i: int, j: int) -> Numbers:
-    """Return eight neighbours in a column."""
-    return x[i, j], x[i + 1, j], x[i + 2, j], x[i + 3, j], x[i + 4, j], x[i + 5, j], x[i + 6, j], x[i + 7, j]
+def _blank(inside: int, width: int, tile: Buffer) -> None:
+    """Clear what a tile holds beyond the last bin."""
+    if inside < width:
+        for start in range(0, tile.size, width):
+            tile[start + inside : start + width] = np.float32(0)
 
 
 @_compile
-def _plus(y: np.float32, a: Numbers, x: Numbers) -> np.float32:
-    """Return y + a x."""
-    y = y + a[0] * x[0] + a[1] * x[1] + a[2] * x[2] + a[3] * x[3]
-    return y + a[4] * x[4] + a[5] * x[5] + a[6] * x[6] + a[7] * x[7]
-
-
-@_compile
-def _combine(A: Buffer, B: Buffer, C: Buffer, add: bool) -> None:
-    """Write A B to C, or add it: four rows of C at a time take eight rows of B, bin by bin."""
-    zero = np.float32(0)
-    # Elements, not views of rows: numba counts the uses of views, which took a quarter of the time.
-    for i in range(0, C.shape[0], 4):
-        for k in range(0, B.shape[0], 8):
-            a0, a1 = _across(A, i, k), _across(A, i + 1, k)
-            a2, a3 = _across(A, i + 2, k), _across(A, i + 3, k)
-            if add or k > 0:
-                for j in range(C.shape[1]):
-                    b = _down(B, k, j)
-                    c0, c1 = _plus(C[i, j], a0, b), _plus(C[i + 1, j], a1, b)
-                    c2, c3 = _plus(C[i + 2, j], a2, b), _plus(C[i + 3, j], a3, b)
-                    C[i, j], C[i + 1, j], C[i + 2, j], C[i + 3, j] = c0, c1, c2, c3
-            else:
-                for j in range(C.shape[1]):
-                    b = _down(B, k, j)
-                    c0, c1 = _plus(zero, a0, b), _plus(zero, a1, b)
-                    c2, c3 = _plus(zero, a2, b), _plus(zero, a3, b)
-                    C[i, j], C[i + 1, j], C[i + 2, j], C[i + 3, j] = c0, c1, c2, c3
-
-
-@_compile_sum
-def _project(Q: Buffer, T: Buffer, G: Buffer) -> None:
-    """Write Q times T transposed to G: eight sums at a time, of two rows of Q by four of T."""
-    for k in range(0, T.shape[0], 4):
-        for n in range(0, Q.shape[0], 2):
-            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
-            for j in range(Q.shape[1]):
-                a, b = Q[n, j], Q[n + 1, j]
-                t0, t1, t2, t3 = T[k, j], T[k + 1, j], T[k + 2, j], T[k + 3, j]
-                a0, a1, a2, a3 = a0 + a * t0, a1 + a * t1, a2 + a * t2, a3 + a * t3
-                b0, b1, b2, b3 = b0 + b * t0, b1 + b * t1, b2 + b * t2, b3 + b * t3
-            G[n, k], G[n, k + 1], G[n, k + 2], G[n, k + 3] = a0, a1, a2, a3
-            G[n + 1, k], G[n + 1, k + 1], G[n + 1, k + 2], G[n + 1, k + 3] = b0, b1, b2, b3
-
-
-@_compile
-def _quotients(v: Buffer, terms: Terms, model: Buffer, inverse: Buffer) -> None:
+def _quotients(seen: Buffer, terms: Terms, model: Buffer, inverse: Buffer) -> None:
     """Turn `model` into V * model^(beta-2); write model^(beta-1) to `inverse` where it is needed.
 
     Not at beta 2, where no quotient of V is taken.
     """
-    scale, floor = np.float32(terms.scale), np.float32(terms.floor)
+    floor = np.float32(terms.floor)
     if terms.kind == KULLBACK_LEIBLER:
-        for n in range(v.shape[0]):
-            for i in range(v.shape[1]):
-                model[n, i] = v[n, i] * scale / (model[n, i] + floor)
+        for i in range(seen.size):
+            model[i] = seen[i] / (model[i] + floor)
     elif terms.kind == ITAKURA_SAITO:
-        for n in range(v.shape[0]):
-            for i in range(v.shape[1]):
-                q = np.float32(1) / (model[n, i] + floor)
-                inverse[n, i] = q
-                model[n, i] = (v[n, i] * scale + floor) * q * q
+        for i in range(seen.size):
+            q = np.float32(1) / (model[i] + floor)
+            inverse[i] = q
+            model[i] = (seen[i] + floor) * q * q
     else:
         # A datum of zero has no divergence below beta = 1: the floor stands in for it.
         lift = floor if terms.beta < 1 else np.float32(0)
         power = np.float32(terms.beta - 2)
-        for n in range(v.shape[0]):
-            for i in range(v.shape[1]):
-                p = model[n, i] + floor
-                q = p**power
-                inverse[n, i] = q * p
-                model[n, i] = (v[n, i] * scale + lift) * q
+        for i in range(seen.size):
+            p = model[i] + floor
+            q = p**power
+            inverse[i] = q * p
+            model[i] = (seen[i] + lift) * q
 
 
 @_compile
-def logarithm(x: Buffer, exponent: Buffer) -> None:
-    """Replace positive normal numbers by their natural logarithms, to about 2e-7, in loops that vectorise.
+def logarithm(x: np.float32) -> np.float32:
+    """Return the natural logarithm of a positive normal number, to about 2e-7; -88 or less of one below.
 
     x = 2^e m with m = 1 + t near 1, and log m = t - t^2 / 2 + t^3 times a polynomial fitted to the rest.
     """
-    bits = x.view(np.int32)
-    for i in range(x.size):
-        e = (bits[i] - _HALF_ROOT_BITS) >> np.int32(23)
-        bits[i] -= e << np.int32(23)
-        exponent[i] = np.float32(e)
     c0, c1, c2, c3, c4, c5, c6 = _LOGARITHM
-    for i in range(x.size):
-        t = x[i] - np.float32(1)
-        q = t * t
-        # Two short chains of multiplications, of the even and of the odd powers, instead of a long one.
-        even, odd = c0 + q * (c2 + q * (c4 + q * c6)), c1 + q * (c3 + q * c5)
-        rest = t + q * (t * (even + t * odd) - np.float32(0.5))
-        x[i] = exponent[i] * np.float32(0.6931471805599453) + rest
+    t = mantissa_of(x) - np.float32(1)
+    q = t * t
+    # Two short chains of multiplications, of the even and of the odd powers, instead of a long one.
+    even, odd = c0 + q * (c2 + q * (c4 + q * c6)), c1 + q * (c3 + q * c5)
+    rest = t + q * (t * (even + t * odd) - np.float32(0.5))
+    found: np.float32 = exponent_of(x) * np.float32(0.6931471805599453) + rest
+    return found
 
 
 @_compile_sum
@@ -242,101 +273,125 @@ def _total(x: Buffer) -> float:
     return total
 
 
-@_compile
-def _divergence(v: Buffer, terms: Terms, quotients: Buffer, model: Buffer, logs: Buffer) -> float:
-    """Sum the divergence of one frame of V from its model (without its floor), which may be overwritten.
+@_compile_sum
+def _whole(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> float:
+    """Return what the divergence of a block has beside what `_divergence` says of each datum.
 
-    `quotients` are those that `_quotients` made of it: they save a division.
+    For Kullback-Leibler it is the sum of the model.
     """
-    scale, floor, beta = np.float32(terms.scale), np.float32(terms.floor), terms.beta
-    each, exponent = logs[0], logs[1]
+    if terms.kind != KULLBACK_LEIBLER:
+        return 0.0
+    total = np.float64(v.shape[0] * v.shape[1] * terms.floor)
+    for n in range(v.shape[0]):
+        for k in range(templates.sums.size):
+            total += np.float64(room.h[n, k]) * templates.sums[k]
+    return total
+
+
+@_compile
+def _divergence(
+    seen: Buffer, terms: Terms, quotients: Buffer, inverse: Buffer, model: Buffer, each: Buffer
+) -> None:
+    """Write to `each` the divergence of each datum from its model (without its floor).
+
+    `quotients` and `inverse` are those that `_quotients` made of it; the model itself is needed at other
+    betas than 0 and 1 alone. For Kullback-Leibler the model, whose sum `_whole` knows, is left out.
+    """
+    floor, beta = np.float32(terms.floor), terms.beta
     if terms.kind == EUCLIDEAN:
-        for i in range(v.size):
-            difference = v[i] * scale - model[i] - floor
+        for i in range(seen.size):
+            difference = seen[i] - model[i] - floor
             each[i] = np.float32(0.5) * difference * difference
     elif terms.kind == KULLBACK_LEIBLER:
-        # Both sides of a choice are loaded first: a load on one side alone keeps the loop from vectorising.
-        for i in range(v.size):
-            d, q = v[i] * scale, quotients[i]
-            each[i] = q if d > _SMALLEST else np.float32(1)
-        logarithm(each, exponent)
-        for i in range(v.size):
-            d, p, log = v[i] * scale, model[i] + floor, each[i]
-            surprise = d * log - d
-            each[i] = p + (surprise if d > _SMALLEST else np.float32(0))
+        for i in range(seen.size):
+            each[i] = seen[i] * logarithm(quotients[i]) - seen[i]
     elif terms.kind == ITAKURA_SAITO:
-        for i in range(v.size):
-            model[i] = quotients[i] * (model[i] + floor)
-            each[i] = model[i]
-        logarithm(each, exponent)
-        for i in range(v.size):
-            each[i] = model[i] - each[i] - np.float32(1)
+        for i in range(seen.size):
+            ratio = (seen[i] + floor) * inverse[i]
+            each[i] = ratio - logarithm(ratio) - np.float32(1)
     else:
         lift = np.float64(floor) if beta < 1 else 0.0
-        for i in range(v.size):
-            d = np.float64(v[i] * scale) + lift
+        for i in range(seen.size):
+            d = np.float64(seen[i]) + lift
             p = np.float64(model[i] + floor)
             power = p ** (beta - 1)
             each[i] = (d**beta + (beta - 1) * power * p - beta * d * power) / (beta * (beta - 1))
-    return _total(each)
 
 
 @_compile
-def _compare(v: Buffer, terms: Terms, templates: Templates, room: Workspace, measure: bool) -> float:
-    """Turn the activations of a block into quotients; return the divergence, or 0 unless `measure`.
+def _model(templates: Templates, room: Workspace, first: int, width: int, model: Buffer) -> None:
+    """Write the model of a block in the bins from `first` on."""
+    rows, stride, height = room.h.shape[0], room.h.shape[1], templates.T.shape[0]
+    for p in range(0, width, PANEL):
+        panel = (first + p) * height
+        _multiply(room.h, 0, stride, 1, rows, templates.panels, panel, PANEL, model, p, width, height, False)
 
-    Few frames at a time, so that their model is still in the first-level cache when it is divided by.
+
+@_compile
+def _project(Q: Buffer, templates: Templates, first: int, width: int, G: Buffer) -> None:
+    """Add to G what a tile Q, (frames, bins), gives in the direction of each template."""
+    height, bins = templates.T.shape
+    whole, rows, stride, add = height - height % PANEL, G.shape[0], G.shape[1], first > 0
+    for k in range(0, whole, PANEL):
+        panel = k * bins + first * PANEL
+        _multiply(Q, 0, width, 1, rows, templates.columns, panel, PANEL, G, k, stride, width, add)
+    if whole < height:
+        panel = whole * bins + first * PANEL
+        _multiply_half(Q, 0, width, 1, rows, templates.columns, panel, PANEL, G, whole, stride, width, add)
+
+
+@_compile
+def _compare(
+    v: Buffer, terms: Terms, templates: Templates, room: Workspace, first: int, width: int, measure: bool
+) -> tuple[Buffer, Buffer, float]:
+    """Return the quotients of a block in some bins, and their divergence, or 0 unless `measure`.
+
+    At beta 2 the data themselves stand for the quotients.
     """
+    size, inside = room.h.shape[0] * width, min(width, v.shape[1] - first)
+    begin = first * room.h.shape[0]
+    seen, model, inverse = room.data[0, begin : begin + size], room.tiles[0, :size], room.tiles[1, :size]
+    spare, each = room.tiles[2, :size], room.tiles[3, :size]
+    euclidean = terms.kind == EUCLIDEAN
+    if measure or not euclidean:
+        _model(templates, room, first, width, model)
+        if measure and (euclidean or terms.kind == GENERAL):
+            spare[:] = model
+        if not euclidean:
+            _quotients(seen, terms, model, inverse)
+            _blank(inside, width, model)
+            _blank(inside, width, inverse)
     objective = 0.0
-    for first in range(0, room.h.shape[0], TILE_ROWS):
-        last = first + TILE_ROWS
-        seen, model = v[first:last], room.model[first:last]
-        _combine(room.h[first:last], templates.T, model, False)
-        if measure:
-            _copy(model, room.spare)
-        _quotients(seen, terms, model, room.inverse[first:last])
-        if measure:
-            for n in range(seen.shape[0]):
-                objective += _divergence(seen[n], terms, model[n], room.spare[n], room.logs)
-    return objective
-
-
-@_compile
-def _distances(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> float:
-    """Return half the squared distance of a block from its model, which is written to `room.inverse`."""
-    _combine(room.h, templates.T, room.inverse, False)
-    objective = 0.0
-    for n in range(v.shape[0]):
-        objective += _divergence(v[n], terms, room.model[n], room.inverse[n], room.logs)
-    return objective
-
-
-@_compile
-def _look(v: Buffer, terms: Terms, templates: Templates, room: Workspace, measure: bool) -> float:
-    """Bring a block's quotients up to its activations; return its divergence, or 0 unless `measure`."""
-    if terms.kind != EUCLIDEAN:
-        return _compare(v, terms, templates, room, measure)
-    return _distances(v, terms, templates, room) if measure else 0.0
+    if measure:
+        _divergence(seen, terms, model, inverse, spare, each)
+        _blank(inside, width, each)
+        objective = _total(each[: v.shape[0] * width])
+    return (seen if euclidean else model), inverse, objective
 
 
 @_compile
 def _project_frames(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> None:
     """Write what stands above and below in the quotient of the activations to `room.gain` and `room.weight`.
 
-    At beta 2 what stands below is H (T T'), which needs no model, and `room.model` takes V itself.
+    At beta 2 what stands below is H (T T'), which needs no model.
     """
-    if terms.kind == EUCLIDEAN:
-        scale = np.float32(terms.scale)
-        room.model[:] = np.float32(0)
+    for first in range(0, templates.T.shape[1], TILE_BINS):
+        width = min(TILE_BINS, templates.T.shape[1] - first)
+        above, below, _ = _compare(v, terms, templates, room, first, width, False)
+        _project(above, templates, first, width, room.gain)
+        if terms.kind != KULLBACK_LEIBLER and terms.kind != EUCLIDEAN:
+            _project(below, templates, first, width, room.weight)
+    stride = room.h.shape[1]
+    if terms.kind == KULLBACK_LEIBLER:
         for n in range(v.shape[0]):
-            for i in range(v.shape[1]):
-                room.model[n, i] = v[n, i] * scale
-        _combine(room.h, templates.products, room.weight, False)
-    else:
-        _compare(v, terms, templates, room, False)
-        if terms.kind != KULLBACK_LEIBLER:
-            _project(room.inverse, templates.T, room.weight)
-    _project(room.model, templates.T, room.gain)
+            for k in range(templates.sums.size):
+                room.weight[n, k] = np.float32(templates.sums[k])
+    elif terms.kind == EUCLIDEAN:
+        for k in range(0, stride, PANEL):
+            _multiply(
+                room.h, 0, stride, 1, room.h.shape[0], templates.products, k, stride,
+                room.weight, k, stride, templates.T.shape[0], False,
+            )  # fmt: skip
 
 
 @_compile
@@ -345,81 +400,91 @@ def _step_activations(
 ) -> None:
     """Update the activations of a block once."""
     _project_frames(v, terms, templates, room)
-    pulled, weighted = penalty.pull.shape[0] > 0, penalty.entries.shape[0] > 0
     for n in range(v.shape[0]):
         for k in range(penalty.linear.size):
-            above = room.gain[n, k] + (penalty.pull[n, k] if pulled else np.float32(0))
-            below = templates.sums[k] if terms.kind == KULLBACK_LEIBLER else room.weight[n, k]
-            below += penalty.linear[k] + penalty.quadratic[k] * room.h[n, k]
-            below += penalty.entries[n, k] if weighted else np.float32(0)
-            ratio = above / below if below > 0 else np.float32(0)
-            if terms.exponent == 0.5:
-                ratio = np.sqrt(ratio)
-            elif terms.exponent != 1:
-                ratio = ratio ** np.float32(terms.exponent)
-            room.h[n, k] *= ratio
+            room.weight[n, k] += penalty.linear[k] + penalty.quadratic[k] * room.h[n, k]
+    for n in range(penalty.entries.shape[0]):
+        for k in range(penalty.entries.shape[1]):
+            room.weight[n, k] += penalty.entries[n, k]
+    for n in range(penalty.pull.shape[0]):
+        for k in range(penalty.pull.shape[1]):
+            room.gain[n, k] += penalty.pull[n, k]
+    for n in range(v.shape[0]):
+        for k in range(penalty.linear.size):
+            above, below = room.gain[n, k], room.weight[n, k]
+            room.gain[n, k] = above / below if below > 0 else np.float32(0)
+    _raise(room.gain, v.shape[0], terms.exponent)
+    for n in range(v.shape[0]):
+        for k in range(penalty.linear.size):
+            room.h[n, k] *= room.gain[n, k]
+
+
+@_compile
+def _raise(ratio: Buffer, rows: int, exponent: float) -> None:
+    """Raise the first rows to a power."""
+    if exponent == 0.5:
+        for n in range(rows):
+            for k in range(ratio.shape[1]):
+                ratio[n, k] = np.sqrt(ratio[n, k])
+    elif exponent != 1:
+        for n in range(rows):
+            for k in range(ratio.shape[1]):
+                ratio[n, k] = ratio[n, k] ** np.float32(exponent)
 
 
 @_compile
 def _room(frames: int, bins: int, rank: int) -> Workspace:
     """Make the room for one block."""
-    room = Workspace(
+    h = aligned(frames, rank)
+    h[:] = np.float32(0)
+    return Workspace(
+        aligned(1, h.shape[0] * bins),
+        h,
         aligned(frames, rank),
-        aligned(rank, frames),
-        aligned(frames, bins),
-        aligned(frames, bins),
         aligned(frames, rank),
-        aligned(frames, rank),
-        np.empty((TILE_ROWS, bins), np.float32),
-        np.empty((2, bins), np.float32),
+        aligned(4, h.shape[0] * TILE_BINS + LINE),
     )
-    room.h[:] = np.float32(0)
-    # Never computed, but summed with weights of zero: it must not hold a NaN.
-    room.inverse[frames:] = np.float32(0)
-    room.inverse[:, bins:] = np.float32(0)
-    return room
 
 
 @_compile
 def _block(
-    V: Buffer, H: Buffer, whole: Workspace, penalty: Penalty, first: int
+    V: Buffer, terms: Terms, H: Buffer, whole: Workspace, penalty: Penalty, first: int
 ) -> tuple[Buffer, Buffer, Workspace, Penalty]:
     """Return a block's part of all: its frames, activations, room (into which these are copied), penalty."""
     last = min(first + BLOCK_FRAMES, len(V))
-    h, rows = H[first:last], -(-(last - first) // TILE_ROWS) * TILE_ROWS
-    room = Workspace(
-        whole.h[:rows],
-        whole.turned,
-        whole.model[:rows],
-        whole.inverse[:rows],
-        whole.gain[:rows],
-        whole.weight[:rows],
-        whole.spare,
-        whole.logs,
-    )
+    v, h, rows = V[first:last], H[first:last], -(-(last - first) // TILE_ROWS) * TILE_ROWS
+    _lay_out(v, terms, rows, -(-V.shape[1] // LINE) * LINE, whole.data[0])
+    room = Workspace(whole.data, whole.h[:rows], whole.gain[:rows], whole.weight[:rows], whole.tiles)
     room.h[len(h) :] = np.float32(0)
     for n in range(h.shape[0]):
         for k in range(h.shape[1]):
             room.h[n, k] = h[n, k]
     here = Penalty(penalty.linear, penalty.quadratic, penalty.entries[first:last], penalty.pull[first:last])
-    return V[first:last], h, room, here
+    return v, h, room, here
 
 
 @_compile
-def _add_sums(h: Buffer, terms: Terms, room: Workspace, numerator: Buffer, denominator: Buffer) -> None:
-    """Add what a block says of the templates."""
-    for k in range(room.turned.shape[0]):
+def _gather(Q: Buffer, room: Workspace, first: int, width: int, sums: Buffer, height: int) -> None:
+    """Add to sums, in panels, what a tile Q, (frames, bins), gives in the direction of each activation."""
+    stride, frames = room.h.shape[1], room.h.shape[0]
+    for p in range(0, width, PANEL):
+        _multiply(room.h, 0, 1, stride, height, Q, p, width, sums, (first + p) * height, PANEL, frames, True)
+
+
+@_compile
+def _add_activations(terms: Terms, room: Workspace, denominator: Buffer) -> None:
+    """Add what a block's activations alone say of the templates: their sums, at beta 2 their products."""
+    if terms.kind == KULLBACK_LEIBLER:
         for n in range(room.h.shape[0]):
-            room.turned[k, n] = room.h[n, k]
-    _combine(room.turned, room.model, numerator, True)
-    if terms.kind == EUCLIDEAN:
-        _combine(room.turned, room.h, denominator, True)
-    elif terms.kind != KULLBACK_LEIBLER:
-        _combine(room.turned, room.inverse, denominator, True)
-    else:
-        for n in range(h.shape[0]):
-            for k in range(h.shape[1]):
-                denominator[k, 0] += h[n, k]
+            for k in range(room.h.shape[1]):
+                denominator[0, k] += room.h[n, k]
+    elif terms.kind == EUCLIDEAN:
+        stride, frames = room.h.shape[1], room.h.shape[0]
+        for k in range(0, stride, PANEL):
+            _multiply(
+                room.h, 0, 1, stride, denominator.shape[0], room.h, k, stride,
+                denominator, k, stride, frames, True,
+            )  # fmt: skip
 
 
 @_compile
@@ -427,14 +492,17 @@ def activate_frames(
     V: Buffer, terms: Terms, templates: Templates, penalty: Penalty, H: Buffer, iterations: int
 ) -> float:
     """Update the activations of the frames of V `iterations` times; return their divergence."""
-    whole = _room(min(BLOCK_FRAMES, len(V)), V.shape[1], H.shape[1])
+    whole = _room(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
     objective = 0.0
     for first in range(0, len(V), BLOCK_FRAMES):
-        v, h, room, here = _block(V, H, whole, penalty, first)
+        v, h, room, here = _block(V, terms, H, whole, penalty, first)
         for _ in range(iterations):
             _step_activations(v, terms, templates, here, room)
         _copy(room.h, h)
-        objective += _look(v, terms, templates, room, True)
+        for start in range(0, templates.T.shape[1], TILE_BINS):
+            width = min(TILE_BINS, templates.T.shape[1] - start)
+            objective += _compare(v, terms, templates, room, start, width, True)[2]
+        objective += _whole(v, terms, templates, room)
     return objective
 
 
@@ -450,19 +518,27 @@ def factorize_frames(
 ) -> float:
     """Update the activations of the frames of V once and add what they say of the templates.
 
-    `sums` are the numerator and denominator of the templates' update, aligned like T, which take sums over
-    these frames. For Kullback-Leibler the denominator is the same in every bin: only its first column is
-    used. At beta 2 it takes the products of activations, (components, components). Returns the divergence at
-    the new activations and the given templates, or 0 unless `measure`.
+    `sums` are the numerator and denominator of the templates' update, in panels like T, which take sums over
+    these frames. For Kullback-Leibler the denominator is the same in every bin: one row. At beta 2 it takes
+    the products of activations, (components, components). Returns the divergence at the new activations and
+    the given templates, or 0 unless `measure`.
     """
-    whole = _room(min(BLOCK_FRAMES, len(V)), V.shape[1], H.shape[1])
-    objective = 0.0
-    for first in range(0, len(V), BLOCK_FRAMES):
-        v, h, room, here = _block(V, H, whole, penalty, first)
+    whole = _room(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
+    height, objective = templates.T.shape[0], 0.0
+    for block in range(0, len(V), BLOCK_FRAMES):
+        v, h, room, here = _block(V, terms, H, whole, penalty, block)
         _step_activations(v, terms, templates, here, room)
         _copy(room.h, h)
-        objective += _look(v, terms, templates, room, measure)
-        _add_sums(h, terms, room, sums[0], sums[1])
+        _add_activations(terms, room, sums[1])
+        for first in range(0, templates.T.shape[1], TILE_BINS):
+            width = min(TILE_BINS, templates.T.shape[1] - first)
+            above, below, found = _compare(v, terms, templates, room, first, width, measure)
+            objective += found
+            _gather(above, room, first, width, sums[0], height)
+            if terms.kind != KULLBACK_LEIBLER and terms.kind != EUCLIDEAN:
+                _gather(below, room, first, width, sums[1], height)
+        if measure:
+            objective += _whole(v, terms, templates, room)
     return objective
 
 

@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.kernels import BLOCK_FRAMES, TILE_ROWS
 
-LANES = 16  # portions of the frames; sums of a portion are added in its order, so threads change nothing
+LANES = 8  # portions of the frames; sums of a portion are added in its order, so threads change nothing
 _OPERATIONS = 2e9  # of one call of a kernel: some tens of milliseconds, so that Ctrl-C is answered in between
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import kernels
 from nmfaudio.nmf.allowed import Allowed, checked_mask
-from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain, with_products
+from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
@@ -229,7 +229,7 @@ def _activate(
 ) -> Factorization:
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
-    fixed = with_products(make_templates(used.T), problem)
+    fixed = kernels.packed(make_templates(used.T), products=problem.divergence.beta == 2)
     H = settings.allowed.start(templates, _level_start(problem, total))[1]
     weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
