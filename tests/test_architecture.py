@@ -71,6 +71,7 @@ ROWS = [
         "separators.placed",
         "separators.hinted",
         "separators.diagnosis",
+        "separators.adaptation",
         "separators.drum_kit",
         "separators.drums",
         "separators.dictionary",

@@ -14,6 +14,7 @@ def dictionary_options(
     separator: str | None,
     dictionaries: list[Path] | None,
     free: int | None,
+    adapt: str | None,
     only: list[str] | None,
     without: list[str] | None,
     hints: dict[str, Any],
@@ -23,7 +24,7 @@ def dictionary_options(
     A dictionary is read here once, so that a bad one, or a label that it lacks, ends the command before any
     file is touched.
     """
-    flags = {"--free": free, "--only": only, "--except": without}
+    flags = {"--free": free, "--adapt": adapt, "--only": only, "--except": without}
     hints = {kind: value for kind, value in hints.items() if value}
     knowing = bool(dictionaries or hints.get("solo") or hints.get("hints"))
     if not knowing:
@@ -38,7 +39,7 @@ def dictionary_options(
     if paths and not hints:
         _check(paths, free or 0, **keep)
     told = {kind: str(value) if kind == "hints" else tuple(value) for kind, value in hints.items()}
-    return {"dictionary": paths, "free": free, **keep, **told}
+    return {"dictionary": paths, "free": free, "adapt": adapt, **keep, **told}
 
 
 def _check(paths: tuple[str, ...], free: int, only: tuple[str, ...], without: tuple[str, ...]) -> None:

@@ -40,6 +40,12 @@ def separate(
     free: Annotated[
         int | None, typer.Option(help="Templates for what the dictionary does not know: stem `residual`.")
     ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="gain|templates", help="Fit the dictionary to the mixture's microphone and room."
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Stem of the dictionary to keep; repeatable.")
     ] = None,
@@ -119,7 +125,7 @@ def separate(
         names, writing = [file], {**writing, **told}
     else:
         told = {"solo": solo, "silent": silent, "range": range, "pan": pan, "hints": hints}
-        known = dictionary_options(separator, dictionary, free, only, without, told)
+        known = dictionary_options(separator, dictionary, free, adapt, only, without, told)
         ways = {"drums": drums, "vocals": vocals, "stereo": stereo, "dictionary": bool(known)}
         name, more = preset(separator, settings or [], **ways, midi=midi)
         made = make_separator(name, settings or [], sources=sources, seed=seed, **more, **known)

@@ -13,6 +13,7 @@ from nmfaudio.dictionary import RESIDUAL, Dictionary
 from nmfaudio.errors import OptionError
 from nmfaudio.hints import Hints, read_hints
 from nmfaudio.nmf import factorize
+from nmfaudio.separators import adaptation
 from nmfaudio.separators.combination import Combination
 from nmfaudio.separators.contract import Model
 from nmfaudio.separators.diagnosis import diagnose
@@ -47,6 +48,9 @@ class FromDictionary:
     stereo : bool
         Whether to use where sources stand in several channels: stems by place where a pan-pot placed them,
         which the dictionary only names, and else a Wiener filter across channels where it helps.
+    adapt : {"none", "gain", "templates"}
+        Whether templates follow the mixture: each source gets a smooth gain over frequency, where another
+        microphone or another room than its recording's was used; or its templates move by themselves as well.
     exponent : float
         Of the masks: higher ones separate harder.
     iterations : int
@@ -75,6 +79,10 @@ class FromDictionary:
     free: int = field(default=0, metadata={"help": "templates for what the dictionary does not know"})
     transpose: int = field(default=2, metadata={"help": "semitones that templates may move, 0 to 2"})
     stereo: bool = field(default=True, metadata={"help": "use where sources stand in several channels"})
+    adapt: str = field(
+        default="none",
+        metadata={"help": "to the mixture: none, gain (another microphone or room), templates"},
+    )
     exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
     iterations: int = field(default=30, metadata={"help": "updates of the activations"})
     free_iterations: int = field(default=30, metadata={"help": "updates of the free templates"})
@@ -94,6 +102,7 @@ class FromDictionary:
             raise OptionError(f"transpose={self.transpose}: use 0, 1 or 2 semitones")
         if min(self.iterations, self.free_iterations) < 1 or not 0 < self.exponent < np.inf:
             raise OptionError(f"iterations={self.iterations}, exponent={self.exponent}: they must be above 0")
+        adaptation.check_adaptation(self.adapt)
         Hints.parse(solo=self.solo, silent=self.silent, range=self.range, pan=self.pan)
 
     def fit(self, mixture: Blocks) -> Model:
@@ -162,21 +171,33 @@ class _Fitting:
         """Say of a model how well it fits the mixture."""
         seen = self.known.to_settings(self.mixture.sample_rate, model.stft)
         notes, warnings = diagnose(model, seen, self.mixture)
-        return replace(model, notes=notes, warnings=warnings)
+        return replace(model, notes=(*notes, *model.notes), warnings=warnings)
 
     def _by_place(self, places: PannedModel, named: TemplateModel) -> Model:
         return name_places(places, named, self.mixture, self.hints.pans)
 
     def _supervised_at(self, stft: STFT) -> TemplateModel:
         """Return a model through these settings, hedged with transposed templates."""
-        dictionary = self.known.to_settings(self.mixture.sample_rate, stft)
+        dictionary, told = self._adapted(self.known.to_settings(self.mixture.sample_rate, stft))
         iterations, reach = self.options.iterations, self.options.transpose
         takes = [Take.of(_groups(dictionary), iterations)]
         if reach:
             moves = [move for move in range(-reach, reach + 1) if move]
             groups = [self._reaching(dictionary, source, moves) for source in dictionary.sources]
             takes.append(Take.of(groups, max(1, iterations // _TRANSPOSED_HASTE), _TRANSPOSED_WEIGHT))
-        return self._model(dictionary, dictionary.sources, *takes)
+        return replace(self._model(dictionary, dictionary.sources, *takes), notes=told)
+
+    def _adapted(
+        self, dictionary: Dictionary, free: NDArray[Any] | None = None
+    ) -> tuple[Dictionary, tuple[str, ...]]:
+        """Return the dictionary as the options have it fit the mixture, and what was done."""
+        if self.options.adapt == "none":
+            return dictionary, ()
+        V, times = spread_frames(
+            self.mixture.with_stft(dictionary.stft), dictionary.exponent, adaptation.FRAMES
+        )
+        allowed = self._allowed(dictionary, times, 0 if free is None else free.shape[1])
+        return adaptation.adapted(dictionary, V, self.options.adapt, free=free, allowed=allowed)
 
     def _reaching(self, dictionary: Dictionary, source: str, moves: list[int]) -> NDArray[Any]:
         """Return templates of a source with transposed copies, which cost a little more activation."""
@@ -198,7 +219,7 @@ class _Fitting:
             rank,
             divergence=dictionary.beta,
             frozen=dictionary.templates,
-            allowed=(None, self._allowed(dictionary, times)),
+            allowed=(None, self._allowed(dictionary, times, self.options.free)),
             seed=self.options.seed,
             iterations=iterations,
             tolerance=0,
@@ -206,18 +227,20 @@ class _Fitting:
                 Progress(stage, done, iterations, objective)
             ),
         )
-        groups = [*_groups(dictionary), found.W[:, len(dictionary.labels) :]]
-        return self._model(
-            dictionary, (*dictionary.sources, RESIDUAL), Take.of(groups, self.options.iterations)
-        )
+        free = found.W[:, len(dictionary.labels) :]
+        dictionary, told = self._adapted(dictionary, free)
+        take = Take.of([*_groups(dictionary), free], self.options.iterations)
+        return replace(self._model(dictionary, (*dictionary.sources, RESIDUAL), take), notes=told)
 
-    def _allowed(self, dictionary: Dictionary, times: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    def _allowed(
+        self, dictionary: Dictionary, times: NDArray[np.float64], free: int
+    ) -> NDArray[np.bool_] | None:
         names = (*dictionary.sources, RESIDUAL)
         allowed = self.hints.allowed(names, times)
         if allowed is None:
             return None
         numbers = [names.index(label) for label in dictionary.labels]
-        return allowed[[*numbers, *[len(names) - 1] * self.options.free]]
+        return allowed[[*numbers, *[len(names) - 1] * free]]
 
     def _model(self, dictionary: Dictionary, sources: tuple[str, ...], *takes: Take) -> TemplateModel:
         return TemplateModel(
