@@ -177,7 +177,7 @@ def wiener_filter(mixture: Complex, variances: NDArray[np.floating], places: Com
             f"pass (sources, {bins}, {frames}) and {expected}"
         )
     split = _split_two if channels == 2 else _split_any
-    stems = np.empty((sources, *mixture.shape), np.complex128)
+    stems = np.empty((sources, channels, frames, bins), np.complex128).swapaxes(2, 3)  # as mixtures are
     for start in range(0, frames, _FRAMES):
         part = np.s_[..., start : start + _FRAMES]
         found = split(mixture[part], variances[part].astype(np.float64), places)

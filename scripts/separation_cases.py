@@ -146,6 +146,16 @@ def named(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
     return tasks
 
 
+def of_two(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
+    """Return a way that is a separator whose stems are always two, for mixtures of two."""
+
+    def tasks(case: Case, _: Path) -> Iterator[Task]:
+        if len(case.stems) == 2:
+            yield Task(separator, case, separate(case, "--separator", separator))
+
+    return tasks
+
+
 def auto(case: Case, _: Path) -> Iterator[Task]:
     """Give the default its number of stems."""
     yield Task("auto", case, separate(case, "--sources", len(case.stems)))
@@ -227,6 +237,7 @@ WAYS: dict[str, Callable[[Case, Path], Iterator[Task]]] = {
     "auto": auto,
     "blind": named("blind"),
     "stereo": stereo,
+    **{name: of_two(name) for name in ("noise", "harmonic-percussive", "repeating", "voice")},
     "drums": drums,
     "score": score,
     "dictionary": dictionary,

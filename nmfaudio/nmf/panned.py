@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -57,9 +58,7 @@ class PannedTemplates:
     angles: Angles
     scale: NDArray[np.float64]
 
-    def powers(
-        self, mixture: Complex, *, iterations: int = 20, threads: int | None = None
-    ) -> NDArray[np.float64]:
+    def powers(self, mixture: Complex, *, iterations: int = 20, threads: int | None = None) -> Factor:
         """Find each source's power in any frames, each by itself, with the templates as they are.
 
         Parameters
@@ -72,15 +71,17 @@ class PannedTemplates:
 
         Returns
         -------
-        ndarray, shape (sources, bins, frames)
+        ndarray of float32, shape (sources, bins, frames)
+            A view: in memory, frame follows frame.
         """
-        shares = angle_masked(mixture, self.angles) / self.scale[:, None]
-        H: Factor = np.ascontiguousarray((self.W @ shares).swapaxes(1, 2) + _TINY, np.float32)
+        mixture, scale = mixture.astype(np.complex64), self.scale.astype(np.float32)
+        shares = (angle_masked(mixture, self.angles) / scale[:, None]).swapaxes(1, 2)
+        H: Factor = np.ascontiguousarray(shares, np.float32) @ self.W.swapaxes(1, 2) + np.float32(_TINY)
         with workers(threads) as pool:
             descent = _Descent(mixture, self, H, pool)
             for noise in _noises(iterations):
                 descent.step(noise, learn=False)
-        return np.asarray((H @ self.W).swapaxes(1, 2) * self.scale[:, None], np.float64)
+        return (H @ (self.W * scale)).swapaxes(1, 2)
 
 
 def learn_panned(
@@ -159,7 +160,7 @@ def learn_panned(
     return descent.templates
 
 
-def angle_masked(mixture: Complex, angles: Angles) -> NDArray[np.float64]:
+def angle_masked(mixture: Complex, angles: Angles) -> NDArray[np.floating]:
     """Share out the power of each point among sources by how nearly it points their way.
 
     Parameters
@@ -178,12 +179,13 @@ def angle_masked(mixture: Complex, angles: Angles) -> NDArray[np.float64]:
     >>> angle_masked(x, np.deg2rad([45, 90])).ravel().round(2)
     array([2., 0.])
     """
-    left, right = np.abs(mixture) ** 2
-    across = (mixture[0] * mixture[1].conj()).real
-    total = left + right
-    c, s = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
-    missed = s * s * left - 2 * c * s * across + c * c * right
-    near = (total / np.maximum(missed, _NEAR * total + np.finfo(np.float64).tiny)) ** 2
+    left, right = mixture.real**2 + mixture.imag**2
+    across = mixture[0].real * mixture[1].real + mixture[0].imag * mixture[1].imag
+    total, tiny = left + right, np.finfo(left.dtype).tiny
+    near = np.empty((len(angles), *total.shape), total.dtype)
+    for j, (c, s) in enumerate(zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True)):
+        missed = s * s * left - 2 * c * s * across + c * c * right
+        near[j] = (total / np.maximum(missed, _NEAR * total + tiny)) ** 2
     whole = near.sum(axis=0)
     equal = np.full_like(near, 1 / len(near))
     return np.asarray(total * np.divide(near, whole, out=equal, where=whole > 0))
@@ -247,12 +249,13 @@ def _squared(found: list[Factorization]) -> tuple[Factor, Factor]:
 
 def _projected(mixture: Complex, templates: PannedTemplates) -> tuple[Factor, Factor]:
     """Project the channels along each source and across it, each (sources, 2, frames, bins)."""
-    left, right = (mixture / np.sqrt(templates.scale)[:, None]).swapaxes(1, 2)
-    c, s = (part(templates.angles)[:, None, None] for part in (np.cos, np.sin))
-    projections = c * left + s * right, c * right - s * left
-    along, across = (
-        np.ascontiguousarray(np.stack([p.real, p.imag], axis=1), np.float32) for p in projections
-    )
+    left, right = mixture.astype(np.complex64).swapaxes(1, 2) / np.sqrt(templates.scale).astype(np.float32)
+    shape = (len(templates.angles), 2, *left.shape)
+    along, across = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for j, angle in enumerate(templates.angles.tolist()):
+        c, s = math.cos(angle), math.sin(angle)
+        for projected, found in ((along, c * left + s * right), (across, c * right - s * left)):
+            projected[j] = found.real, found.imag
     return along, across
 
 
