@@ -18,6 +18,7 @@ from nmfaudio.pitch import template_pitches
 from nmfaudio.sound.audio import Audio, SampleSource
 from nmfaudio.sound.files import AudioFile
 from nmfaudio.sound.stft import STFT, Blocks, Progress
+from nmfaudio.sufficient_rank import sufficient_rank
 
 WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
 MOST_TEMPLATES = 40
@@ -57,7 +58,7 @@ def learn(
     label : str
         Name of the source.
     rank : int, optional
-        Templates to learn; default: chosen from the data, 40 at most.
+        Templates to learn; default: as many as explain nearly all that 40 would.
     sample_rate : int, optional
         Of the dictionary; default: that of the first recording.
     window : float
@@ -210,7 +211,10 @@ class Learner:
             When nothing but silence was heard.
         """
         V = self._evidence()
-        rank = self._rank(len(V))
+        assert self.sample_rate is not None
+        stft = self._stft(self.sample_rate)
+        frequencies = stft.frequencies(self.sample_rate)
+        rank = self._rank(V, frequencies)
         found = factorize(
             V.T,
             rank,
@@ -220,10 +224,7 @@ class Learner:
             callback=self._progress,
         )
         kept = np.flatnonzero(found.H.any(axis=1))
-        assert self.sample_rate is not None
-        stft = self._stft(self.sample_rate)
         templates = found.W[:, kept]
-        frequencies = stft.frequencies(self.sample_rate)
         return Dictionary(
             templates,
             (self.label,) * len(kept),
@@ -264,16 +265,17 @@ class Learner:
         weights = shares / shares.sum() * level * (ours / theirs if theirs else 1.0)
         return np.asarray((self._known.templates * weights).T, np.float32)
 
-    def _rank(self, frames: int) -> int:
-        known = len(self._known.labels) if self._known else 0
+    def _rank(self, V: Frames, frequencies: NDArray[np.float64]) -> int:
         if self.rank is not None:
-            if self.rank > frames:
+            if self.rank > len(V):
                 raise OptionError(
-                    f"rank={self.rank}: the recordings of {self.label!r} have {frames} frames that sound; "
-                    f"ask for at most {frames}"
+                    f"rank={self.rank}: the recordings of {self.label!r} have {len(V)} frames that sound; "
+                    f"ask for at most {len(V)}"
                 )
             return self.rank
-        return max(1, known, min(MOST_TEMPLATES, frames // FRAMES_A_TEMPLATE))
+        most = min(MOST_TEMPLATES, len(V) // FRAMES_A_TEMPLATE)
+        known = len(self._known.labels) if self._known else 1
+        return max(known, sufficient_rank(V, frequencies, most, self.divergence, self.seed))
 
 
 class _Frames:

@@ -58,7 +58,7 @@ ROWS = [
         "notes",
         "alignment",
     ],
-    ["template_plot", "dictionary", "hints", "learning"],
+    ["template_plot", "dictionary", "hints", "sufficient_rank", "learning"],
     [
         "separators",
         "separators.contract",

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from conftest import sound
 
-from nmfaudio import Audio, Dictionary, Learner, learn
+from nmfaudio import Audio, Dictionary, Divergence, Learner, learn
 from nmfaudio.errors import AudioFileError, DictionaryError, OptionError
+from nmfaudio.sufficient_rank import sufficient_rank
 
 RATE = 8000
 
@@ -69,6 +70,8 @@ def test_what_was_learned_before_is_kept_when_more_is_added():
     peaks = sorted(after.templates.argmax(axis=0) * RATE / after.stft.n_fft)
     assert peaks == pytest.approx([440, 700], abs=10)
     assert len(after.clips) == 2
+    rich = learn(sounds(5), "tone", rank=12)
+    assert len(learn(tone(440, 2), "tone", add_to=rich).labels) == 12
     with pytest.raises(OptionError, match="knows tone, not 'flute'"):
         learn(tone(700), "flute", add_to=before)
 
@@ -105,3 +108,29 @@ def test_converted_templates_resemble_those_learned_there(rate, n_fft):
 def test_what_lies_above_the_new_half_rate_is_told():
     with pytest.raises(DictionaryError, match="nothing of 'tone' lies below 500 Hz"):
         learn(tone(1500), "tone", rank=1).to_settings(1000)
+
+
+def sounds(count, seconds=3):
+    """A stretch of each of some tones, which share no harmonic."""
+    pitches = 300 * 2 ** (np.arange(count) * 0.37)
+    return Audio(np.concatenate([tone(p, seconds / count).samples[0] for p in pitches]), RATE)
+
+
+def test_as_many_templates_are_learned_as_there_are_sounds():
+    few, many = (len(learn(sounds(count), "sounds").labels) for count in (1, 5))
+    assert few <= 3
+    assert 5 <= many <= 10
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 2.0])
+def test_the_rank_that_explains_nearly_all_is_found_at_any_level(beta):
+    generator = np.random.default_rng(4)
+    V = generator.exponential(1, (160, 4)) @ generator.exponential(1, (4, 129)) ** 4
+    V *= generator.gamma(400, 1 / 400, V.shape)  # a noise that no template is worth
+    frequencies = np.arange(129) * 31.25
+    for level in (1e-6, 1.0, 1e6):
+        found = sufficient_rank((level * V).astype(np.float32), frequencies, 40, Divergence(beta))
+        assert 3 <= found <= 5
+    assert sufficient_rank(V[:2].astype(np.float32), frequencies, 0, Divergence(beta)) == 1
+    noise = generator.gamma(1, 1, V.shape).astype(np.float32)  # no rank is enough
+    assert sufficient_rank(noise, frequencies, 6, Divergence(beta)) == 6
