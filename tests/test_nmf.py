@@ -676,3 +676,19 @@ def test_the_kernels_logarithm_is_that_of_numpy(values):
     x = np.array(values, np.float32)
     found = [kernels.logarithm(each) for each in x]
     np.testing.assert_allclose(found, np.log(x.astype(np.float64)), rtol=3e-7, atol=1e-7)
+
+
+def test_extrapolation_is_that_of_the_logarithms():
+    generator = np.random.default_rng(0)
+    x0, x1, x2 = (kernels.padded(generator.random((5, 7)).astype(np.float32) + 1) for _ in range(3))
+    a, b, c = (np.log(x[:5, :7].astype(np.float64)) for x in (x0, x1, x2))
+    first, second = b - a, c - 2 * b + a
+    weights = x1[:5, :7].astype(np.float64)
+    expected = [(weights * first**2).sum(), (weights * second**2).sum(), weights.sum()]
+    np.testing.assert_allclose(kernels.bends(x0, x1, x2), expected, rtol=1e-5)
+    found = np.full_like(x0, np.nan)
+    kernels.extrapolate(x0, x1, x2, 3.0, found)
+    ahead = np.clip(a + 6 * first + 9 * second, c - 1.2, c + 2)
+    np.testing.assert_allclose(found[:5, :7], np.exp(ahead), rtol=1e-5)
+    assert not found[5:].any()
+    assert not found[:, 7:].any()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -16,12 +16,10 @@ from nmfaudio.nmf.kernels import Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 
-# An extrapolated entry keeps at least this part of what plain updates give, lest it be zero for good.
-_LEAST = np.float32(0.3)
 _SETTLING = 5  # iterations before bold steps, which end badly from a start that ignores the data
 # Bounds of the extrapolation's length: the first one, the least, and what success and failure multiply it by.
 _FIRST_BOUND, _LEAST_BOUND, _GROWTH = 4.0, 1.5, 2.0
-_PIECE = 8192  # rows of a factor that are extrapolated at a time: no temporaries of its whole size
+_PIECE = 65536  # rows of a factor that one call of a kernel extrapolates
 
 _ROUNDING = 1e-7  # of the objective: a proven step may seem to rise by so much in float32
 
@@ -179,8 +177,9 @@ def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, loo
 def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
     """Extrapolate every second update by the squared iterative method (SQUAREM), never upwards.
 
-    Two updates lead from x0 to x1 and x2; with r = x1 - x0 and v = (x2 - x1) - r the next cycle starts at
-    x0 + 2 s r + s^2 v, s = |r| / |v|. The first update of a cycle is measured; where the objective rose, the
+    Two updates lead from x0 to x1 and x2; with x the logarithms of all entries, r = x1 - x0 and
+    v = (x2 - x1) - r, the next cycle starts at x0 + 2 s r + s^2 v, s = |r| / |v|, in a norm that weighs each
+    entry by its size. The first update of a cycle is measured; where the objective rose, the
     cycle is dropped and a plain update is made from the best point so far, which is proven not to rise.
 
     Returns the templates that belong to H, which is updated in place.
@@ -226,10 +225,10 @@ def _measured(updates: Steps, x: Point, *, bold: bool) -> tuple[Point, float]:
 def _extrapolated(x0: Point, x1: Point, x2: Point, bound: float) -> tuple[Point, float]:
     """Return the start of the next cycle, and the bound of the next length."""
     factors = [(x0[0].T, x1[0].T, x2[0].T), (x0[1], x1[1], x2[1])]
-    first, second = (sum(norms) for norms in zip(*(_norms(*factor) for factor in factors), strict=True))
+    first, second = (sum(squares) for squares in zip(*(_bends(*factor) for factor in factors), strict=True))
     length = float(np.sqrt(first / second)) if second > 0 else bound
     length = min(max(length, 1.0), bound)
-    T, H = (_at(length, *factor) for factor in factors)
+    T, H = (_ahead(length, *factor) for factor in factors)
     return (make_templates(T), H), bound * _GROWTH if length == bound else bound
 
 
@@ -238,24 +237,21 @@ def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
     return templates.T[: shape[1], : shape[0]].T
 
 
-def _norms(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
-    """Squared norms of the first and second differences, relative to that of a."""
-    norms = np.zeros(3)
-    for start in range(0, len(a), _PIECE):
-        x, y, z = (m[start : start + _PIECE] for m in (a, b, c))
-        first = y - x
-        second = (z - y) - first
-        norms += [np.vdot(m, m) for m in (x, first, second)]
-    return (norms[1] / norms[0], norms[2] / norms[0]) if norms[0] > 0 else (0.0, 0.0)
+def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
+    """Return the mean squares of the first and second differences of the logarithms."""
+    first, second, size = np.sum([kernels.bends(*part) for part in _pieces(a, b, c)], axis=0)
+    return (float(first / size), float(second / size)) if size > 0 else (0.0, 0.0)
 
 
-def _at(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
-    """Return a + 2 s (b - a) + s^2 (c - 2 b + a), no entry far below that of c."""
-    s = np.float32(length)
+def _ahead(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
+    """Return the start of the next cycle."""
     found = np.empty_like(c)
-    for start in range(0, len(a), _PIECE):
-        x, y, z = (m[start : start + _PIECE] for m in (a, b, c))
-        first = y - x
-        ahead = x + (2 * s) * first + (s * s) * ((z - y) - first)
-        np.maximum(ahead, _LEAST * z, out=found[start : start + _PIECE])
+    for x, y, z, room in _pieces(a, b, c, found):
+        kernels.extrapolate(x, y, z, length, room)
     return found
+
+
+def _pieces(*factors: Matrix) -> Iterator[tuple[Matrix, ...]]:
+    """Cut factors alike, so that one call of a kernel is short."""
+    starts = range(0, len(factors[0]), _PIECE)
+    return (tuple(factor[start : start + _PIECE] for factor in factors) for start in starts)

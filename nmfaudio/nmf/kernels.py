@@ -542,6 +542,59 @@ def factorize_frames(
     return objective
 
 
+# The logarithm of what an extrapolated entry is at least and at most of what plain updates give: with less it
+# could be lost for good.
+_LEAST, _MOST = np.float32(-1.2), np.float32(2)
+_TINY = np.float32(1e-35)
+
+
+@_compile
+def _bend(x0: np.float32, x1: np.float32, x2: np.float32) -> tuple[np.float32, np.float32]:
+    """Return the first and the second difference of the logarithms of an entry."""
+    x0, x1, x2 = x0 + _TINY, x1 + _TINY, x2 + _TINY
+    first = logarithm(x1 / x0)
+    return first, logarithm(x2 / x1) - first
+
+
+@_compile
+def exponential(x: np.float32) -> np.float32:
+    """Return e^x for x between `_LEAST` and `_MOST`, to about 5e-7: a Taylor series at x / 8."""
+    t = x * np.float32(1 / 8)
+    q = np.float32(1) + t * (np.float32(1 / 5) + t * np.float32(1 / 30))
+    q = np.float32(1) + t * (np.float32(1 / 3) + t * np.float32(1 / 12) * q)
+    q = np.float32(1) + t * (np.float32(1) + t * np.float32(1 / 2) * q)
+    q *= q
+    q *= q
+    return q * q
+
+
+@_compile_sum
+def bends(x0: Buffer, x1: Buffer, x2: Buffer) -> tuple[float, float, float]:
+    """Return sums of squares of the first and second differences of a factor's logarithms, and of weights.
+
+    Each entry weighs as much as it is large.
+    """
+    first, second, size = np.float64(0), np.float64(0), np.float64(0)
+    for i in range(x0.shape[0]):
+        a = b = c = np.float32(0)
+        for j in range(x0.shape[1]):
+            r, v = _bend(x0[i, j], x1[i, j], x2[i, j])
+            a, b, c = a + x1[i, j] * r * r, b + x1[i, j] * v * v, c + x1[i, j]
+        first, second, size = first + a, second + b, size + c
+    return first, second, size
+
+
+@_compile
+def extrapolate(x0: Buffer, x1: Buffer, x2: Buffer, length: float, found: Buffer) -> None:
+    """Write log x0 + 2 s r + s^2 v, r and v its differences, as a number that is not far from x2."""
+    once, twice = np.float32(2 * length - 2), np.float32(length * length - 1)
+    for i in range(x0.shape[0]):
+        for j in range(x0.shape[1]):
+            r, v = _bend(x0[i, j], x1[i, j], x2[i, j])
+            ahead = min(max(once * r + twice * v, _LEAST), _MOST)
+            found[i, j] = x2[i, j] * exponential(ahead)
+
+
 def compiled_before() -> bool:
     """Say whether this machine's cache holds compiled kernels; if not, their first use takes some seconds."""
     stats = getattr(factorize_frames, "stats", None)
