@@ -5,10 +5,13 @@ Contenders are nmfaudio, scikit-learn's multiplicative updates, the updates in p
 in an order that turns, so that all see the same state of the machine; figures are medians over rounds. Data
 are spectrograms of the audio given (default: the audio samples), repeated up to 30 s, 1025 bins, hop 512.
 
-- *iteration*: one full update of both factors. nmfaudio makes plain ones here, one in ten measured.
+- *iteration*: one full update of both factors, and one of the activations alone. nmfaudio makes plain ones
+  here, one in ten measured. What a second thread gains stands beside what it gains a loop that does nothing
+  but multiply and add: where cores are shared, the second is not always there.
 - *goal*: seconds until the objective is as low as after 200 iterations of scikit-learn, from the same start.
   nmfaudio runs as it does by default. Compiling is not counted; "with loading" adds what a first call takes
   when the compiler's cache is filled. The objectives compared are one float64 function's.
+- *converged*: the objective after 1000 iterations of both from the same start, of 10 s.
 - *memory*: peak of private memory above input and imports. *length*: time against the number of frames; the
   hour is nmfaudio's alone, mapped from disk: the others would take several copies of it.
 
@@ -38,6 +41,7 @@ BINS, HOP, RATE, SECONDS = 1025, 512, 44100, 30.0
 CASES = [(loss, rank) for loss in ("kl", "is") for rank in (8, 32, 64, 128)]
 MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": f"{2**30}", "MALLOC_TRIM_THRESHOLD_": f"{2**34}"}
 CONTENDERS = ("nmfaudio", "scikit-learn", "scikit-learn, memory kept", "numpy", "torchnmf")
+PARTS = ("iteration", "goal", "converged", "length")
 LENGTHS = {"30 s": 1, "5 min": 10, "60 min": 120}
 COLOURS = dict(zip(CONTENDERS, ("C0", "C1", "C1", "C2", "C3"), strict=True))
 
@@ -89,12 +93,18 @@ class Bench:
 def iterations(bench: Bench, V: Matrix, rounds: int, threads: Iterable[int]) -> Results:
     """Return milliseconds an iteration: by threads, contender and case, one for each round."""
     ask = {"V": bench.save("V", V), "cases": CASES, "iterations": 10, "mapped": False}
+    fixed = ask | {"cases": [("kl", 32), ("is", 32)], "fixed": True}
     found: Results = {}
     for number in range(rounds):
         for count in threads:
             tasks = [("iteration", name) for name in bench.names] + [("sgemm", "sgemm")]
             for task, name in tasks[:: 1 if number % 2 == 0 else -1]:
-                for case, value in bench.ask(task, name, count, ask).items():
+                answer = bench.ask(task, name, count, ask)
+                if name in ("nmfaudio", "scikit-learn"):
+                    alone = bench.ask(task, name, count, fixed)
+                    answer |= {f"{case}, H alone": value for case, value in alone.items()}
+                    answer |= bench.ask("control", name, count, ask)
+                for case, value in answer.items():
                     found.setdefault(str(count), {}).setdefault(name, {}).setdefault(case, []).append(value)
         _tell(f"iterations: round {number + 1} of {rounds}")
     return found
@@ -117,6 +127,20 @@ def goals(bench: Bench, files: list[Path], seeds: int, threads: Iterable[int]) -
                     started = objective(V, start(V, 32, seed), loss) if seed == 0 else None
                     found.append(about | {"start": started, "answers": answers})
             _tell(f"goal: {loss}, {path.stem}")
+    return found
+
+
+def convergence(bench: Bench, V: Matrix, seeds: int) -> list[Results]:
+    """Return the objectives of nmfaudio and of scikit-learn after many iterations, for each loss and seed."""
+    found = []
+    for loss in ("kl", "is"):
+        where = bench.save("short", V[: len(V) // 3] ** (1 if loss == "kl" else 2))
+        for seed in range(seeds):
+            ask = {"V": where, "loss": loss, "rank": 32, "seed": seed, "iterations": 1000}
+            names = ("nmfaudio", "scikit-learn, memory kept")
+            values = [bench.ask("converged", name, 1, ask)["objective"] for name in names]
+            found.append({"loss": loss, "seed": seed, "nmfaudio": values[0], "scikit-learn": values[1]})
+        _tell(f"converged: {loss}")
     return found
 
 
@@ -166,7 +190,44 @@ def tables(results: Results) -> str:
             operations = (8 if loss == "kl" else 12) * results["entries"] * rank
             share = operations / values["nmfaudio"] * 1e3 / median(by_name["sgemm"][f"K = {rank}"])
             lines.append(f"| {loss}, K = {rank} | {' | '.join(cells)} | {100 * share:.0f} % |")
-    return "\n".join(lines + _goal_lines(results.get("goal", [])) + _memory_lines(results.get("length", {})))
+        lines += _alone_lines(by_name)
+    lines += _thread_lines(results.get("iteration", {})) + _goal_lines(results.get("goal", []))
+    lines += _converged_lines(results.get("converged", []))
+    return "\n".join(lines + _memory_lines(results.get("length", {})))
+
+
+def _alone_lines(by_name: Results) -> list[str]:
+    lines = []
+    for case in ("kl, K = 32, H alone", "is, K = 32, H alone"):
+        ours, theirs = (median(by_name[name][case]) for name in ("nmfaudio", "scikit-learn"))
+        lines.append(f"| {case} | {ours:.2f} (1.0) | {theirs:.2f} ({theirs / ours:.1f}) |")
+    return lines
+
+
+def _thread_lines(by_threads: Results) -> list[str]:
+    """Return what the second thread gains, beside what it gains the control at the same moment."""
+    if not {"1", "2"} <= set(by_threads):
+        return []
+    one, two = (by_threads[count]["nmfaudio"] for count in ("1", "2"))
+    rounds = list(zip(one["control"], two["control"], strict=True))
+    lines = ["", "| times less with 2 threads | nmfaudio | control | share |", "|---|---|---|---|"]
+    for loss, rank in CASES:
+        case = f"{loss}, K = {rank}"
+        gains = [a / b for a, b in zip(one[case], two[case], strict=True)]
+        shares = [gain / (b / a) for gain, (a, b) in zip(gains, rounds, strict=True)]
+        gained = median(b / a for a, b in rounds)
+        lines.append(f"| {case} | {median(gains):.2f} | {gained:.2f} | {100 * median(shares):.0f} % |")
+    return lines
+
+
+def _converged_lines(rows: list[Results]) -> list[str]:
+    lines = []
+    for loss in ("kl", "is"):
+        excess = [100 * (r["nmfaudio"] / r["scikit-learn"] - 1) for r in rows if r["loss"] == loss]
+        if excess:
+            said = f"median {median(excess):+.2f} %, worst {max(excess):+.2f} %"
+            lines.append(f"{loss}: converged objective above scikit-learn's, {len(excess)} seeds: {said}")
+    return ["", *lines] if lines else []
 
 
 def _goal_lines(rows: list[Results]) -> list[str]:
@@ -253,13 +314,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="of the way to the goal (default: 10)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
     parser.add_argument("--longest", choices=LENGTHS, default="60 min", help="an hour takes 1.3 GB of disk")
-    parser.add_argument("--only", choices=("iteration", "goal", "length"), nargs="+")
+    parser.add_argument("--only", choices=PARTS, nargs="+")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torchnmf")
     parser.add_argument("--json", type=Path, help="where to write every figure")
     parser.add_argument("--plot", type=Path, help="where to draw, as PNG")
     options = parser.parse_args()
     files = sounds(options.audio or sorted((ROOT / "audio_samples").glob("*.flac")))
-    wanted = options.only or ("iteration", "goal", "length")
+    wanted = options.only or PARTS
     with tempfile.TemporaryDirectory() as folder:
         bench, V = Bench(Path(folder), options.torch), spectrogram(files[0], 1)
         results: Results = {"entries": V.size, "files": [f.name for f in files]}
@@ -267,6 +328,8 @@ def main() -> None:
             results["iteration"] = iterations(bench, V, options.rounds, options.threads)
         if "goal" in wanted:
             results["goal"] = goals(bench, files, options.seeds, options.threads)
+        if "converged" in wanted:
+            results["converged"] = convergence(bench, V, options.seeds)
         if "length" in wanted:
             results["length"] = memory_and_length(bench, V, options.longest)
     print(tables(results))

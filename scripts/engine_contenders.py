@@ -121,11 +121,35 @@ RUNS: dict[str, Callable[[str, int], Run]] = {
 }
 
 
+def activations_alone(name: str, loss: str, threads: int) -> Run:
+    """Return the updates of the activations, templates fixed."""
+    if name == "nmfaudio":
+        from nmfaudio import activate
+
+        def ours(V: Matrix, factors: Factors, count: int) -> Factors:
+            options: dict[str, Any] = {"tolerance": 0, "threads": threads, "divergence": loss}
+            return factors[0], activate(V.T, factors[0], iterations=count, **options).H.T
+
+        return ours
+    from sklearn.decomposition import non_negative_factorization
+
+    def theirs(V: Matrix, factors: Factors, count: int) -> Factors:
+        components = np.ascontiguousarray(factors[0].T)
+        found = non_negative_factorization(
+            V, H=components, n_components=len(components), init="custom", update_H=False, solver="mu",
+            beta_loss=SKLEARN[loss], max_iter=count, tol=0,
+        )  # fmt: skip
+        return factors[0], found[0]
+
+    return theirs
+
+
 def iteration(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
     """Return the milliseconds of a plain iteration, that of setting up taken off; and those of a sgemm."""
     V, found = np.load(ask["V"], mmap_mode="c" if ask["mapped"] else None), {}
     for loss, rank in ask["cases"]:
-        run, factors, times = RUNS[name](loss, threads), start(V[:PIECE], rank, 0), []
+        run = activations_alone(name, loss, threads) if ask.get("fixed") else RUNS[name](loss, threads)
+        factors, times = start(V[:PIECE], rank, 0), []
         factors = factors[0], np.full((len(V), rank), V[:PIECE].mean(), np.float32)
         run(V[:128], (factors[0], factors[1][:128]), 1)
         for count in (1, 1 + ask["iterations"]):
@@ -148,6 +172,42 @@ def sgemm(ask: dict[str, Any]) -> dict[str, float]:
             times.append(time.perf_counter() - began)
         found[f"K = {rank}"] = 2.0 * V.size * rank / min(times[1:])
     return found
+
+
+def control(threads: int) -> dict[str, float]:
+    """Return the rate of so many threads that do nothing but multiply and add in their registers."""
+    import numba
+
+    @numba.njit(nogil=True, fastmath={"contract"})
+    def multiply_and_add(x: Matrix, rounds: int) -> None:
+        for _ in range(rounds):
+            for i in range(x.size):
+                y = x[i]
+                for _ in range(32):
+                    y = y * np.float32(0.5) + np.float32(0.25)
+                x[i] = y
+
+    def work() -> None:
+        multiply_and_add(np.ones(1024, np.float32), 20000)
+
+    multiply_and_add(np.ones(1024, np.float32), 1)
+    best = 0.0
+    for _ in range(5):
+        workers = [threading.Thread(target=work) for _ in range(threads)]
+        began = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        best = max(best, threads * 2.0 * 32 * 1024 * 20000 / (time.perf_counter() - began))
+    return {"control": best}
+
+
+def converged(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
+    """Return the objective after many iterations from the start of a seed."""
+    V, loss = np.load(ask["V"]), ask["loss"]
+    run = nmfaudio_run(loss, threads, "accelerated") if name == "nmfaudio" else RUNS[name](loss, threads)
+    return {"objective": objective(V, run(V, start(V, ask["rank"], ask["seed"]), ask["iterations"]), loss)}
 
 
 def memory(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
@@ -219,8 +279,9 @@ def main() -> None:
     """Do as the request says."""
     warnings.simplefilter("ignore")
     task, name, threads, ask = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.load(sys.stdin)
-    tasks = {"iteration": iteration, "memory": memory, "goal": goal}
-    answer = sgemm(ask) if task == "sgemm" else tasks[task](name, threads, ask)
+    tasks = {"iteration": iteration, "memory": memory, "goal": goal, "converged": converged}
+    machine = {"sgemm": lambda: sgemm(ask), "control": lambda: control(threads)}
+    answer = machine[task]() if task in machine else tasks[task](name, threads, ask)
     json.dump(answer, sys.stdout)
 
 

@@ -692,3 +692,23 @@ def test_extrapolation_is_that_of_the_logarithms():
     np.testing.assert_allclose(found[:5, :7], np.exp(ahead), rtol=1e-5)
     assert not found[5:].any()
     assert not found[:, 7:].any()
+
+
+@pytest.mark.parametrize(("beta", "scale"), [(2, 1e-200), (2, 1e200), (-1, 1e-304), (3, 1e-110)])
+def test_data_whose_objective_is_no_number_are_refused(beta, scale):
+    V = matrix().astype(np.float64)
+    with pytest.raises(MatrixError, match="out of the range of float64: multiply V by a constant"):
+        factorize(V * scale, 3, divergence=beta)
+    with pytest.raises(MatrixError, match="multiply V by a constant"):
+        activate(
+            Stream(60, 170, lambda start, stop: V[:, start:stop] * scale), np.ones((60, 1)), divergence=beta
+        )
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_data_far_from_one_are_as_good_as_others_where_the_objective_is_a_number(scale):
+    V = matrix().astype(np.float64)
+    far, near = (factorize(data, 3, iterations=20, tolerance=0) for data in (V * scale, V))
+    np.testing.assert_allclose(far.H / scale, near.H, rtol=1e-3, atol=1e-6 * near.H.max())
+    with pytest.raises(OptionError, match="l2_H=0.1 is out of range"):
+        factorize(V * scale**1.5, 3, penalties=Penalties(l2_H=0.1), divergence=0)

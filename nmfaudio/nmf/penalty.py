@@ -19,6 +19,7 @@ from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.kernels import Penalty, Templates
 from nmfaudio.nmf.problem import Problem
 
+_LARGEST_POWER = 1000  # of two, that a weight may be multiplied by
 _GROUP_FLOOR = 1e-3  # of the mean level of a frame: a source below it counts as silent
 
 
@@ -117,10 +118,12 @@ class Weights:
         powers: dict[str, float] = {"l1_W": beta, "l2_W": beta, "l1_H": beta - 1, "l2_H": beta - 2}
         powers |= {"sparsity": beta - 1, "continuity": beta - 2}
         self._weights = {
-            name: _vector(name, getattr(penalties, name), rank) * scale**power
+            name: _in_scale(name, _vector(name, getattr(penalties, name), rank), scale, power)
             for name, power in powers.items()
         }
-        self._group_weight = float(penalties.group_sparsity) * scale**beta
+        self._group_weight = float(
+            _in_scale("group_sparsity", np.array([penalties.group_sparsity]), scale, beta)[0]
+        )
         self._members = _members(penalties.groups, rank) if self._group_weight else np.empty((rank, 0))
         self._group_floor = _GROUP_FLOOR * (problem.level * problem.bins or 1.0)
         self.squares_of_templates = self._any("l2_W", "sparsity", "continuity")
@@ -190,6 +193,18 @@ class Weights:
     def _slopes(self, sums: NDArray[np.float64], H: Matrix) -> NDArray[np.float64]:
         """Return the slope of the logarithm of each group's level, (frames, groups)."""
         return np.asarray(self._group_weight / (self._group_floor + (H * sums) @ self._members))
+
+
+def _in_scale(name: str, weight: NDArray[np.float64], scale: float, power: float) -> NDArray[np.float64]:
+    """Return weights for data that were multiplied by `scale`."""
+    if not weight.any():
+        return weight
+    if abs(np.log2(scale) * power) > _LARGEST_POWER:
+        raise OptionError(
+            f"{name}={weight.max():g} is out of range for data of a level of {1 / scale:.1g}: multiply the "
+            "data by a constant"
+        )
+    return np.asarray(weight * scale**power)
 
 
 def _vector(name: str, weight: ArrayLike, rank: int) -> NDArray[np.float64]:

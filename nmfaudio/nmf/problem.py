@@ -18,6 +18,7 @@ from nmfaudio.nmf.stream import Rows, Stream, piece
 
 _LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32
 _PIECE = 4096  # frames copied at a time
+_LARGEST_POWER = 1000  # objectives further than 2^1000 from 1 leave float64
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Problem:
         matrix = checked_matrix(V, "V", "(bins, frames)")
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
         mean = float(matrix.mean(dtype=np.float64)) if mean is None else mean
-        exponent = _exponent(mean)
+        exponent = _checked_exponent(mean, divergence)
         level = float(np.ldexp(mean, exponent))
         frames = matrix.T
         ready = frames.dtype == np.float32 and frames.flags.c_contiguous and frames.flags.writeable
@@ -67,7 +68,7 @@ class Problem:
     def _of_stream(cls, V: Stream, divergence: Divergence, mean: float | None) -> Problem:
         own, single = V.survey()
         mean = own if mean is None else mean
-        exponent = _exponent(mean)
+        exponent = _checked_exponent(mean, divergence)
         level, scale = float(np.ldexp(mean, exponent)), float(np.ldexp(1.0, exponent))
         if single and abs(exponent) <= _LARGEST_EXPONENT:
             return cls(Rows(V), scale, scale, level, divergence, np.float32)
@@ -93,9 +94,21 @@ class Problem:
         return float(scaled * self.data_scale**-self.divergence.beta)
 
 
-def _exponent(mean: float) -> int:
-    """Return the power of two that brings a mean near 1."""
-    return -int(np.frexp(mean)[1]) if mean > 0 else 0
+def _checked_exponent(mean: float, divergence: Divergence) -> int:
+    """Return the power of two that brings a mean near 1.
+
+    Raises
+    ------
+    MatrixError
+        Where the divergence of such data is no number that float64 can hold.
+    """
+    exponent = -int(np.frexp(mean)[1]) if 0 < mean < np.inf else 0
+    if mean == np.inf or abs(exponent * divergence.beta) > _LARGEST_POWER:
+        raise MatrixError(
+            f"the mean of V is {mean:.3g}: its divergence at beta={divergence.beta:g} is out of the range of "
+            "float64: multiply V by a constant"
+        )
+    return exponent
 
 
 def _scaled(frames: NDArray[Any], exponent: int) -> Matrix:
