@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio import tensorfile
+from nmfaudio import dictionary_format
 from nmfaudio.conversion import convert_templates
+from nmfaudio.dictionary_format import ARRAYS, Clip
 from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.labels import check_label
 from nmfaudio.sound.stft import STFT
 from nmfaudio.template_plot import as_html, draw_templates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMAT, FORMAT_VERSION = "nmfaudio dictionary", 1
-RESIDUAL = "residual"  # what no template explains; so no source may be called so
-LONGEST_LABEL = 100  # bytes: labels become names of files
 MOST_COMPONENTS = 65536
-_LARGEST_N_FFT = 1 << 17
 _HIGHEST_RATE = 1 << 22
-_ARRAYS = ("templates", "energies", "pitches")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A recording that a source was learned from.
-
-    Attributes
-    ----------
-    label : str
-        The source.
-    name : str
-        Of the file, without its folder.
-    sha256 : str
-        Of the file's bytes; empty for sound that came from memory.
-    seconds : float
-    sample_rate, channels : int
-    """
-
-    label: str
-    name: str
-    sha256: str
-    seconds: float
-    sample_rate: int
-    channels: int
 
 
 @dataclass(frozen=True)
@@ -127,7 +98,7 @@ class Dictionary:
                 f"they must lie in 1 to {_HIGHEST_RATE}, above 0 to 4, and -1 to 3"
             )
         self._keep("templates", unit_sum(templates))
-        for name in _ARRAYS[1:]:
+        for name in ARRAYS[1:]:
             given = _checked(getattr(self, name), name)
             if given.size and given.shape != (len(self.labels),):
                 raise DictionaryError(
@@ -288,29 +259,10 @@ class Dictionary:
             When it cannot be written.
         """
         target = Path(path)
-        arrays = {name: getattr(self, name).T for name in _ARRAYS}
-        tensorfile.save(target, arrays, self._metadata())
+        facts = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {name: facts.pop(name).T for name in ARRAYS}
+        dictionary_format.write(target, arrays, facts)
         return target
-
-    def _metadata(self) -> dict[str, str]:
-        index = {source: k for k, source in enumerate(self.sources)}
-        facts = {
-            "sources": list(self.sources),
-            "components": [index[label] for label in self.labels],
-            "sample_rate": self.sample_rate,
-            "stft": asdict(self.stft),
-            "exponent": self.exponent,
-            "beta": self.beta,
-            "seed": self.seed,
-            "clips": [asdict(clip) for clip in self.clips],
-        }
-        texts = {name: json.dumps(fact, separators=(",", ":")) for name, fact in facts.items()}
-        return {
-            "format": FORMAT,
-            "version": str(FORMAT_VERSION),
-            "nmfaudio": version("nmfaudio"),
-            **texts,
-        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Dictionary:
@@ -321,16 +273,10 @@ class Dictionary:
         DictionaryError
             Saying what is wrong with the file.
         """
-        arrays, metadata = tensorfile.load(path)
         try:
-            return _READERS[_version(metadata)](arrays, metadata)
+            return cls(**dictionary_format.read(path))
         except (DictionaryError, OptionError) as error:
             raise DictionaryError(f"{path}: {error}") from None
-        except (LookupError, TypeError, ValueError, RecursionError, OverflowError, MemoryError) as error:
-            raise DictionaryError(
-                f"{path}: its metadata are malformed ({type(error).__name__}: {str(error)[:80]}): "
-                "learn it again"
-            ) from None
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{s}: {len(m)} template{'s' * (len(m) > 1)}" for s, m in self.members.items())
@@ -355,29 +301,6 @@ class Dictionary:
         return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def check_label(label: str) -> str:
-    """Return a label, or say why it cannot be the name of a source.
-
-    Raises
-    ------
-    DictionaryError
-        When it could not be part of a file's name on every system.
-
-    Examples
-    --------
-    >>> check_label("double bass")
-    'double bass'
-    """
-    bad = not isinstance(label, str) or not label or label.strip(" .") != label or not label.isprintable()
-    if bad or set(label) & set('/\\:*?"<>|') or len(label.encode("utf-8", "replace")) > LONGEST_LABEL:
-        raise DictionaryError(
-            f"label {str(label)[:40]!r} cannot be part of a file name: use letters, digits, spaces, - and _"
-        )
-    if label.lower() in (RESIDUAL, "manifest"):
-        raise DictionaryError(f"label {label!r} is taken by nmfaudio itself: use another")
-    return label
 
 
 def check_known(labels: Sequence[str], known: Sequence[str]) -> None:
@@ -409,49 +332,3 @@ def _checked(array: Any, name: str) -> NDArray[np.float32]:
     if found.size and not (found.min() >= 0 and found.max() < np.inf):
         raise DictionaryError(f"{name} hold negative or non-finite numbers: learn the dictionary again")
     return found
-
-
-def _version(metadata: dict[str, str]) -> str:
-    if metadata.get("format") != FORMAT:
-        raise DictionaryError("not a dictionary of nmfaudio: make one with `nmfaudio learn`")
-    found = metadata.get("version", "")[:20]
-    if found not in _READERS:
-        raise DictionaryError(f"its format has the version {found!r}, newer than this nmfaudio: update it")
-    return found
-
-
-def _read_1(arrays: tensorfile.Arrays, metadata: dict[str, str]) -> Dictionary:
-    facts = {name: json.loads(metadata[name]) for name in _FACTS_1}
-    if set(arrays) != set(_ARRAYS):
-        raise DictionaryError(f"it holds the arrays {sorted(arrays)[:4]}, not {sorted(_ARRAYS)}")
-    stft = dict(facts["stft"])
-    if any(type(stft[n]) is not int or not 1 <= stft[n] <= _LARGEST_N_FFT for n in _LENGTHS):
-        raise DictionaryError(f"lengths of its windows must lie in 1 to {_LARGEST_N_FFT}")
-    if arrays["templates"].shape != (len(facts["components"]), stft["n_fft"] // 2 + 1):
-        raise DictionaryError(
-            f"templates have shape {arrays['templates'].shape}, which fits neither its labels nor its n_fft"
-        )
-    return Dictionary(
-        arrays["templates"].T,
-        tuple(facts["sources"][_index(k)] for k in facts["components"]),
-        _index(facts["sample_rate"]),
-        STFT(**stft),
-        float(facts["exponent"]),
-        float(facts["beta"]),
-        _index(facts["seed"]),
-        arrays["energies"],
-        arrays["pitches"],
-        tuple(Clip(**clip) for clip in facts["clips"]),
-    )
-
-
-def _index(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{str(value)[:40]} is no whole number")
-    return value
-
-
-_LENGTHS = ("n_fft", "hop_length", "win_length")
-_FACTS_1 = ("sources", "components", "sample_rate", "stft", "exponent", "beta", "seed", "clips")
-# A reader for each version of the format there ever was.
-_READERS = {"1": _read_1}

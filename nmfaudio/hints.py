@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.dictionary import RESIDUAL, check_label
 from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.labels import RESIDUAL, check_label
 from nmfaudio.pitch import note_frequency
 
 _LARGEST_FILE = 1 << 20  # bytes of a TOML file

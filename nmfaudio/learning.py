@@ -11,8 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.dictionary import Clip, Dictionary, check_label
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.dictionary_format import Clip
 from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.labels import check_label
 from nmfaudio.nmf import Divergence, Factorization, factorize
 from nmfaudio.pitch import template_pitches
 from nmfaudio.sound.audio import Audio, SampleSource

@@ -12,7 +12,9 @@ import math
 import os
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,9 +25,10 @@ from nmfaudio.errors import DictionaryError
 from nmfaudio.sound.writing import write_atomically
 
 LARGEST_HEADER = 1 << 19  # bytes: room for the names and hashes of some thousand training files
-LARGEST_FILE = 1 << 28  # bytes: templates of a thousand sources
+LARGEST_FILE = 1 << 26  # bytes: templates of some hundred sources
 _MOST_ARRAYS = 16
 _ALIGNMENT = 8
+_PIECE = 1 << 16  # numbers that are read and checked at a time: a bad one ends the reading
 _TYPE = "F32"  # the only one that is written, and read
 _METADATA = "__metadata__"
 
@@ -73,33 +76,53 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, 
     write_atomically(path, content)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
-    """Read the arrays and texts of a file.
+@dataclass(frozen=True)
+class Content:
+    """What a file says of itself; its arrays are read when they are asked for.
 
-    Sizes, types, shapes and places are checked against each other and against the size of the file before any
-    array is read.
+    Attributes
+    ----------
+    metadata : dict of str to str
+    shapes : dict of str to tuple of int
+        Of the arrays.
+    """
+
+    metadata: dict[str, str]
+    shapes: dict[str, tuple[int, ...]]
+    _file: BinaryIO
+
+    def arrays(self) -> Arrays:
+        """Read the arrays, in the order in which they lie in the file."""
+        return {name: _array(self._file, name, shape) for name, shape in self.shapes.items()}
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Content]:
+    """Open a file, so that what it says can be looked at before any array is read.
+
+    Sizes, types, shapes and places are checked against each other and against the size of the file.
 
     Raises
     ------
     DictionaryError
-        Saying what is wrong with the file.
+        Saying what is wrong with the file, without its name.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DictionaryError(f"{path}: it is not an ordinary file: name a .safetensors file")
+            raise DictionaryError("it is not an ordinary file: name a .safetensors file")
         with open(path, "rb") as file:
-            return _read(file, path)
+            yield _read(file)
     except OSError as error:
-        raise DictionaryError(f"{path}: cannot be opened ({error.strerror or error})") from None
+        raise DictionaryError(f"cannot be opened ({error.strerror or error})") from None
     except _Malformed as error:
-        raise DictionaryError(f"{path}: not a dictionary ({error}): make one with `nmfaudio learn`") from None
+        raise DictionaryError(f"not a dictionary ({error}): make one with `nmfaudio learn`") from None
 
 
 class _Malformed(Exception):
     """What is wrong with a file."""
 
 
-def _read(file: BinaryIO, path: object) -> tuple[Arrays, dict[str, str]]:
+def _read(file: BinaryIO) -> Content:
     size = os.fstat(file.fileno()).st_size
     if size > LARGEST_FILE:
         raise _Malformed(f"{size} bytes, more than the {LARGEST_FILE} that one may have")
@@ -117,7 +140,7 @@ def _read(file: BinaryIO, path: object) -> tuple[Arrays, dict[str, str]]:
     metadata = _texts(header.pop(_METADATA, {}))
     places = {name: _place(name, entry) for name, entry in header.items()}
     _check_places(places, size - _ALIGNMENT - length)
-    return {name: _array(file, name, shape) for name, (shape, _, _) in _in_order(places)}, metadata
+    return Content(metadata, {name: shape for name, (shape, _, _) in _in_order(places)}, file)
 
 
 def _other_kind(start: bytes) -> str | None:
@@ -194,11 +217,12 @@ def _check_places(places: dict[str, tuple[tuple[int, ...], int, int]], size: int
 
 
 def _array(file: BinaryIO, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    count = math.prod(shape)
-    content = file.read(4 * count)
-    if len(content) != 4 * count:
-        raise _Malformed(f"it ends within array {name[:40]!r}")
-    array = np.frombuffer(content, "<f4").reshape(shape)
-    if not np.isfinite(array).all():
-        raise _Malformed(f"array {name[:40]!r} holds NaN or infinity")
+    array = np.empty(shape, "<f4")
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _PIECE):
+        part = flat[start : start + _PIECE]
+        if file.readinto(part.data) != part.nbytes:  # type: ignore[attr-defined]
+            raise _Malformed(f"it ends within array {name[:40]!r}")
+        if not (part.min() > -np.inf and part.max() < np.inf):  # NaN fails both
+            raise _Malformed(f"array {name[:40]!r} holds NaN or infinity")
     return array.astype(np.float32, copy=False)

@@ -1,5 +1,7 @@
 import contextlib
+import io
 import json
+import os
 import struct
 import zipfile
 
@@ -9,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nmfaudio import STFT, Dictionary, tensorfile
-from nmfaudio.dictionary import Clip, check_label
+from nmfaudio.dictionary_format import ARRAYS, Clip, metadata_of
 from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.labels import check_label
 
 
 @pytest.fixture
@@ -125,8 +128,6 @@ HOSTILE = {
     "wrong_shape": (bytes_of({"templates": entry([3], 0, 64)}, b"\0" * 64), "cannot lie in 64 bytes"),
     "negative_shape": (bytes_of({"templates": entry([-4, -4], 0, 64)}, b"\0" * 64), "none"),
     "wrong_type": (bytes_of({"templates": entry([4], 0, 16, "F16")}, b"\0" * 16), "type 'F16'"),
-    "nan": (bytes_of({"a": entry([1], 0, 4)}, struct.pack("<f", np.nan)), "NaN"),
-    "infinity": (bytes_of({"a": entry([1], 0, 4)}, struct.pack("<f", np.inf)), "infinity"),
     "json_bomb": (bytes_of(b"[" * 400_000), "nested too deeply|not JSON"),
     "many_arrays": (bytes_of({f"a{i}": entry([0], 0, 0) for i in range(4000)}), "more than 16"),
     "many_digits": (bytes_of(b'{"a": ' + b"9" * 100_000 + b"}"), "not JSON"),
@@ -158,8 +159,8 @@ def test_hostile_files_are_refused_by_name(tmp_path, name):
 def changed(duo, tmp_path, arrays=(), **facts):
     """A file that is well-formed but says something else."""
     path = tmp_path / "changed.safetensors"
-    found = {name: getattr(duo, name).T for name in ("templates", "energies", "pitches")} | dict(arrays)
-    told = duo._metadata() | {name: json.dumps(fact) for name, fact in facts.items()}
+    found = {name: getattr(duo, name).T for name in ARRAYS} | dict(arrays)
+    told = metadata_of(vars(duo)) | {name: json.dumps(fact) for name, fact in facts.items()}
     path.write_bytes(tensorfile.pack(found, told))
     return path
 
@@ -190,10 +191,65 @@ def test_lies_in_the_metadata_are_told(duo, tmp_path, facts, message):
         Dictionary.load(changed(duo, tmp_path, **facts))
 
 
-def test_negative_templates_in_a_file_are_told(duo, tmp_path):
-    arrays = {"templates": -duo.templates.T}
-    with pytest.raises(DictionaryError, match="negative"):
-        Dictionary.load(changed(duo, tmp_path, arrays))
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (-1.0, "negative numbers"),
+        (np.nan, "'templates' holds NaN"),
+        (np.inf, "or infinity"),
+        (-np.inf, "infinity"),
+    ],
+)
+def test_a_bad_number_in_a_file_is_told(duo, tmp_path, value, message, monkeypatch):
+    monkeypatch.setattr(tensorfile, "_PIECE", 100)
+    for place in ((0, 0), (4, 128)):
+        templates = duo.templates.T.copy()
+        templates[place] = value
+        with pytest.raises(DictionaryError, match=message):
+            Dictionary.load(changed(duo, tmp_path, {"templates": templates}))
+
+
+def test_a_silent_template_in_a_file_is_told(duo, tmp_path):
+    templates = duo.templates.T.copy()
+    templates[3] = 0
+    with pytest.raises(DictionaryError, match="template 4 is silent: learn it again"):
+        Dictionary.load(changed(duo, tmp_path, {"templates": templates}))
+
+
+def test_no_array_is_read_of_a_file_that_is_no_dictionary(duo, tmp_path, monkeypatch):
+    monkeypatch.setattr(tensorfile.Content, "arrays", lambda _: pytest.fail("arrays were read"))
+    for facts in ({"sources": ["a/b", "kick"]}, {"seed": -1}, {"stft": {}}, {"clips": [{}]}):
+        with pytest.raises(DictionaryError):
+            Dictionary.load(changed(duo, tmp_path, **facts))
+
+
+def test_arrays_of_other_sizes_and_deep_metadata_are_told(duo, tmp_path):
+    for name in ("energies", "pitches"):
+        with pytest.raises(DictionaryError, match="must have the shape"):
+            Dictionary.load(changed(duo, tmp_path, {name: np.ones(4, np.float32)}))
+    path = tmp_path / "deep.safetensors"
+    told = metadata_of(vars(duo)) | {"clips": "[" * 200_000}
+    path.write_bytes(tensorfile.pack({name: getattr(duo, name).T for name in ARRAYS}, told))
+    with pytest.raises(DictionaryError, match="malformed"):
+        Dictionary.load(path)
+
+
+def test_files_that_are_too_large_or_shrink_are_told(tmp_path):
+    path = tmp_path / "large.safetensors"
+    path.touch()
+    os.truncate(path, tensorfile.LARGEST_FILE + 1)
+    with pytest.raises(DictionaryError, match="bytes, more than the"):
+        Dictionary.load(path)
+    shrunk = tensorfile.Content({}, {"a": (2,)}, io.BytesIO(bytes(7)))
+    with pytest.raises(tensorfile._Malformed, match="ends within array 'a'"):
+        shrunk.arrays()
+
+
+def test_windows_that_take_long_to_check_are_refused(duo, tmp_path):
+    stft = {"n_fft": 1 << 17, "hop_length": 1, "win_length": 1 << 17, "window": "hann"}
+    arrays = {"templates": np.ones((5, (1 << 16) + 1), np.float32)}
+    with pytest.raises(DictionaryError, match="more than 128 times as long as its hop_length"):
+        Dictionary.load(changed(duo, tmp_path, arrays, stft=stft))
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
@@ -215,15 +271,38 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
 )
 @given(data=st.data())
 def test_no_altered_file_does_anything_but_load_or_be_refused(duo, tmp_path, data):
-    whole = bytearray(
-        tensorfile.pack({n: getattr(duo, n).T for n in ("templates", "energies", "pitches")}, duo._metadata())
-    )
+    whole = bytearray(tensorfile.pack({n: getattr(duo, n).T for n in ARRAYS}, metadata_of(vars(duo))))
     header = 8 + struct.unpack("<Q", whole[:8])[0]
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, header - 1))
+        place = data.draw(st.integers(0, len(whole) - 1) | st.integers(0, header - 1))
         whole[place] = data.draw(st.integers(0, 255))
     whole = whole[: data.draw(st.sampled_from([len(whole), header, data.draw(st.integers(0, len(whole)))]))]
     path = tmp_path / "altered.safetensors"
     path.write_bytes(whole)
     with contextlib.suppress(DictionaryError):  # any other exception is a failure
         Dictionary.load(path)
+
+
+texts = st.text(max_size=12)
+numbers = st.integers(-(1 << 70), 1 << 70) | st.floats() | st.none() | st.booleans()
+anything = st.recursive(
+    texts | numbers, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4)
+)
+FACTS = ("sources", "components", "sample_rate", "stft", "exponent", "beta", "seed", "clips", "version")
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(header=st.dictionaries(texts | st.just("__metadata__"), anything, max_size=4), facts=st.data())
+def test_no_header_does_anything_but_load_or_be_refused(duo, tmp_path, header, facts):
+    arbitrary = tmp_path / "arbitrary.safetensors"
+    arbitrary.write_bytes(bytes_of(header, bytes(16)))
+    with pytest.raises(DictionaryError):
+        Dictionary.load(arbitrary)
+    changes = {facts.draw(st.sampled_from(FACTS)): facts.draw(anything)}
+    with contextlib.suppress(DictionaryError):
+        Dictionary.load(changed(duo, tmp_path, **changes))

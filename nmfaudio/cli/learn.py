@@ -30,8 +30,9 @@ def learn(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
 ) -> None:
     """Learn the sound of a source, and keep it in a file."""
-    from nmfaudio.dictionary import Dictionary, check_label
+    from nmfaudio.dictionary import Dictionary
     from nmfaudio.errors import DictionaryError, NmfaudioError, OptionError
+    from nmfaudio.labels import check_label
     from nmfaudio.sound.writing import check_absent
 
     options: dict[str, Any] = {"rank": rank, "sample_rate": sample_rate, "window": window, "seed": seed}

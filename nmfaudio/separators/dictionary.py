@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.dictionary import RESIDUAL, Dictionary
+from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import OptionError
 from nmfaudio.hints import Hints, read_hints
+from nmfaudio.labels import RESIDUAL
 from nmfaudio.nmf import factorize
 from nmfaudio.separators import adaptation
 from nmfaudio.separators.combination import Combination
