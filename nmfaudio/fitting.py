@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import NmfaudioError, SeparatorError
 from nmfaudio.separators.contract import Components, Model, Separator
+from nmfaudio.separators.phased import with_phases
 from nmfaudio.sound.audio import Recent, Samples, SampleSource
 from nmfaudio.sound.stft import BLOCK_SECONDS, STFT, Blocks, Progress, Spectrogram
 
@@ -102,7 +103,12 @@ class Fitted:
 
 
 def fit(
-    source: SampleSource, separator: Separator, *, report: Report | None = None, memory: int = 0
+    source: SampleSource,
+    separator: Separator,
+    *,
+    report: Report | None = None,
+    memory: int = 0,
+    phase_rounds: int = 0,
 ) -> Fitted:
     """Fit a separator to a mixture.
 
@@ -115,6 +121,8 @@ def fit(
         Takes a `Progress`; may raise to stop the work.
     memory : int
         Bytes that spectrograms of the whole may take in memory; 0 stands for a quarter of what there is.
+    phase_rounds : int
+        Rounds of refining the stems' phases.
 
     Returns
     -------
@@ -129,6 +137,7 @@ def fit(
     with _blaming(separator):
         model = separator.fit(mixture)
     _check_model(model, separator)
+    model = with_phases(model, phase_rounds)
     mixture = mixture.with_stft(model.stft)
     told = getattr(model, "warnings", ())
     return Fitted(mixture, model, (*_warnings(source, mixture), *told))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.contract import Components, Separator
+from nmfaudio.separators.phased import check_rounds
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.writing import WrittenStem, check_absent, extension
 
@@ -38,6 +39,8 @@ class Target:
     clip_mode : {"clamp", "rescale", "float"}
         What is done where a stem is louder than its encoding can tell: its samples are clipped there; all
         stems are made quieter by the same factor; all stems are written as floats.
+    phase_rounds : int
+        Rounds in which phases were refined before.
     """
 
     folder: Path
@@ -46,10 +49,12 @@ class Target:
     filename: str = DEFAULT_FILENAME
     overwrite: bool = False
     clip_mode: str = "clamp"
+    phase_rounds: int = 0
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
         check_clip_mode(self.clip_mode)
+        check_rounds(self.phase_rounds)
 
     def stem(self, name: str) -> Path:
         """Return where the stem of that name goes."""
@@ -61,10 +66,11 @@ class Target:
         return self._path("manifest", "json")
 
     @property
-    def asked(self) -> dict[str, str]:
-        """What determines how stems are written."""
+    def asked(self) -> dict[str, str | int]:
+        """What determines, beside the separator, which samples are written."""
         encoding = {"format": self.encoding.format, "subtype": self.encoding.subtype}
-        return {**encoding, "filename": self.filename, "clip_mode": self.clip_mode}
+        phases = {"phase_rounds": self.phase_rounds} if self.phase_rounds else {}
+        return {**encoding, "filename": self.filename, "clip_mode": self.clip_mode, **phases}
 
     def check_free(self, sources: Iterable[str]) -> None:
         """Raise OutputError when a file is there already and may not be replaced."""
@@ -88,6 +94,7 @@ class Result:
     notes, warnings : tuple of str
     seconds : float
         Wall time of separating.
+    phase_rounds : int
     """
 
     separator: Separator
@@ -95,6 +102,7 @@ class Result:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
+    phase_rounds: int = 0
 
 
 @dataclass(frozen=True)

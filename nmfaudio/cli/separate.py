@@ -83,6 +83,9 @@ def separate(
     clip_mode: Annotated[
         str, typer.Option(help="Stems beyond full scale: clamp, rescale (all alike) or float.")
     ] = "clamp",
+    phase_rounds: Annotated[
+        int, typer.Option(help="Rounds that make phases agree; 1 to 3 where stems are good already.")
+    ] = 0,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="For spectrograms, like 2G; default: a quarter of it.")
     ] = None,
@@ -112,6 +115,7 @@ def separate(
         "subtype": subtype,
         "filename": filename,
         "clip_mode": clip_mode,
+        "phase_rounds": phase_rounds,
         "overwrite": overwrite,
         "resume": resume,
         "strict": strict,
@@ -144,6 +148,7 @@ def separate(
 def _checked(writing: dict[str, Any], memory: str | None) -> int:
     """Return the memory in bytes; end the command at an option that no file could be written with."""
     from nmfaudio.errors import OptionError
+    from nmfaudio.separators.phased import check_rounds
     from nmfaudio.sound.audio import Encoding
     from nmfaudio.sound.storage import parse_size
     from nmfaudio.sound.writing import stem_encoding
@@ -152,6 +157,7 @@ def _checked(writing: dict[str, Any], memory: str | None) -> int:
     try:
         check_filename(writing["filename"])
         check_clip_mode(writing["clip_mode"])
+        check_rounds(writing["phase_rounds"])
         stem_encoding(Encoding(), writing["format"], None)
         return parse_size(memory) if memory else 0
     except OptionError as error:
