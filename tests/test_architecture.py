@@ -74,6 +74,7 @@ ROWS = [
         "separators.noise",
         "separators.placed",
         "separators.hinted",
+        "separators.coverage",
         "separators.diagnosis",
         "separators.adaptation",
         "separators.drum_kit",

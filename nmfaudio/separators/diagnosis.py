@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.nmf import factorize
-from nmfaudio.pitch import note_name
+from nmfaudio.separators.coverage import find_gaps, what_to_record
 from nmfaudio.separators.templates import TemplateModel, spread_frames
 from nmfaudio.sound.bands import band_starts, in_bands
 from nmfaudio.sound.stft import Blocks
@@ -19,7 +19,6 @@ FRAMES = 512  # of the mixture, evenly spread, that are looked at
 POOR, NEAR = 0.75, 0.95  # explained below, or likeness above: a warning
 _COPIED = 0.25  # of a source's energy in near copies of another's templates: a warning
 _MOST_TEMPLATES = 400  # of a source that are compared: those with the most energy
-_AUDIBLE_HZ = 30.0
 
 
 def diagnose(
@@ -43,42 +42,38 @@ def diagnose(
     warnings = list(near_copies(known))
     if not V.any():
         return (), tuple(warnings)
-    frequencies = model.stft.frequencies(mixture.sample_rate)
-    explained, lacking = _explained(model, V, times, frequencies)
+    allowed = model.hints.allowed(model.sources, times) if model.hints else None
+    fixed = model.takes[0].templates
+    lost, plain = _losses(
+        V, fixed @ model.activations(V, 0, allowed), model.stft.frequencies(mixture.sample_rate)
+    )
+    explained = float(np.clip(1 - lost.sum() / max(plain.sum(), np.finfo(float).tiny), 0, 1))
     notes = [f"the templates explain {100 * explained:.0f} % of the mixture"]
     if explained < POOR:
-        where = f"; what they lack lies mostly around {lacking:.0f} Hz ({note_name(lacking)})"
-        cure = "--free 12 (free=12) catches what no template explains"
-        if model.sources != known.sources:
-            cure = "more free templates catch more"
+        gaps = find_gaps(V, fixed, lost, known)
+        cure = "more free templates (--free) catch more"
+        if model.sources == known.sources:
+            cure = "--free 12 (free=12) catches what no template explains"
+        wanted = what_to_record(gaps) if gaps else "record each source playing what it plays here"
         warnings.append(
-            f"the templates explain only {100 * explained:.0f} % of the mixture{where}: record each source "
-            f"there too, playing the notes that the mixture has, and add it to its dictionary; {cure}"
+            f"the templates explain only {100 * explained:.0f} % of the mixture: {wanted}, and add that to "
+            f"what is known of it (nmfaudio learn --add-to); {cure}"
         )
     return tuple(notes), tuple(warnings)
 
 
-def _explained(
-    model: TemplateModel,
-    V: NDArray[np.float32],
-    times: NDArray[np.float64],
-    frequencies: NDArray[np.float64],
-) -> tuple[float, float]:
-    """Return the part of the divergence from one spectrum that is explained, and where most is lacking."""
-    allowed = model.hints.allowed(model.sources, times) if model.hints else None
-    H = model.activations(V, 0, allowed)
+def _losses(
+    V: NDArray[np.float32], found: NDArray[Any], frequencies: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the divergence of each frame from a model, and from one spectrum for all frames."""
     starts = band_starts(frequencies, 24)
     banded = in_bands(V, starts)
     flat = factorize(np.ascontiguousarray(banded.T).T, 1, iterations=20)
     target, plain = banded.astype(np.float64), (flat.W @ flat.H).astype(np.float64)
-    found = in_bands(model.takes[0].templates @ H, starts).astype(np.float64)
     floor = 1e-6 * target.mean()
-    lost = _divergence(target, found + floor)
-    explained = 1 - lost.sum() / max(_divergence(target, plain + floor).sum(), np.finfo(float).tiny)
-    middles = frequencies[starts]
-    audible = np.flatnonzero(middles > _AUDIBLE_HZ)
-    gap = np.maximum(target - found, 0).sum(axis=1)[audible]
-    return float(np.clip(explained, 0, 1)), float(middles[audible[gap.argmax()]]) if len(audible) else 0.0
+    models = (in_bands(found, starts).astype(np.float64), plain)
+    lost, most = (_divergence(target, model + floor).sum(axis=0) for model in models)
+    return lost, most
 
 
 def _divergence(target: NDArray[Any], model: NDArray[Any]) -> NDArray[np.float64]:
