@@ -438,7 +438,7 @@ def _room(frames: int, bins: int, rank: int) -> Workspace:
     h = aligned(frames, rank)
     h[:] = np.float32(0)
     return Workspace(
-        aligned(1, h.shape[0] * bins),
+        aligned(TILE_ROWS, h.shape[0] // TILE_ROWS * bins).reshape(1, -1),
         h,
         aligned(frames, rank),
         aligned(frames, rank),
