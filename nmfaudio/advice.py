@@ -16,6 +16,7 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress
 WINDOW_SECONDS = 0.046
 # Of magnitudes that are percussive: above it there is hardly anything but drums. Noise has a half.
 PERCUSSIVE = 0.6
+STRIKING = 0.3  # of them, from which drums may be among other instruments
 # Loudness over time, geometric over arithmetic mean: steady noise is near one, loops are near zero.
 STEADY = 0.65
 KIT = 3  # drums that are looked for: kick, snare, hi-hat
@@ -174,6 +175,8 @@ def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[st
     if chosen == "drums":
         yield "--separator blind", "these are other drums than kick, snare and hi-hat"
         yield "--drums --set oneshots=FOLDER", "you have a recording of each drum alone"
+    elif facts.percussive >= STRIKING:
+        yield "--drums --set others=10", "drums play along: each by its name, and all else in one stem"
     if chosen == "noise":
         yield "--separator blind", "the noise is not steady, or is itself a source"
     if facts.seconds < SHORT_SECONDS:

@@ -46,7 +46,7 @@ def gains(tracks, stems):
     }
 
 
-@pytest.mark.parametrize("options", [{}, {"kit": ("kick", "cymbal")}])
+@pytest.mark.parametrize("options", [{}, {"kit": ("kick", "cymbal")}, {"others": 4}])
 def test_the_contract_is_kept(options):
     assert len(check_separator(Drums(**options, iterations=10))) > 5
 
@@ -96,6 +96,23 @@ def test_one_shots_name_and_start_the_stems(make_file):
     assert min(gains({f"{k} 1": t for k, t in tracks.items()}, found.stems).values()) > 8
 
 
+def test_other_instruments_become_a_stem_of_their_own():
+    tracks = loop(**BEAT)
+    length = len(tracks["kick"])
+    time = np.arange(length) / RATE
+    notes = np.array([262, 330, 392, 294])[np.minimum((time * 2).astype(int) % 4, 3)]
+    phase = 2 * np.pi * np.cumsum(notes) / RATE
+    melody = 0.1 * sum(np.sin(h * phase) / h for h in range(1, 8))
+    mixture, drums = sum(tracks.values()) + melody, sum(tracks.values())
+    stems = separate(Audio(mixture, RATE), "drums", others=8).stems
+    assert list(stems) == ["kick", "snare", "hihat", "other"]
+    together = sum(stem.samples[0] for name, stem in stems.items() if name != "other")
+    alone = sum(stem.samples[0] for stem in separate(Audio(mixture, RATE), "drums").stems.values())
+    found = {"drums": Audio(together, RATE), "other": stems["other"]}
+    assert min(gains({"drums": drums, "other": melody}, found).values()) > 6
+    assert np.abs(alone - mixture).max() < 1e-9  # without, all of the melody is in the drums
+
+
 def test_one_shots_of_another_rate_are_converted(make_file):
     path = make_file("shots/kick.wav", hit("kick")[::2], rate=RATE // 2)
     assert list(separate(Audio(sound(1, RATE), RATE), "drums", oneshots=str(path.parent)).stems) == ["kick"]
@@ -108,6 +125,7 @@ def test_bad_options_are_named(tmp_path, make_file):
         ({"kit": ("kick", "kick")}, "each once"),
         ({"oneshots": str(tmp_path / "none")}, "is no folder"),
         ({"iterations": 0}, "iterations=0"),
+        ({"others": -1}, "others=-1"),
         ({"window": 0}, "window=0"),
     ]:
         with pytest.raises(OptionError, match=match):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 # A drum whose energy is below this part of the loudest one's, 30 dB, is not in the recording.
 _SILENT = 1e-3
 _FROM_SHAPES, _FROM_ONE_SHOTS = 40, 20  # updates
+_BETWEEN = 0.05  # of a hit's start: where no onset is seen, a drum may still sound
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Drums:
 
     Convolutive factorization: each drum is one short spectrogram that starts as such a drum sounds at large
     (a kick low, a snare over the middle, a hi-hat high) and then follows the recording. The start is what
-    gives the stems their names. For drums alone; your own one-shots are a better start still.
+    gives the stems their names. Your own one-shots are a better start still. Where other instruments play
+    along, `others` templates of a single frame follow them, and drums start from the onsets of the mixture.
 
     Parameters
     ----------
@@ -36,6 +39,10 @@ class Drums:
     oneshots : str, optional
         Folder with a recording of each drum alone (`kick.wav`, `snare.wav`, ...); its file names name the
         stems, and `kit` is not used.
+    others : int
+        Templates for other instruments, which are the stem `other`; some 10 where any play.
+    seed : int
+        Of the start of these.
     iterations : int, optional
         Updates: 40 if not given, or 20 from one-shots. More fit the mixture closer and the drums less.
     length : float
@@ -49,7 +56,9 @@ class Drums:
     ----------
     P. Smaragdis, "Non-negative matrix factor deconvolution; extraction of multiple sound sources from
     monophonic inputs", ICA 2004. C. Dittmar and D. Gartner, "Real-time transcription and separation of drum
-    recordings based on NMF decomposition", DAFx 2014.
+    recordings based on NMF decomposition", DAFx 2014. C.-W. Wu and A. Lerch, "Drum transcription using
+    partially fixed non-negative matrix factorization with template adaptation", ISMIR 2015 (templates for
+    what is not drums).
     """
 
     needs_whole: ClassVar[bool] = True
@@ -60,6 +69,10 @@ class Drums:
     oneshots: str | None = field(
         default=None, metadata={"help": "folder with a recording of each drum alone, named by it"}
     )
+    others: int = field(
+        default=0, metadata={"help": "templates for other instruments, the stem `other`; some 10 if any play"}
+    )
+    seed: int = field(default=0, metadata={"help": "of the start of these"})
     iterations: int | None = field(
         default=None, metadata={"help": "updates; default: 40, or 20 from one-shots, which start nearer"}
     )
@@ -79,6 +92,8 @@ class Drums:
             )
         if self.iterations is not None and self.iterations < 1:
             raise OptionError(f"iterations={self.iterations}: it must be at least 1")
+        if self.others < 0 or self.seed < 0:
+            raise OptionError(f"others={self.others}, seed={self.seed}: they must not be negative")
         for name in ("length", "window", "exponent"):
             if not 0 < getattr(self, name) < np.inf:
                 raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
@@ -88,9 +103,25 @@ class Drums:
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
         lags = max(1, round(self.length * mixture.sample_rate / mixture.stft.hop_length))
         names, starts = self._starts(mixture, lags)
-        V = stacked_magnitudes(mixture)
-        found = self._factorize(V, np.tile(starts, (1, mixture.channels, 1)), mixture)
-        return DrumsModel.of(mixture, names, found, self.exponent)
+        V, W = stacked_magnitudes(mixture), np.tile(starts, (1, mixture.channels, 1))
+        W /= W.sum(axis=(1, 2), keepdims=True)
+        H = np.tile(V.sum(axis=0, dtype=np.float64) / len(W), (len(W), 1))
+        if self.others:
+            W, H = self._with_others(V, W, H)
+        return DrumsModel.of(mixture, names, self._factorize(V, (W, H), mixture), self.exponent)
+
+    def _with_others(
+        self, V: NDArray[np.float32], W: NDArray[np.float64], H: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Start drums at onsets, and other instruments from frames of the mixture, of a single frame each."""
+        generator, level = np.random.default_rng(self.seed), V.sum(axis=0, dtype=np.float64)
+        likely = level / level.sum() if level.any() else None
+        picked = V[:, generator.choice(V.shape[1], self.others, p=likely)].T + 0.1 * V.mean(axis=1)
+        frames = np.zeros((self.others, *W.shape[1:]))
+        frames[:, :, 0] = (0.2 + generator.random(picked.shape)) * picked + np.finfo(float).tiny
+        frames /= frames.sum(axis=(1, 2), keepdims=True)
+        sounding = (0.1 + generator.random((self.others, V.shape[1]))) * level / self.others
+        return np.concatenate([W, frames]), np.concatenate([H * (_BETWEEN + onsets(V)), sounding])
 
     def _starts(self, mixture: Blocks, lags: int) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Return the names of the drums and where each starts, shape (drums, bins, lags)."""
@@ -100,14 +131,15 @@ class Drums:
             [drum_template(n, mixture.stft, mixture.sample_rate, lags) for n in self.kit]
         )
 
-    def _factorize(self, V: NDArray[np.float32], W: NDArray[np.float64], mixture: Blocks) -> Convolution:
+    def _factorize(
+        self, V: NDArray[np.float32], start: tuple[NDArray[np.float64], NDArray[np.float64]], mixture: Blocks
+    ) -> Convolution:
         iterations = self.iterations or (_FROM_SHAPES if self.oneshots is None else _FROM_ONE_SHOTS)
-        H = np.tile(V.sum(axis=0, dtype=np.float64) / len(W), (len(W), 1))
         return convolve(
             V,
-            len(W),
-            W.shape[2],
-            init=(W / W.sum(axis=(1, 2), keepdims=True), H),
+            len(start[0]),
+            start[0].shape[2],
+            init=start,  # where a template is zero, it stays so
             iterations=iterations,
             tolerance=0,
             callback=lambda done, objective: mixture.report(
@@ -147,7 +179,10 @@ class DrumsModel:
         notes = [f"{', '.join(names[k] for k in there)} found"]
         if absent:
             notes.append(f"no {' and no '.join(absent)}: nothing within 30 dB of the loudest drum")
-        sources, members = tuple(names[k] for k in there), tuple((int(k),) for k in there)
+        sources = tuple(names[k] for k in there)
+        members: tuple[tuple[int, ...], ...] = tuple((int(k),) for k in there)
+        if len(found.W) > len(names):
+            sources, members = (*sources, OTHER), (*members, tuple(range(len(names), len(found.W))))
         return cls(mixture.stft, sources, found, members, exponent, ("; ".join(notes),))
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
@@ -173,3 +208,16 @@ def stacked_magnitudes(mixture: Blocks) -> NDArray[np.float32]:
     for block in mixture:
         V[block.start : block.stop] = block.magnitude.reshape(V.shape[1], -1).T
     return V.T
+
+
+def onsets(V: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how many bins of each frame grow louder, and by how much: about 1 at a clear onset, at most 1.
+
+    Examples
+    --------
+    >>> onsets(np.repeat([[0.0, 1.0]], 4, axis=1)).round(1)
+    array([0., 0., 0., 0., 1., 0., 0., 0.])
+    """
+    loudness = np.log1p(100 * V / (V.max() or 1))
+    growth = np.maximum(np.diff(loudness, axis=1, prepend=loudness[:, :1]), 0).sum(axis=0, dtype=np.float64)
+    return np.asarray(np.minimum(growth / (np.percentile(growth, 99) or 1), 1))
