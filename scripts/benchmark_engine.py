@@ -130,11 +130,12 @@ def goals(bench: Bench, files: list[Path], seeds: int, threads: Iterable[int]) -
     return found
 
 
-def convergence(bench: Bench, V: Matrix, seeds: int) -> list[Results]:
+def convergence(bench: Bench, path: Path, seeds: int) -> list[Results]:
     """Return the objectives of nmfaudio and of scikit-learn after many iterations, for each loss and seed."""
     found = []
-    for loss in ("kl", "is"):
-        where = bench.save("short", V[: len(V) // 3] ** (1 if loss == "kl" else 2))
+    for loss, power in (("kl", 1), ("is", 2)):
+        V = spectrogram(path, power)
+        where = bench.save("short", V[: len(V) // 3])
         for seed in range(seeds):
             ask = {"V": where, "loss": loss, "rank": 32, "seed": seed, "iterations": 1000}
             names = ("nmfaudio", "scikit-learn, memory kept")
@@ -331,7 +332,7 @@ def main() -> None:
         if "goal" in wanted:
             results["goal"] = goals(bench, files, options.seeds, options.threads)
         if "converged" in wanted:
-            results["converged"] = convergence(bench, V, options.seeds)
+            results["converged"] = convergence(bench, files[0], options.seeds)
         if "length" in wanted:
             results["length"] = memory_and_length(bench, V, options.longest)
     print(tables(results))
