@@ -128,12 +128,15 @@ def learning(clips: Sequence[Path], folder: Path) -> tuple[list[list[str]], Path
     """Return the commands that learn a dictionary of clips, and where it will be."""
     parts = [folder / f"{clip.stem}.safetensors" for clip in clips]
     steps = [
-        nmfaudio("learn", clip, "--label", clip.stem, "-o", part, "--quiet")
+        nmfaudio("learn", clip, "--label", clip.stem, "-o", part, "--quiet", "--overwrite")
         for clip, part in zip(clips, parts, strict=True)
     ]
     if len(parts) == 1:
         return steps, parts[0]
-    return [*steps, nmfaudio("join", *parts, "-o", folder / "all.safetensors")], folder / "all.safetensors"
+    return [
+        *steps,
+        nmfaudio("join", *parts, "-o", folder / "all.safetensors", "--overwrite"),
+    ], folder / "all.safetensors"
 
 
 def named(separator: str) -> Callable[[Case, Path], Iterator[Task]]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import ShortTimeFFT, get_window
 
 from nmfaudio.errors import OptionError
 from nmfaudio.fitting import _OverlapAdd
@@ -102,9 +103,26 @@ def test_repr_tells_the_size():
     assert "2 x 9 x 4, frames 3 to 7, 8000 Hz" in repr(block)
 
 
+def of_scipy(stft):
+    window = get_window(stft.window, stft.win_length)
+    return ShortTimeFFT(window, stft.hop_length, fs=1.0, mfft=stft.n_fft, phase_shift=None)
+
+
+@pytest.mark.parametrize("window", ["hann", "hamming", "bartlett", "boxcar", "blackman", ("tukey", 0.5)])
+@pytest.mark.parametrize(("size", "hop"), [(64, 16), (63, 16), (64, 15), (65, 32), (16, 1)])
+def test_frames_stand_where_those_of_scipy_do(window, size, hop):
+    stft = STFT(128, hop_length=hop, win_length=size, window=window)
+    scipys = of_scipy(stft)
+    np.testing.assert_array_equal(stft.samples, scipys.win)
+    np.testing.assert_allclose(stft.dual, scipys.dual_win, rtol=1e-12, atol=1e-12)
+    for length in range(size, size + 3 * hop):
+        assert stft.frames(length) == scipys.p_max(length) - scipys.p_min
+    assert stft.first_sample(0) == scipys.p_min * hop - size // 2
+
+
 @pytest.mark.parametrize("stft", SETTINGS, ids=str)
 def test_frames_are_those_of_scipy(stft):
-    samples, scipys = noise(2, 9000), stft.transform
+    samples, scipys = noise(2, 9000), of_scipy(stft)
     ours = Blocks(Audio(samples, 4000), stft).whole().values
     theirs = scipys.stft(samples)
     np.testing.assert_array_equal(ours, theirs)
