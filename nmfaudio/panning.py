@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
-from scipy.signal import find_peaks
 
 from nmfaudio.errors import OptionError
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
@@ -218,6 +217,8 @@ def directions(block: Spectrogram) -> tuple[Vector, Vector, Vector]:
 
 def _peaks(smooth: Vector, least: float) -> list[int]:
     """Return the clear maxima of a circular histogram, highest first, none near a higher one."""
+    from scipy.signal import find_peaks  # here: it takes half a second to load, and most runs need no places
+
     twice = np.concatenate([smooth, smooth])  # every peak stands once with both its surroundings
     limits = {"height": least * smooth.max(), "distance": round(APART / _STEP), "prominence": 0}
     found, told = find_peaks(twice, **limits)
