@@ -297,7 +297,7 @@ def during(moment, action):
 def test_an_output_folder_that_vanishes_is_told(make_file, tmp_path):
     out = tmp_path / "out"
     report = during("writing", lambda: shutil.rmtree(out))
-    with pytest.raises(OutputError, match="percussive1.wav: cannot be written"):
+    with pytest.raises(OutputError, match="1.wav: cannot be written"):
         separate_file(make_file(), out, report=report, **FAST)
     assert not out.exists()
 
@@ -346,15 +346,16 @@ def test_only_the_files_of_dead_processes_are_swept(tmp_path):
 
 def test_a_stem_that_another_run_placed_meanwhile_is_not_replaced(make_file, tmp_path):
     out = tmp_path / "out"
+    name = list(separate_file(make_file(), tmp_path / "before", **FAST).stems)[1]
 
     def other_run():
         (out / "song").mkdir(parents=True, exist_ok=True)
-        (out / "song" / "percussive2.wav").write_bytes(b"theirs")
+        (out / "song" / f"{name}.wav").write_bytes(b"theirs")
 
-    with pytest.raises(OutputError, match=r"percussive2.wav exists"):
+    with pytest.raises(OutputError, match=f"{name}.wav exists"):
         separate_file(make_file(), out, report=during("writing", other_run), **FAST)
-    assert files_in(out) == ["song/percussive2.wav"]
-    assert (out / "song" / "percussive2.wav").read_bytes() == b"theirs"
+    assert files_in(out) == [f"song/{name}.wav"]
+    assert (out / "song" / f"{name}.wav").read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize(
@@ -381,7 +382,7 @@ def test_odd_names_of_files_work_on_the_command_line(nursery, make_file, tmp_pat
     assert nursery.run("separate", "-q", "-o", "out", *FLAGS, "--", f"{name}.wav")[0] == 0
     (folder,) = (tmp_path / "out").iterdir()
     assert name.startswith(folder.name)
-    assert "percussive1.wav" in os.listdir(folder)
+    assert sum(stem.endswith(".wav") for stem in os.listdir(folder)) == 2
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="children are found as Linux tells them")
@@ -454,5 +455,5 @@ def test_every_stem_is_flushed_before_any_has_its_name(make_file, tmp_path, monk
     separate_file(make_file(), tmp_path / "out", make("blind", **FAST))
     assert events.count("place") == 3
     assert "flush" not in events[events.index("place") :]
-    assert soundfile.info(tmp_path / "out" / "song" / "percussive1.wav").frames == 8000
+    assert {soundfile.info(stem).frames for stem in (tmp_path / "out" / "song").glob("*.wav")} == {8000}
     assert np.array_equal(events, sorted(events))
