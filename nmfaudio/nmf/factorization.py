@@ -42,8 +42,8 @@ class Factorization:
     Examples
     --------
     >>> from nmfaudio import factorize
-    >>> factorize(np.eye(3), 2, iterations=50)
-    Factorization(3 bins x 3 frames, rank 2, beta 1, 17 iterations, objective 1.386)
+    >>> factorize(np.eye(3), 2, iterations=20, tolerance=0)
+    Factorization(3 bins x 3 frames, rank 2, beta 1, 20 iterations, objective 1.386)
     """
 
     W: NDArray[Any]
