@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf import Divergence, factorize
-from nmfaudio.sound.bands import band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 
 STEPS = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # ranks that are tried, and the highest that may be
 ENOUGH = 0.97  # of what the highest rank explains more than a single template
 _NEGLIGIBLE = 1e-4  # of the level: a divergence below is not worth another template
 _FRAMES = 512  # evenly spread, that are looked at
-_BANDS_AN_OCTAVE = 24
 _ITERATIONS = 30
 
 
@@ -48,7 +47,7 @@ def sufficient_rank(
     if most <= 1:
         return 1
     chosen = np.linspace(0, len(V) - 1, min(_FRAMES, len(V))).astype(np.intp)
-    banded = np.ascontiguousarray(in_bands(V[chosen].T, band_starts(frequencies, _BANDS_AN_OCTAVE)).T).T
+    banded = np.ascontiguousarray(in_bands(V[chosen].T, band_starts(frequencies, BANDS_AN_OCTAVE)).T).T
     level = float((banded.astype(np.float64)[banded > 0] ** divergence.beta).sum())
 
     def lost(rank: int) -> float:

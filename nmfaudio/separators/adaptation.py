@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf import Divergence, activate, factorize
-from nmfaudio.sound.bands import band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 
 ADAPTATIONS = ("none", "gain", "templates")
 GAIN_HOLD = 0.1  # of the mixture in an octave: how strongly the gains of each source there are held at 1
 TEMPLATE_HOLD = 30.0  # times the mean level of a template in the mixture: how strongly it is held
 FRAMES = 1000  # of the mixture, evenly spread, that are looked at
 _GAIN_UPDATES, _TEMPLATE_UPDATES, _FIRST_UPDATES = 20, 10, 30
-_BANDS_AN_OCTAVE = 24
 _LOWEST_HZ = 60.0  # the first knot of the gains; below it they are level
 _FLOOR = 1e-9  # of the mean, in the model: it keeps quotients finite
 _TOLD_DB = 1.0  # changes below are not worth a word
@@ -234,7 +233,7 @@ def adapted(
     W = dictionary.templates if free is None else np.hstack([dictionary.templates, free])
     frequencies = dictionary.stft.frequencies(dictionary.sample_rate)
     heard = int(np.flatnonzero(W.any(axis=1))[-1]) + 1
-    starts = band_starts(frequencies, _BANDS_AN_OCTAVE)
+    starts = band_starts(frequencies, BANDS_AN_OCTAVE)
     starts = starts[starts < heard]
     numbers = [dictionary.sources.index(label) for label in dictionary.labels]
     labels = np.array([*numbers, *[len(dictionary.sources)] * (W.shape[1] - len(numbers))])

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from nmfaudio.hints import Hints
 from nmfaudio.nmf import activate
-from nmfaudio.sound.bands import band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
 
-BANDS_AN_OCTAVE = 24
 _SPARSE = 8  # steps from frame to frame from which on it pays to transform single frames
 _FRAMES = 32  # masked at once, so that intermediate arrays stay in the cache
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BANDS_AN_OCTAVE = 24  # enough to find activations by
+
 
 def band_starts(frequencies: NDArray[np.float64], per_octave: int) -> NDArray[np.intp]:
     """Return the first bin of each band; low bands are single bins.
