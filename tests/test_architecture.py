@@ -22,6 +22,7 @@ ROWS = [
         "nmf.penalty",
         "nmf.factorization",
         "nmf.descend",
+        "nmf.lagged_kernels",
         "nmf.lagged",
         "nmf.convolutive",
         "nmf.solve",
@@ -121,7 +122,7 @@ ROWS = [
 ]
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
 ONLY_IN = {
-    "numba": {"nmf.intrinsics", "nmf.kernels", "nmf.panned_kernels"},
+    "numba": {"nmf.intrinsics", "nmf.kernels", "nmf.lagged_kernels", "nmf.panned_kernels"},
     "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"dictionary", "plot", "rank_plot", "template_plot"},
     "av": {"sound.containers"},

@@ -67,7 +67,7 @@ def test_sizes_that_do_not_fill_whole_tiles_agree_with_the_reference_loops(beta,
         generator.random((rank, frames)),
     )
     # The kernels do not clear all the memory they take: what they find there must not reach the result.
-    for part in kernels._room(min(frames, kernels.BLOCK_FRAMES), bins, rank):
+    for part in kernels.room_for_block(min(frames, kernels.BLOCK_FRAMES), bins, rank):
         part.fill(np.nan)
     found = factorize(V, rank, divergence=beta, init=(W, H), solver="mu", iterations=3, tolerance=0)
     W, H, curve = naive_factorize(V, W, H, beta, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class Updates:
     ) -> None:
         self._problem, self._frozen = problem, frozen
         self._lanes = problem.lanes(rank, pool)
-        self._sums = _room_for_sums(problem, rank, len(self._lanes.bounds))
+        self._sums = room_for_sums(problem, rank, len(self._lanes.bounds))
         self._weights = Weights(penalties, problem, rank)
 
     def step(
@@ -96,7 +96,10 @@ class Updates:
         objective = self._lanes.run(self._task(ready, penalty, H, measure, exponent))
         if measure:
             objective += weights.value(templates, H)
-        return self._stepped(templates, H, self._exponent(weights.squares_of_templates, bold)), objective
+        exponent = self._exponent(weights.squares_of_templates, bold)
+        added = weights.on_templates(templates, H)
+        free = np.flatnonzero(~self._frozen)
+        return updated(templates, self._sums, free, self._problem.divergence.beta, exponent, added), objective
 
     def _task(
         self, templates: Templates, penalty: kernels.Penalty, H: Matrix, measure: bool, exponent: float
@@ -109,25 +112,6 @@ class Updates:
             return float(kernels.factorize_frames(v, terms, templates, part, h, portion, measure))
 
         return task
-
-    def _stepped(self, templates: Templates, H: Matrix, exponent: float) -> Templates:
-        T, free = templates.T.copy(), np.flatnonzero(~self._frozen)
-        numerator, denominator = (sums.sum(axis=0) for sums in self._sums)
-        numerator = kernels.unpacked(numerator, len(T))[free]
-        if self._problem.divergence.beta == 1:
-            denominator = denominator[0, free, None]
-        elif self._problem.divergence.beta == 2:
-            denominator = denominator[free, : len(T)] @ T
-        else:
-            denominator = kernels.unpacked(denominator, len(T))[free]
-        weights = self._weights.on_templates(templates, H)
-        linear, quadratic = (w.astype(np.float32)[free, None] for w in weights)
-        below = denominator + linear + quadratic * T[free]
-        ratio = np.divide(numerator, below, out=np.ones_like(numerator), where=below > 0)
-        if exponent != 1:
-            np.power(ratio, np.float32(exponent), out=ratio)
-        T[free] *= ratio
-        return make_templates(T)
 
     def _exponent(self, squares: bool, bold: bool) -> float:
         return 1.0 if bold and not squares else self._problem.divergence.exponent_for(squares)
@@ -144,7 +128,47 @@ def make_templates(T: Matrix) -> Templates:
     return Templates(ready, ready.sum(axis=1, dtype=np.float64))
 
 
-def _room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
+def updated(
+    templates: Templates,
+    sums: tuple[Matrix, Matrix],
+    free: NDArray[np.intp],
+    beta: float,
+    exponent: float,
+    added: tuple[NDArray[Any], NDArray[Any]] | None = None,
+) -> Templates:
+    """Return templates multiplied by a quotient of sums to a power.
+
+    Parameters
+    ----------
+    templates : Templates
+    sums : tuple of ndarray
+        What stands above and below, lane by lane, as `room_for_sums` has it.
+    free : ndarray of int
+        The templates to update.
+    beta, exponent : float
+    added : tuple of ndarray, shape (components,), optional
+        Weights of each template and of its square that penalties add below.
+    """
+    T = templates.T.copy()
+    numerator, denominator = (each.sum(axis=0) for each in sums)
+    numerator = kernels.unpacked(numerator, len(T))[free]
+    if beta == 1:
+        denominator = denominator[0, free, None]
+    elif beta == 2:
+        denominator = denominator[free, : len(T)] @ T
+    else:
+        denominator = kernels.unpacked(denominator, len(T))[free]
+    if added is not None:
+        linear, quadratic = (w.astype(np.float32)[free, None] for w in added)
+        denominator = denominator + linear + quadratic * T[free]
+    ratio = np.divide(numerator, denominator, out=np.ones_like(numerator), where=denominator > 0)
+    if exponent != 1:
+        np.power(ratio, np.float32(exponent), out=ratio)
+    T[free] *= ratio
+    return make_templates(T)
+
+
+def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
     """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
     rows, bins = kernels.aligned(rank, problem.bins).shape
     panels = bins // PANEL * rows, PANEL

@@ -11,8 +11,8 @@ are those of `intrinsics.py`; they take one factor in panels, (panels, rows, PAN
 of its own. They have no code for remainders, because every buffer is `aligned`: rounded up to whole tiles,
 with zeros in the spare rows and columns of T and of the activations.
 
-All loops stand in this one file, because the compiler's cache sees changes of the file that a loop stands in
-and none of the files it calls.
+All loops of plain factorization stand in this one file, because the compiler's cache sees changes of the file
+that a loop stands in and none of the files it calls. The loops of `lagged_kernels.py` call some of these.
 
 One call works on some frames alone and releases the interpreter lock, so the solver runs several calls side
 by side; sums over frames are collected per call and added by the solver in a fixed order.
@@ -370,7 +370,7 @@ def _compare(
 
 
 @_compile
-def _project_frames(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> None:
+def project_frames(v: Buffer, terms: Terms, templates: Templates, room: Workspace) -> None:
     """Write what stands above and below in the quotient of the activations to `room.gain` and `room.weight`.
 
     At beta 2 what stands below is H (T T'), which needs no model.
@@ -399,7 +399,7 @@ def _step_activations(
     v: Buffer, terms: Terms, templates: Templates, penalty: Penalty, room: Workspace
 ) -> None:
     """Update the activations of a block once."""
-    _project_frames(v, terms, templates, room)
+    project_frames(v, terms, templates, room)
     for n in range(v.shape[0]):
         for k in range(penalty.linear.size):
             room.weight[n, k] += penalty.linear[k] + penalty.quadratic[k] * room.h[n, k]
@@ -433,7 +433,7 @@ def _raise(ratio: Buffer, rows: int, exponent: float) -> None:
 
 
 @_compile
-def _room(frames: int, bins: int, rank: int) -> Workspace:
+def room_for_block(frames: int, bins: int, rank: int) -> Workspace:
     """Make the room for one block."""
     h = aligned(frames, rank)
     h[:] = np.float32(0)
@@ -447,15 +447,24 @@ def _room(frames: int, bins: int, rank: int) -> Workspace:
 
 
 @_compile
+def data_block(V: Buffer, terms: Terms, whole: Workspace, first: int) -> tuple[Buffer, Workspace]:
+    """Return a block of V and the room for it, into which it is laid; activations of rows beyond it are 0."""
+    last = min(first + BLOCK_FRAMES, len(V))
+    v, rows = V[first:last], -(-(last - first) // TILE_ROWS) * TILE_ROWS
+    _lay_out(v, terms, rows, -(-V.shape[1] // LINE) * LINE, whole.data[0])
+    room = Workspace(whole.data, whole.h[:rows], whole.gain[:rows], whole.weight[:rows], whole.tiles)
+    room.h[len(v) :] = np.float32(0)
+    return v, room
+
+
+@_compile
 def _block(
     V: Buffer, terms: Terms, H: Buffer, whole: Workspace, penalty: Penalty, first: int
 ) -> tuple[Buffer, Buffer, Workspace, Penalty]:
     """Return a block's part of all: its frames, activations, room (into which these are copied), penalty."""
     last = min(first + BLOCK_FRAMES, len(V))
-    v, h, rows = V[first:last], H[first:last], -(-(last - first) // TILE_ROWS) * TILE_ROWS
-    _lay_out(v, terms, rows, -(-V.shape[1] // LINE) * LINE, whole.data[0])
-    room = Workspace(whole.data, whole.h[:rows], whole.gain[:rows], whole.weight[:rows], whole.tiles)
-    room.h[len(h) :] = np.float32(0)
+    h = H[first:last]
+    v, room = data_block(V, terms, whole, first)
     for n in range(h.shape[0]):
         for k in range(h.shape[1]):
             room.h[n, k] = h[n, k]
@@ -488,11 +497,31 @@ def _add_activations(terms: Terms, room: Workspace, denominator: Buffer) -> None
 
 
 @_compile
+def gather_block(
+    v: Buffer, terms: Terms, templates: Templates, room: Workspace, sums: tuple[Buffer, Buffer], measure: bool
+) -> float:
+    """Add what a block says of the templates to `sums`, as `factorize_frames` has them.
+
+    Returns the divergence, or 0 unless `measure`.
+    """
+    height, objective = templates.T.shape[0], 0.0
+    _add_activations(terms, room, sums[1])
+    for first in range(0, templates.T.shape[1], TILE_BINS):
+        width = min(TILE_BINS, templates.T.shape[1] - first)
+        above, below, found = _compare(v, terms, templates, room, first, width, measure)
+        objective += found
+        _gather(above, room, first, width, sums[0], height)
+        if terms.kind != KULLBACK_LEIBLER and terms.kind != EUCLIDEAN:
+            _gather(below, room, first, width, sums[1], height)
+    return objective + _whole(v, terms, templates, room) if measure else 0.0
+
+
+@_compile
 def activate_frames(
     V: Buffer, terms: Terms, templates: Templates, penalty: Penalty, H: Buffer, iterations: int
 ) -> float:
     """Update the activations of the frames of V `iterations` times; return their divergence."""
-    whole = _room(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
+    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
     objective = 0.0
     for first in range(0, len(V), BLOCK_FRAMES):
         v, h, room, here = _block(V, terms, H, whole, penalty, first)
@@ -523,22 +552,12 @@ def factorize_frames(
     the products of activations, (components, components). Returns the divergence at the new activations and
     the given templates, or 0 unless `measure`.
     """
-    whole = _room(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
-    height, objective = templates.T.shape[0], 0.0
-    for block in range(0, len(V), BLOCK_FRAMES):
-        v, h, room, here = _block(V, terms, H, whole, penalty, block)
+    whole, objective = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1]), 0.0
+    for first in range(0, len(V), BLOCK_FRAMES):
+        v, h, room, here = _block(V, terms, H, whole, penalty, first)
         _step_activations(v, terms, templates, here, room)
         _copy(room.h, h)
-        _add_activations(terms, room, sums[1])
-        for first in range(0, templates.T.shape[1], TILE_BINS):
-            width = min(TILE_BINS, templates.T.shape[1] - first)
-            above, below, found = _compare(v, terms, templates, room, first, width, measure)
-            objective += found
-            _gather(above, room, first, width, sums[0], height)
-            if terms.kind != KULLBACK_LEIBLER and terms.kind != EUCLIDEAN:
-                _gather(below, room, first, width, sums[1], height)
-        if measure:
-            objective += _whole(v, terms, templates, room)
+        objective += gather_block(v, terms, templates, room, sums, measure)
     return objective
 
 

@@ -1,0 +1,91 @@
+"""The numba loops of convolutive factorization: those of `kernels`, with activations beside their own past.
+
+The model of frame n is the sum over lags t of H[n - t] W[t]: the product of one wide matrix, H beside its
+own past, with the templates of all lags stacked, (lags * components, bins). `past` is H with as many frames
+before it as the lags reach, so that what a block needs of its past is one stretch of it. The compiler's cache
+does not see changes of `kernels.py` here: after one, touch this file.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.nmf.kernels import (
+    BLOCK_FRAMES,
+    Templates,
+    Terms,
+    data_block,
+    gather_block,
+    project_frames,
+    room_for_block,
+)
+
+Buffer = NDArray[np.float32]
+
+_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+@_compile
+def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
+    """Lay the activations of the last `frames` frames of `past`, in rows of h, beside those before them."""
+    newest = past.shape[0] - frames
+    for n in range(frames):
+        for lag in range(newest + 1):
+            for k in range(rank):
+                h[n, lag * rank + k] = past[n + newest - lag, k]
+
+
+@_compile
+def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
+    """Add what each lag says of some frames to those that the lag points back to."""
+    newest, rank = total.shape[0] - frames, total.shape[1]
+    for n in range(frames):
+        for lag in range(newest + 1):
+            for k in range(rank):
+                total[n + newest - lag, k] += projected[n, lag * rank + k]
+
+
+@_compile
+def gather_activations(
+    V: Buffer, terms: Terms, templates: Templates, past: Buffer, above: Buffer, below: Buffer
+) -> None:
+    """Add what the frames of V say of the activations.
+
+    Parameters
+    ----------
+    V : ndarray of float32, shape (frames, bins)
+    terms : Terms
+    templates : Templates
+        All components of the first lag, then all of the next, and so on.
+    past, above, below : ndarray of float32, shape (lags - 1 + frames, components)
+        Activations, and sums that stand above and below in the quotient of their update.
+    """
+    reach, rank = past.shape[0] - V.shape[0], past.shape[1]
+    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
+    for first in range(0, len(V), BLOCK_FRAMES):
+        v, room = data_block(V, terms, whole, first)
+        here = slice(first, first + len(v) + reach)
+        _lay_beside(past[here], len(v), rank, room.h)
+        project_frames(v, terms, templates, room)
+        _scatter(room.gain, len(v), above[here])
+        _scatter(room.weight, len(v), below[here])
+
+
+@_compile
+def gather_templates(
+    V: Buffer, terms: Terms, templates: Templates, past: Buffer, sums: tuple[Buffer, Buffer], measure: bool
+) -> float:
+    """Add what the frames of V say of the templates to `sums`, as `factorize_frames` has them.
+
+    Returns the divergence, or 0 unless `measure`.
+    """
+    reach, rank = past.shape[0] - V.shape[0], past.shape[1]
+    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
+    objective = 0.0
+    for first in range(0, len(V), BLOCK_FRAMES):
+        v, room = data_block(V, terms, whole, first)
+        _lay_beside(past[first : first + len(v) + reach], len(v), rank, room.h)
+        objective += gather_block(v, terms, templates, room, sums, measure)
+    return objective
