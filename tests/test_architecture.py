@@ -11,6 +11,7 @@ PACKAGE = Path(nmfaudio.__file__).parent
 ROWS = [
     ["errors"],
     [
+        "nmf.compilation",
         "nmf.intrinsics",
         "nmf.kernels",
         "nmf.divergence",
@@ -122,7 +123,7 @@ ROWS = [
 ]
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
 ONLY_IN = {
-    "numba": {"nmf.intrinsics", "nmf.kernels", "nmf.lagged_kernels", "nmf.panned_kernels"},
+    "numba": {"nmf.compilation", "nmf.intrinsics", "nmf.kernels", "nmf.lagged_kernels", "nmf.panned_kernels"},
     "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"dictionary", "plot", "rank_plot", "template_plot"},
     "av": {"sound.containers"},

@@ -69,14 +69,15 @@ def make_separator(name: str, settings: list[str], **flags: object) -> Any:
         stop(str(error), WRONG_USAGE)
 
 
-def announce_compilation() -> None:
-    """Say that the first run ever compiles, if this is the one."""
-    from nmfaudio.nmf import kernels
+def announce_compilation(wanted: bool = True) -> None:
+    """Have it said, unless it is not wanted, when this process compiles what this machine runs first."""
+    from nmfaudio.nmf.compilation import when_compiling
 
-    if not kernels.compiled_before():
-        print(
-            "nmfaudio: compiling the kernels for this machine, once: some 10 s", file=sys.stderr, flush=True
-        )
+    when_compiling(_say_that_it_compiles if wanted else None)
+
+
+def _say_that_it_compiles() -> None:
+    print("nmfaudio: compiling for this machine, once: some seconds", file=sys.stderr, flush=True)
 
 
 @contextmanager

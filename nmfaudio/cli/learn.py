@@ -42,8 +42,7 @@ def learn(
         target = dictionary_path(output or Path(f"{label}.safetensors"))
     except (DictionaryError, OptionError) as error:
         stop(str(error), WRONG_USAGE)
-    if not quiet:
-        announce_compilation()
+    announce_compilation(not quiet)
     try:
         if not overwrite:
             check_absent([target])

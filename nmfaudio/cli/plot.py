@@ -31,8 +31,7 @@ def plot(
     from nmfaudio.plot import draw_file
 
     made = make_separator(separator, settings or [], sources=sources, seed=seed)
-    if not quiet:
-        announce_compilation()
+    announce_compilation(not quiet)
     try:
         with progress_bar(file.name, not quiet) as report:
             draw_file(file, output, made, report=report)

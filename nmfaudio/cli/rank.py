@@ -47,8 +47,7 @@ def rank(
     from nmfaudio.errors import NmfaudioError, OptionError
 
     options = {"most": most, "restarts": restarts, "seed": seed, **_parsed(settings or [])}
-    if not quiet:
-        announce_compilation()
+    announce_compilation(not quiet)
     began = time.perf_counter()
     try:
         with progress_bar(file.name, not quiet) as report:

@@ -136,8 +136,7 @@ def separate(
     if not names and not from_file:
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
     writing["memory"] = _checked(writing, memory)
-    if not quiet:
-        announce_compilation()
+    announce_compilation(not quiet)
     job, telling = Job(made, writing), Telling(as_json, quiet)
     if str(output) == STANDARD_STREAM:
         stem_to_stdout(job, names, stem, telling)

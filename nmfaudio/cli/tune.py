@@ -35,8 +35,7 @@ def tune(
             named[check_label(label)] = path
         except DictionaryError as error:
             stop(str(error), WRONG_USAGE)
-    if not quiet:
-        announce_compilation()
+    announce_compilation(not quiet)
     try:
         sounds = {label: read(path) for label, path in named.items()}
         with progress_bar("forecast", not quiet) as report:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from nmfaudio.cli.console import worker_bars
+from nmfaudio.cli.console import announce_compilation, worker_bars
 from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.job import Job
 from nmfaudio.cli.outcome import Outcome, failed
@@ -115,8 +115,8 @@ class _Crew:
 
     def _start(self, task: Task, line: int, count: int) -> None:
         ours, theirs = self._context.Pipe()
-        cores = _cores(line, count)
-        process = self._context.Process(target=_serve, args=(theirs, self._job, cores), daemon=True)
+        given = theirs, self._job, _cores(line, count), self._shown
+        process = self._context.Process(target=_serve, args=given, daemon=True)
         process.start()
         theirs.close()
         self._workers[line] = _Worker(process, ours, task, line)
@@ -154,7 +154,7 @@ def _cores(line: int, count: int) -> list[int]:
     return cores[line::count] or [cores[line % len(cores)]]
 
 
-def _serve(connection: Connection, job: Job, cores: list[int]) -> None:
+def _serve(connection: Connection, job: Job, cores: list[int], shown: bool) -> None:
     """Separate the files that are named on a connection until it is closed: all that a worker does."""
     listen(silent=True)
     signal.signal(
@@ -162,6 +162,7 @@ def _serve(connection: Connection, job: Job, cores: list[int]) -> None:
     )  # Ctrl-C reaches all processes; the first one ends the others
     if cores:
         os.sched_setaffinity(0, cores)
+    announce_compilation(shown)
     with contextlib.suppress(EOFError, OSError):  # then the first process is gone
         while True:
             task = connection.recv()

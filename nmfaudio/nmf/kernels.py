@@ -20,7 +20,6 @@ by side; sums over frames are collected per call and added by the solver in a fi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numba
@@ -612,9 +611,3 @@ def extrapolate(x0: Buffer, x1: Buffer, x2: Buffer, length: float, found: Buffer
             r, v = _bend(x0[i, j], x1[i, j], x2[i, j])
             ahead = min(max(once * r + twice * v, _LEAST), _MOST)
             found[i, j] = x2[i, j] * exponential(ahead)
-
-
-def compiled_before() -> bool:
-    """Say whether this machine's cache holds compiled kernels; if not, their first use takes some seconds."""
-    stats = getattr(factorize_frames, "stats", None)
-    return stats is None or any(Path(stats.cache_path).glob("kernels.factorize_frames-*.nbc"))
