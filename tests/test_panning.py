@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
 
-from nmfaudio import Audio, read
+from nmfaudio import Audio, panning, read
 from nmfaudio.errors import OptionError
 from nmfaudio.panning import directions, find_panning, place_name
 from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
@@ -97,3 +99,16 @@ def test_places_have_the_names_of_a_mixing_desk():
         "antiphase",
         "antiphase",
     ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_peaks_are_those_of_scipy_on_a_circle(seed):
+    generator = np.random.default_rng(seed)
+    rough = generator.random(panning._STEPS) ** generator.integers(1, 12)
+    smooth = gaussian_filter1d(rough, generator.uniform(10, 200), mode="wrap")
+    limits = {"height": 0.05 * smooth.max(), "distance": panning.APART / panning._STEP, "prominence": 0}
+    found, told = find_peaks(np.tile(smooth, 3), **limits)
+    inner = (found >= panning._STEPS) & (found < 2 * panning._STEPS)
+    clear = told["prominences"] >= panning._PROMINENCE * told["peak_heights"]
+    expected = found[inner & clear] % panning._STEPS
+    assert panning._peaks(smooth, 0.05) == sorted(expected.tolist(), key=lambda at: -smooth[at])
