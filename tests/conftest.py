@@ -1,10 +1,15 @@
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from nmfaudio.fitting import fit
+from nmfaudio.sound import stft, storage
+from nmfaudio.sound.files import AudioFile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +55,52 @@ def nmfaudio(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture
+def check_budget(monkeypatch, make_file):
+    """Return a function that checks that a separator keeps to a budget, and that a budget changes no bit.
+
+    It separates with a budget of a byte and with one for all, and gives the sizes of the arrays that were
+    asked for. Other memory may grow with the recording by `loose` times what a spectrogram grows by.
+    """
+    asked = []
+    original = storage.Shelf.room
+
+    def room(shelf, *arguments):
+        asked.append(original(shelf, *arguments))
+        return asked[-1]
+
+    def separated(audio, separator, memory):
+        asked.clear()
+        fitted = fit(audio, separator, memory=memory)
+        kinds = {isinstance(array, np.memmap) for array in asked}
+        assert kinds == {memory == 1}, "arrays stand elsewhere than the budget says"
+        pieces = [parts for _, parts in fitted.stems()]
+        return {name: np.concatenate([p[name] for p in pieces], axis=1) for name in fitted.sources}
+
+    def peak(audio, separator, times):
+        path = make_file(samples=np.tile(audio.samples, (1, times)), rate=audio.sample_rate)
+        with AudioFile(path) as file:
+            tracemalloc.start()
+            mixture = fit(file, separator, memory=1).mixture
+            found = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return found, 4 * mixture.frames * mixture.channels * mixture.stft.bins
+
+    def check(separator, audio, loose):
+        monkeypatch.setattr(storage.Shelf, "room", room)
+        monkeypatch.setattr(stft, "BLOCK_SECONDS", 1)
+        on_disk, in_memory = (separated(audio, separator, memory) for memory in (1, 1 << 30))
+        for name, samples in in_memory.items():
+            assert np.array_equal(on_disk[name], samples), name
+        sizes = [array.nbytes for array in asked]
+        (short_peak, short), (long_peak, long) = (peak(audio, separator, times) for times in (2, 4))
+        growth = (long_peak - short_peak) / (long - short)
+        assert growth < loose, f"{growth:.3f} of a spectrogram stands outside the budget"
+        return sizes
+
+    return check
 
 
 def sound(seconds=1.0, rate=8000, channels=1, seed=0):

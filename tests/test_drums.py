@@ -4,7 +4,7 @@ from conftest import sound
 
 from nmfaudio import STFT, Audio, Blocks, Convolution, Divergence, make, read, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.separators.drums import Drums, DrumsModel
+from nmfaudio.separators.drums import Drums, DrumsModel, onsets
 from nmfaudio.testing import check_separator
 
 RATE = 22050
@@ -113,9 +113,23 @@ def test_other_instruments_become_a_stem_of_their_own():
     assert np.abs(alone - mixture).max() < 1e-9  # without, all of the melody is in the drums
 
 
+def test_onsets_are_found_piece_by_piece(monkeypatch):
+    V = np.random.default_rng(0).random((5, 50), np.float32)
+    of_all = onsets(V)
+    monkeypatch.setattr("nmfaudio.separators.drums._PIECE", 7)
+    np.testing.assert_allclose(onsets(V), of_all, rtol=1e-6)
+
+
 def test_one_shots_of_another_rate_are_converted(make_file):
     path = make_file("shots/kick.wav", hit("kick")[::2], rate=RATE // 2)
     assert list(separate(Audio(sound(1, RATE), RATE), "drums", oneshots=str(path.parent)).stems) == ["kick"]
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_budget_bounds_memory_and_changes_no_bit(check_budget, others):
+    audio = Audio(sound(10, 8000, channels=2), 8000)
+    (whole,) = check_budget(Drums(iterations=2, others=others), audio, loose=0.25)
+    assert whole == 4 * 2 * 257 * STFT(512).frames(80000)
 
 
 def test_bad_options_are_named(tmp_path, make_file):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from conftest import sound
 
-from nmfaudio import Audio, make, separate
+from nmfaudio import STFT, Audio, make, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.repeating import Repeating
 from nmfaudio.testing import check_separator
@@ -21,6 +22,30 @@ def test_a_loop_and_what_is_played_over_it_come_apart():
     stems = separate(Audio(loop + solo, 8000), "repeating", apart=0.4).stems
     for name, truth in (("repeating", loop), ("foreground", solo)):
         assert np.std(stems[name].samples[0] - truth) < 0.5 * np.std(truth), name
+
+
+def test_a_budget_bounds_memory_and_changes_no_bit(check_budget):
+    audio = Audio(sound(10, 8000, channels=2), 8000)
+    sizes = check_budget(Repeating(similar=3, within=5), audio, loose=0.05)
+    one = 4 * 257 * STFT(512).frames(80000)
+    assert sorted(sizes) == [one, 2 * one, 2 * one]  # what frames are like, the whole, the background
+
+
+@pytest.mark.parametrize(("place", "close"), [(0.5, 4.0), (12.5, 10.6), (23.3, 17.5)])
+def test_frames_like_one_are_looked_for_around_it(place, close):
+    generator = np.random.default_rng(0)
+    samples = 0.1 * generator.standard_normal(24 * 8000)
+    click = 0.5 * generator.standard_normal(800)
+    first, near, far = (round(t * 62.5) * 128 for t in (place, close, (place + 12) % 24))
+    samples[first : first + 800] = samples[far : far + 800] = click
+
+    def repeated(within):
+        stems = separate(Audio(samples, 8000), "repeating", similar=2, apart=0.3, within=within).stems
+        return np.std(stems["repeating"].samples[0, first : first + 800])
+
+    assert repeated(4.0) < 0.8 * repeated(50.0)
+    samples[near : near + 800] = click
+    assert repeated(4.0) > 0.9 * repeated(50.0)
 
 
 @pytest.mark.parametrize(("options", "match"), [({"similar": 0}, "similar=0"), ({"apart": 0}, "apart=0")])

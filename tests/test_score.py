@@ -3,8 +3,9 @@ import pytest
 from conftest import sound
 
 from nmfaudio import Audio, make, separate
-from nmfaudio.alignment import aligned
+from nmfaudio.alignment import aligned, warped
 from nmfaudio.errors import OptionError
+from nmfaudio.fitting import fit
 from nmfaudio.notes import Note, read_notes
 from nmfaudio.separators.score import Score
 from nmfaudio.sound.stft import STFT, Blocks
@@ -113,6 +114,55 @@ def test_channels_are_separated_each(tmp_path):
     stereo = np.stack([low + 0.2 * high, 0.2 * low + high])
     stems = separate(Audio(stereo, RATE), "score", midi=table(tmp_path / "a.csv")).stems
     assert np.std(stems["low"].samples[0] - low) < 0.3 * np.std(low)
+
+
+def test_a_budget_bounds_memory_and_changes_no_bit(tmp_path, check_budget):
+    separator = Score(midi=table(tmp_path / "a.csv"), iterations=2)
+    audio = Audio(np.tile(played(LOW) + played(HIGH), (2, 3)), RATE)
+    frames = STFT(2048).frames(audio.length)
+    sizes = check_budget(separator, audio, loose=0.1)
+    assert sorted(sizes) == sorted([frames * (2 * frames - 1), 4 * 2 * 1025 * frames])
+
+
+def test_of_a_long_recording_some_frames_are_learned_from(tmp_path, monkeypatch):
+    low, high = played(LOW), played(HIGH)
+    stereo = Audio(np.stack([low + high, 0.5 * low + high]), RATE)
+
+    def found():
+        return separate(stereo, "score", midi=table(tmp_path / "a.csv"))
+
+    of_all = gain(found().stems["low"], low, low + high)
+    monkeypatch.setattr("nmfaudio.separators.score.LEARNED_VALUES", 2 * 1025 * 60)
+    some = found()
+    assert some.result.notes[1] == "templates learned from 60 of 128 frames, evenly spread"
+    assert some.result.components.activations.shape[2] == 60
+    assert gain(some.stems["low"], low, low + high) > of_all - 1
+    (part,) = fit(stereo, Score(midi=table(tmp_path / "a.csv"))).parts
+    block = part.mixture.block(20, 60)
+    windows = part.model.plan.windows(block.times)
+    assert not windows.all()
+    assert np.array_equal(part.model._activations(block) > 0, np.stack([windows, windows]))
+
+
+def test_the_path_is_that_of_all_pairs_where_all_are_within_reach():
+    import librosa
+
+    generator = np.random.default_rng(0)
+    heard, written = (generator.random((5, 40)) ** 4 for _ in range(2))
+    heard, written = (a / np.linalg.norm(a, axis=0) for a in (heard, written))
+
+    def path_of(reach):
+        return warped(heard, written, reach, lambda *shape, dtype: np.empty(shape, dtype))
+
+    path = librosa.sequence.dtw(C=1 - heard.T @ written, backtrack=True)[1][::-1]
+    assert np.array_equal(path_of(100), path)
+    near = path_of(3)
+    assert np.abs(path[:, 0] - path[:, 1]).max() > np.abs(near[:, 0] - near[:, 1]).max() == 3
+    assert near[0].tolist() == [0, 0]
+    assert near[-1].tolist() == [39, 39]
+    steps = np.diff(near, axis=0)
+    assert steps.min() >= 0
+    assert steps.max() == steps.max(axis=1).min() == 1
 
 
 def test_bad_scores_are_named(tmp_path):

@@ -2,8 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import sound
 
-from nmfaudio import Audio, make, separate
+from nmfaudio import STFT, Audio, make, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.fitting import fit
 from nmfaudio.separators.source_filter import SourceFilter, combs
@@ -79,6 +80,14 @@ def test_one_seed_gives_one_result(sung):
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_a_budget_bounds_memory_and_changes_no_bit(check_budget):
+    separator = Voice(iterations=1, steps=4, components=4)
+    audio = Audio(sound(10, 8000, channels=2), 8000)
+    frames, pitches = STFT(512).frames(80000), len(separator._pitches())
+    sizes = check_budget(separator, audio, loose=0.1)
+    assert sorted(sizes) == [frames * n for n in (2 * pitches, 4 * pitches + 4, 4 * pitches + 4, 4 * 257)]
 
 
 def test_updates_lower_the_divergence():

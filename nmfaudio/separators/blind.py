@@ -315,14 +315,20 @@ def collect(mixture: Blocks, power: float, most: int | None = None) -> NDArray[n
     Where that would be more than `most` values, so many frames are taken, evenly spread.
     """
     channels, bins = mixture.channels, mixture.stft.bins
-    count = min(mixture.frames, max(1, most // (channels * bins))) if most else mixture.frames
-    chosen = np.arange(count) * mixture.frames // count
-    V = mixture.room(channels, count, bins)
+    chosen = spread(mixture, most)
+    V = mixture.room(channels, len(chosen), bins)
     for block in mixture:
         first, last = np.searchsorted(chosen, (block.start, block.stop))
         frames = block.magnitude[:, :, chosen[first:last] - block.start]
         V[:, first:last] = (frames**power).swapaxes(1, 2)
     return V.reshape(-1, bins)
+
+
+def spread(mixture: Blocks, most: int | None) -> NDArray[np.intp]:
+    """Return evenly spread frames of which there are at most `most` values, or all."""
+    fitting = most // (mixture.channels * mixture.stft.bins) if most else mixture.frames
+    count = min(mixture.frames, max(1, fitting))
+    return np.arange(count) * mixture.frames // count
 
 
 def _activations(take: Components, V: NDArray[Any]) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 _SILENT = 1e-3
 _FROM_SHAPES, _FROM_ONE_SHOTS = 40, 20  # updates
 _BETWEEN = 0.05  # of a hit's start: where no onset is seen, a drum may still sound
+_PIECE = 512  # frames that are worked on at a time
 OTHER = "other"
 
 
@@ -204,7 +205,7 @@ def _energy(found: Convolution, component: int) -> float:
 
 def stacked_magnitudes(mixture: Blocks) -> NDArray[np.float32]:
     """Read a mixture's magnitudes, the channels' bins one after another, shape (channels * bins, frames)."""
-    V = np.empty((mixture.frames, mixture.channels * mixture.stft.bins), np.float32)
+    V = mixture.room(mixture.frames, mixture.channels * mixture.stft.bins)
     for block in mixture:
         V[block.start : block.stop] = block.magnitude.reshape(V.shape[1], -1).T
     return V.T
@@ -218,6 +219,10 @@ def onsets(V: NDArray[Any]) -> NDArray[np.float64]:
     >>> onsets(np.repeat([[0.0, 1.0]], 4, axis=1)).round(1)
     array([0., 0., 0., 0., 1., 0., 0., 0.])
     """
-    loudness = np.log1p(100 * V / (V.max() or 1))
-    growth = np.maximum(np.diff(loudness, axis=1, prepend=loudness[:, :1]), 0).sum(axis=0, dtype=np.float64)
+    growth, loudest = np.empty(V.shape[1]), V.max() or 1
+    for start in range(0, len(growth), _PIECE):
+        first = max(0, start - 1)
+        loudness = np.log1p(100 * V[:, first : start + _PIECE] / loudest)
+        rise = np.diff(loudness, axis=1, prepend=loudness[:, :1])[:, start - first :]
+        growth[start : start + _PIECE] = np.maximum(rise, 0).sum(axis=0, dtype=np.float64)
     return np.asarray(np.minimum(growth / (np.percentile(growth, 99) or 1), 1))

@@ -14,16 +14,17 @@ from nmfaudio.separators.blind import collect
 from nmfaudio.separators.contract import FunctionModel
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 
-_PIECE = 256  # frames that are compared with all others at a time
+_PIECE = 256  # frames that are compared with others at a time
+_ROWS = 32  # of these, those that peaks are looked for among at a time
 
 
 @dataclass(frozen=True)
 class Repeating:
     """Take a background that repeats and a foreground that does not apart (REPET-SIM).
 
-    For each frame the frames most like it are found, anywhere in the recording; their median is background,
-    for what the foreground adds differs from one to the next. For a voice, a solo or speech over a loop, a
-    vamp or steady noise. No factorization.
+    For each frame the frames most like it are found, in all of the recording or in some minutes around it;
+    their median is background, for what the foreground adds differs from one to the next. For a voice, a solo
+    or speech over a loop, a vamp or steady noise. No factorization.
 
     Parameters
     ----------
@@ -31,6 +32,9 @@ class Repeating:
         Frames in a median, at most.
     apart : float
         Seconds between any two of them, at least.
+    within : float
+        Seconds of the recording, around a frame, in which frames like it are looked for. Time grows with the
+        recording's length times this, and where the recording is shorter, with its length squared.
     window : float
         Seconds of the analysis window; its length is the nearest power of two.
     exponent : float
@@ -45,21 +49,23 @@ class Repeating:
 
     similar: int = field(default=20, metadata={"help": "frames in a median, at most"})
     apart: float = field(default=1.0, metadata={"help": "seconds between any two of them, at least"})
+    within: float = field(
+        default=600.0, metadata={"help": "seconds around a frame in which frames like it are looked for"}
+    )
     window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
     exponent: float = field(default=1.0, metadata={"help": "of the masks: higher ones separate harder"})
 
     def __post_init__(self) -> None:
         if self.similar < 1:
             raise OptionError(f"similar={self.similar}: it must be at least 1")
-        for name in ("apart", "window", "exponent"):
+        for name in ("apart", "within", "window", "exponent"):
             if not 0 < getattr(self, name) < np.inf:
                 raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
 
     def fit(self, mixture: Blocks) -> FunctionModel:
         """Find what repeats."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
-        V = collect(mixture, 1).reshape(mixture.channels, mixture.frames, -1)
-        background = self._background(V, mixture)
+        background = self._background(mixture)
 
         def estimate(block: Spectrogram) -> dict[str, NDArray[Any]]:
             part = background[:, block.start : block.stop].swapaxes(1, 2)
@@ -69,20 +75,41 @@ class Repeating:
 
         return FunctionModel(mixture.stft, ("repeating", "foreground"), estimate, exponent=self.exponent)
 
-    def _background(self, V: NDArray[np.float32], mixture: Blocks) -> NDArray[np.float32]:
+    def _background(self, mixture: Blocks) -> NDArray[np.float32]:
         """Return the median over the frames most like each frame, (channels, frames, bins)."""
-        frames = V.shape[1]
-        spectra = V.mean(axis=0)
-        norms = np.linalg.norm(spectra, axis=1, keepdims=True)
-        spectra = np.divide(spectra, norms, out=np.zeros_like(spectra), where=norms > 0)
-        apart = round(self.apart * mixture.sample_rate / mixture.stft.hop_length)
-        background = np.empty_like(V)
+        frames, shape = mixture.frames, (mixture.channels, mixture.frames, mixture.stft.bins)
+        background, spectra = mixture.room(*shape), mixture.room(*shape[1:])
+        V = collect(mixture, 1).reshape(shape)
+        _directions(V, spectra)
+        frame_rate = mixture.sample_rate / mixture.stft.hop_length
+        apart, reach = round(self.apart * frame_rate), round(self.within * frame_rate)
         for start in range(0, frames, _PIECE):
-            likeness = spectra[start : start + _PIECE] @ spectra.T
+            first = max(0, min(start - reach // 2, frames - _PIECE - reach))
+            likeness = spectra[start : start + _PIECE] @ spectra[first : first + _PIECE + reach].T
             for frame, chosen in enumerate(_most_like(likeness, self.similar, apart), start):
-                background[:, frame] = np.median(V[:, chosen], axis=1)
+                background[:, frame] = _median(V[:, first + chosen])
             mixture.report(Progress("looking for what repeats", min(start + _PIECE, frames), frames))
         return background
+
+
+def _directions(V: NDArray[np.float32], spectra: NDArray[np.float32]) -> None:
+    """Fill in the mean over channels of each frame, of length one, (frames, bins)."""
+    for start in range(0, len(spectra), _PIECE):
+        mean = V[:, start : start + _PIECE].mean(axis=0)
+        norms = np.linalg.norm(mean, axis=1, keepdims=True)
+        spectra[start : start + _PIECE] = np.divide(mean, norms, out=np.zeros_like(mean), where=norms > 0)
+
+
+def _median(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median over frames, (channels, bins); to sort so few takes a third of numpy's time.
+
+    Examples
+    --------
+    >>> _median(np.array([[[3], [9], [1], [2]]], np.float32))
+    array([[2.5]], dtype=float32)
+    """
+    ordered, count = np.sort(frames, axis=1), frames.shape[1]
+    return np.asarray((ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / np.float32(2))
 
 
 def _most_like(likeness: NDArray[np.float32], count: int, apart: int) -> list[NDArray[np.intp]]:
@@ -93,10 +120,12 @@ def _most_like(likeness: NDArray[np.float32], count: int, apart: int) -> list[ND
     >>> _most_like(np.array([[0.2, 1.0, 0.9, 0.1, 0.8]]), 2, 1)[0].tolist()
     [1, 4]
     """
-    peaks = (likeness == maximum_filter1d(likeness, 2 * apart + 1, axis=1)) & (likeness > 0)
     found = []
-    for row, peak in zip(likeness, peaks, strict=True):
-        at = np.flatnonzero(peak)
+    for number, row in enumerate(likeness):
+        if number % _ROWS == 0:
+            part = likeness[number : number + _ROWS]
+            peaks = (part == maximum_filter1d(part, 2 * apart + 1, axis=1)) & (part > 0)
+        at = np.flatnonzero(peaks[number % _ROWS])
         at = at[np.argsort(-row[at], kind="stable")][:count]
         found.append(np.sort(at) if len(at) else np.array([0], np.intp))
     return found

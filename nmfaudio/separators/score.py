@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from nmfaudio.alignment import aligned
 from nmfaudio.errors import OptionError
 from nmfaudio.masking import soft_masks
-from nmfaudio.nmf import Factorization, factorize
+from nmfaudio.nmf import Factorization, activate, factorize
 from nmfaudio.notes import Note, read_notes
-from nmfaudio.separators.blind import collect
+from nmfaudio.separators.blind import LEARNED_VALUES, collect, spread
 from nmfaudio.separators.contract import Components
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 
@@ -25,6 +26,7 @@ _STRIKE = 0.2  # seconds after an onset in which its noise may sound
 _ROLL_OFFS = (1.0, 2.0)  # powers of 1/h: a bright and a dull template for each pitch
 _MOVED = 0.08  # seconds: a score that alignment moves by less is taken as aligned already
 _MIDDLE_C = 60
+_ACTIVATION_ITERATIONS = 30  # of a block's frames in a long recording, the templates being known
 
 
 @dataclass(frozen=True)
@@ -84,33 +86,28 @@ class Score:
             moved, distance = aligned(notes, mixture)
             if distance > _MOVED:
                 notes, told = moved, f"score moved by {distance:.2f} s (median) to fit the recording"
-        pitches = sorted({(self._part(note), note.pitch) for note in notes})
-        found = self._factorize(mixture, notes, pitches)
-        parts = tuple(sorted({part for part, _ in pitches}))
-        labels = np.array([parts.index(part) for part, _ in pitches for _ in range(len(_ROLL_OFFS) + 1)])
-        components = Components(found, mixture.channels, labels.astype(np.intp))
-        return ScoreModel(mixture.stft, parts, components, self.exponent, (told,))
+        plan = Plan.of((self._part(note), note) for note in notes)
+        learned = spread(mixture, LEARNED_VALUES)
+        components = Components(self._factorize(mixture, plan, learned), mixture.channels, plan.labels)
+        if len(learned) == mixture.frames:
+            return ScoreModel(mixture.stft, plan.parts, components, self.exponent, (told,))
+        said = f"templates learned from {len(learned)} of {mixture.frames} frames, evenly spread"
+        return ScoreModel(mixture.stft, plan.parts, components, self.exponent, (told, said), plan)
 
     def _part(self, note: Note) -> str:
         if self.by == "hand":
             return "right" if note.pitch >= _MIDDLE_C else "left"
         return note.track if self.by == "track" else note.instrument
 
-    def _factorize(
-        self, mixture: Blocks, notes: tuple[Note, ...], pitches: list[tuple[str, int]]
-    ) -> Factorization:
-        V = collect(mixture, 1).T
-        spectra = [_templates(p, mixture.stft.frequencies(mixture.sample_rate)) for _, p in pitches]
-        times = mixture.block(0, 1).times[0] + np.arange(mixture.frames) * (
-            mixture.stft.hop_length / mixture.sample_rate
-        )
-        windows = [_windows([n for n in notes if (self._part(n), n.pitch) == p], times) for p in pitches]
-        W, sounding = np.hstack(spectra), np.tile(np.vstack(windows), mixture.channels)
-        level = V.sum(axis=0, dtype=np.float64)
+    def _factorize(self, mixture: Blocks, plan: Plan, learned: NDArray[np.intp]) -> Factorization:
+        """Let templates follow those frames of the mixture that are learned from."""
+        V = collect(mixture, 1, LEARNED_VALUES).T
+        frequencies = mixture.stft.frequencies(mixture.sample_rate)
+        W = np.hstack([_templates(pitch, frequencies) for _, pitch in plan.pitches])
         return factorize(
             V,
             W.shape[1],
-            init=(W / W.sum(axis=0), sounding * level / np.maximum(sounding.sum(axis=0), 1)),
+            init=(W / W.sum(axis=0), _started(V, plan.windows(mixture.times[learned]))),
             iterations=self.iterations,
             tolerance=0,
             callback=lambda done, objective: mixture.report(
@@ -130,33 +127,106 @@ def _templates(pitch: int, frequencies: NDArray[np.float64]) -> NDArray[np.float
     return np.stack([*(comb / number**power for power in _ROLL_OFFS), np.ones_like(comb)], axis=1)
 
 
-def _windows(notes: list[Note], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return when the templates of a pitch may sound, shape (templates, frames)."""
-    sounds, strikes = np.zeros(len(times), bool), np.zeros(len(times), bool)
-    for note in notes:
-        begun = times >= note.onset - _EARLY
-        sounds |= begun & (times <= note.end + _LATE)
-        strikes |= begun & (times <= note.onset + _STRIKE)
-    return np.stack([*(sounds for _ in _ROLL_OFFS), strikes])
+def _started(V: NDArray[np.float32], windows: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return activations that share the level of each frame among all that may sound.
+
+    V has the shape (bins, channels * frames); the windows, (templates, frames), are those of each channel.
+    """
+    level = V.sum(axis=0, dtype=np.float64).reshape(-1, windows.shape[1])
+    share = level / np.maximum(windows.sum(axis=0), 1)
+    H = np.zeros((len(windows), *level.shape), np.float32)
+    for row, window in zip(H, windows, strict=True):
+        np.copyto(row, share, where=window)
+    return H.reshape(len(H), -1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which template may sound when.
+
+    Attributes
+    ----------
+    pitches : tuple of (str, int)
+        Part and pitch; of each there are some templates, one after another.
+    notes : tuple of tuple of Note
+        Those of each pitch.
+    """
+
+    pitches: tuple[tuple[str, int], ...]
+    notes: tuple[tuple[Note, ...], ...]
+
+    @classmethod
+    def of(cls, notes: Iterable[tuple[str, Note]]) -> Plan:
+        """Sort notes, each with its part, by part and pitch."""
+        found: dict[tuple[str, int], list[Note]] = {}
+        for part, note in notes:
+            found.setdefault((part, note.pitch), []).append(note)
+        pitches = tuple(sorted(found))
+        return cls(pitches, tuple(tuple(found[pitch]) for pitch in pitches))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts, in order."""
+        return tuple(sorted({part for part, _ in self.pitches}))
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """The part of each template."""
+        numbers = [self.parts.index(part) for part, _ in self.pitches]
+        return np.repeat(np.array(numbers, np.intp), len(_ROLL_OFFS) + 1)
+
+    def windows(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether each template may sound at times that ascend, shape (templates, times)."""
+        found = np.zeros((len(self.pitches), len(_ROLL_OFFS) + 1, len(times)), bool)
+        for rows, notes in zip(found, self.notes, strict=True):
+            for note in notes:
+                first = np.searchsorted(times, note.onset - _EARLY)
+                rows[:-1, first : np.searchsorted(times, note.end + _LATE, "right")] = True
+                rows[-1, first : np.searchsorted(times, note.onset + _STRIKE, "right")] = True
+        return found.reshape(-1, len(times))
 
 
 @dataclass(frozen=True)
 class ScoreModel:
-    """Notes found: which part of the mixture each explains."""
+    """Notes found: which part of the mixture each explains.
+
+    Attributes
+    ----------
+    plan : Plan or None
+        None where the components' activations are those of all frames; else each block's are found when its
+        turn comes.
+    """
 
     stft: STFT
     sources: tuple[str, ...]
     components: Components
     exponent: float
     notes: tuple[str, ...]
+    plan: Plan | None = None
     context: int = 0
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by what the notes of each part explain of it."""
-        activations = self.components.activations[:, :, block.start : block.stop]
+        activations = self._activations(block)
         members = [self.components.labels == j for j in range(len(self.sources))]
         estimates: dict[str, Any] = {
             name: self.components.templates[:, m] @ activations[:, m]
             for name, m in zip(self.sources, members, strict=True)
         }
         return soft_masks(block, estimates, exponent=self.exponent)
+
+    def _activations(self, block: Spectrogram) -> NDArray[Any]:
+        """Return the activations in a block, (channels, components, frames): each frame by itself."""
+        if self.plan is None:
+            return self.components.activations[:, :, block.start : block.stop]
+        found, V = self.components.factorization, block.magnitude.astype(np.float32)
+        H = activate(
+            np.ascontiguousarray(V.swapaxes(1, 2)).reshape(-1, V.shape[1]).T,
+            found.W,
+            divergence=found.divergence,
+            allowed=np.tile(self.plan.windows(block.times), block.channels),
+            iterations=_ACTIVATION_ITERATIONS,
+            tolerance=0,
+            level=1.0,
+        ).H
+        return H.reshape(len(H), block.channels, -1).swapaxes(0, 1)

@@ -64,10 +64,12 @@ class SourceFilter:
         random, frames = np.random.default_rng(seed), len(level)
 
         def draw(rows: int, columns: int) -> F32:
-            return np.asarray(random.random((rows, columns), np.float32) + np.float32(0.5))
+            return np.add(drawn := random.random((rows, columns), np.float32), np.float32(0.5), out=drawn)
 
         weights, shapes = draw(frames, _FILTERS) / np.float32(_FILTERS), draw(_FILTERS, _BUMPS)
-        activations = draw(frames, components) * level / np.float32(components)
+        activations = draw(frames, components)
+        activations *= level
+        activations /= np.float32(components)
         templates = draw(components, len(frequencies))
         return cls(combs, _bumps(frequencies), sources, weights, shapes, activations, templates)
 
@@ -85,7 +87,10 @@ class SourceFilter:
         level = self.activations.sum(axis=1, keepdims=True)  # templates have a mean of one
         random, components = np.random.default_rng(seed), len(self.templates)
         templates = 0.5 + random.random(self.templates.shape, np.float32)
-        activations = (0.5 + random.random(self.activations.shape, np.float32)) * level / components
+        activations = random.random(self.activations.shape, np.float32)
+        activations += np.float32(0.5)
+        activations *= level
+        activations /= np.float32(components)
         return replace(self, sources=sources, activations=activations, templates=templates)
 
     def fit(self, V: F32, iterations: int, report: Callable[[int], None]) -> None:

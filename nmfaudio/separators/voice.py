@@ -86,11 +86,16 @@ class Voice:
             return self._fit(mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate)))
 
     def _fit(self, mixture: Blocks) -> VoiceModel:
-        V = _power(mixture)
-        parts = self._started(V, mixture)
+        frames, count = mixture.frames, len(self._pitches())
+        V = mixture.room(frames, mixture.stft.bins)
+        sources, near = (mixture.room(frames, count + 1) for _ in range(2))
+        came = mixture.room(frames, count, dtype=np.uint16)
+        _read_power(mixture, V)
+        parts = self._started(V, sources, mixture)
         parts.fit(V, self.iterations, _reporter(mixture, "looking for the melody", self.iterations))
-        path = _path(parts.sources[:, :-1], _LEAP / self.steps, self._unlikely())
-        parts = parts.again(self._around(parts.sources, path, mixture), self.seed)
+        path = _path(sources[:, :-1], _LEAP / self.steps, self._unlikely(), came)
+        self._move_near(near, sources, path)
+        parts = parts.again(near, self.seed)
         parts.fit(V, self.iterations, _reporter(mixture, "following the melody", self.iterations))
         parts.sources[:, -1] = _BREATH * parts.sources.sum(axis=1)
         parts.follow(V, _BREATH_ITERATIONS, _reporter(mixture, "adding breath", _BREATH_ITERATIONS))
@@ -105,26 +110,24 @@ class Voice:
         octaves = np.log2(self._pitches() / np.sqrt(self.low * self.high))
         return np.asarray(octaves**2, np.float32)
 
-    def _started(self, V: F32, mixture: Blocks) -> SourceFilter:
+    def _started(self, V: F32, sources: F32, mixture: Blocks) -> SourceFilter:
+        """Start from the level of each frame, shared by all pitches at random."""
         frequencies = mixture.stft.frequencies(mixture.sample_rate)
         excitations = combs(self._pitches(), frequencies, _TILT)
         level = V.mean(axis=1, keepdims=True)
         random = np.random.default_rng(self.seed)
-        sources = mixture.room(len(V), len(excitations))
         for row, loud in zip(sources, level[:, 0], strict=True):
             row[:] = (0.5 + random.random(len(row), np.float32)) * loud / len(row)
         sources[:, -1] = 0  # no noise yet: it would explain all that a pitch explains less well
         return SourceFilter.started(excitations, frequencies, sources, level, self.components, self.seed)
 
-    def _around(self, sources: F32, path: NDArray[np.intp], mixture: Blocks) -> F32:
-        """Return sources of the same level, spread over what lies within reach of the melody."""
-        near = mixture.room(*sources.shape)
+    def _move_near(self, near: F32, sources: F32, path: NDArray[np.intp]) -> None:
+        """Spread the level of the sources over what lies within reach of the melody."""
         places = np.arange(sources.shape[1] - 1)
         for row, found, pitch in zip(near, sources, path, strict=True):
             allowed = np.abs(places - pitch) <= self.reach * self.steps
             row[:-1] = allowed * (found.sum() / allowed.sum())
             row[-1] = 0
-        return near
 
 
 @dataclass(frozen=True)
@@ -158,36 +161,36 @@ class VoiceModel:
         return soft_masks(block, estimates, exponent=self.exponent)
 
 
-def _power(mixture: Blocks) -> F32:
-    """Return the power of a mixture over its channels, of mean one and above zero, (frames, bins)."""
-    V = mixture.room(mixture.frames, mixture.stft.bins)
+def _read_power(mixture: Blocks, V: F32) -> None:
+    """Fill in the power of a mixture over its channels, of mean one and above zero, (frames, bins)."""
     for block in mixture:
         V[block.start : block.stop] = (block.magnitude**2).mean(axis=0).T
     mean = np.float32(V.mean(dtype=np.float64))
     if mean > 0:
         np.divide(V, mean, out=V)
-    return np.maximum(V, FLOOR, out=V)
+    np.maximum(V, FLOOR, out=V)
 
 
 def _reporter(mixture: Blocks, stage: str, total: int) -> Callable[[int], None]:
     return lambda done: mixture.report(Progress(stage, done, total))
 
 
-def _path(activations: F32, cost: float, unlikely: F32) -> NDArray[np.intp]:
+def _path(activations: F32, cost: float, unlikely: F32, came: NDArray[np.uint16]) -> NDArray[np.intp]:
     """Return the strongest path through activations (frames, pitches), where each step costs its length.
 
-    The log of an activation counts, less what is in `unlikely` (pitches,).
+    The log of an activation counts, less what is in `unlikely` (pitches,). `came`, (frames, pitches), is room
+    for the work.
 
     Examples
     --------
-    >>> _path(np.array([[9, 1, 1], [1, 1, 2], [9, 1, 1]], np.float32), 1.0, np.zeros(3)).tolist()
+    >>> activations = np.array([[9, 1, 1], [1, 1, 2], [9, 1, 1]], np.float32)
+    >>> _path(activations, 1.0, np.zeros(3), np.empty((3, 3), np.uint16)).tolist()
     [0, 0, 0]
     """
     frames, count = activations.shape
     least = max(float(activations.max()) * _SILENT, float(FLOOR))
     places = np.arange(count)
     costs = (cost * np.abs(places[:, None] - places)).astype(np.float32)
-    came = np.empty((frames, count), np.uint16)
     score = np.zeros(count, np.float32)
     for frame, row in enumerate(activations):
         scores = score - costs

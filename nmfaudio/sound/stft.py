@@ -14,7 +14,7 @@ from scipy.fft import irfft, rfft
 
 from nmfaudio.errors import OptionError
 from nmfaudio.sound.audio import Samples, SampleSource
-from nmfaudio.sound.storage import default_budget, room
+from nmfaudio.sound.storage import Shelf, default_budget
 
 # Of the recording in one block, and at most so many values: some 14 MB of spectrogram for two channels at
 # 44.1 kHz. A model makes a dozen arrays of that size.
@@ -239,8 +239,7 @@ class Spectrogram:
     @property
     def times(self) -> NDArray[np.float64]:
         """Middle of each frame in seconds from the start of the recording."""
-        middle = self.stft.first_sample(self.start) + self.stft.win_length // 2
-        return (middle + np.arange(self.frames) * self.stft.hop_length) / self.sample_rate
+        return _middles(self.stft, self.sample_rate, self.start, self.frames)
 
     def with_values(self, values: NDArray[Any]) -> Spectrogram:
         """Return the same frames with other values."""
@@ -253,6 +252,12 @@ class Spectrogram:
     def __repr__(self) -> str:
         size = " x ".join(str(n) for n in self.values.shape)
         return f"Spectrogram({size}, frames {self.start} to {self.stop}, {self.sample_rate} Hz, {self.stft})"
+
+
+def _middles(stft: STFT, sample_rate: int, start: int, count: int) -> NDArray[np.float64]:
+    """Return the middle of `count` frames from `start` on, in seconds from the start of the recording."""
+    middle = stft.first_sample(start) + stft.win_length // 2
+    return np.asarray((middle + np.arange(count) * stft.hop_length) / sample_rate)
 
 
 @dataclass(frozen=True)
@@ -291,7 +296,8 @@ class Blocks:
     report : callable
         Takes a `Progress`. It may raise to stop the work, so report often.
     memory : int
-        Bytes that a spectrogram of the whole may take in memory; 0 stands for a quarter of what there is.
+        Bytes that arrays as large as a spectrogram of the whole may take in memory together; 0 stands for a
+        quarter of what there is.
 
     Examples
     --------
@@ -306,6 +312,7 @@ class Blocks:
     exponent: int = 0
     report: Callable[[Progress], None] = field(default=_silent, repr=False)
     memory: int = field(default=0, repr=False)
+    _shelf: Shelf = field(default_factory=Shelf, repr=False, compare=False)
 
     @property
     def sample_rate(self) -> int:
@@ -326,6 +333,11 @@ class Blocks:
     def frames(self) -> int:
         """Frames of the whole mixture."""
         return self.stft.frames(self.length)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Middle of each frame in seconds from the start of the recording."""
+        return _middles(self.stft, self.sample_rate, 0, self.frames)
 
     @property
     def bounds(self) -> list[tuple[int, int]]:
@@ -349,15 +361,18 @@ class Blocks:
         padded = np.pad(levelled, ((0, 0), (before, last - first - before - inside.shape[1])))
         return Spectrogram(self.stft.analyse(padded), self.stft, self.sample_rate, start)
 
-    def room(self, *shape: int) -> NDArray[np.float32]:
+    def room(self, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:
         """Return an array to fill: in memory where the budget allows it, else in a temporary file.
+
+        All such arrays that are in use share the budget. Ask for all before the work begins: one that does
+        not fit is an error then, and not after an hour.
 
         Raises
         ------
         OutputError
             When the disk has no room for it.
         """
-        return room(shape, self.memory or default_budget())
+        return self._shelf.room(shape, self.memory or default_budget(), dtype)
 
     def __iter__(self) -> Iterator[Spectrogram]:
         """Give the blocks in order, reporting each."""

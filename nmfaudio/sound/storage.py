@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +48,8 @@ def default_budget() -> int:
     return min(limits) // _PART_OF_MEMORY
 
 
-def room(shape: tuple[int, ...], budget: int) -> NDArray[np.float32]:
-    """Return an array of float32 to fill: in memory where it fits into the budget, else in a temporary file.
+def room(shape: tuple[int, ...], budget: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """Return an array to fill: in memory where it fits into the budget, else in a temporary file.
 
     The file has no name, so that nothing is left of it however the process ends, and its place on the disk is
     taken at once.
@@ -57,6 +59,8 @@ def room(shape: tuple[int, ...], budget: int) -> NDArray[np.float32]:
     shape : tuple of int
     budget : int
         Bytes.
+    dtype : data-type
+        Of the array; float32 by default.
 
     Raises
     ------
@@ -68,9 +72,9 @@ def room(shape: tuple[int, ...], budget: int) -> NDArray[np.float32]:
     >>> type(room((2, 3), budget=100)).__name__, type(room((2, 3), budget=10)).__name__
     ('ndarray', 'memmap')
     """
-    size = 4 * int(np.prod(shape))
+    size = np.dtype(dtype).itemsize * int(np.prod(shape))
     if size <= budget:
-        return np.empty(shape, np.float32)
+        return np.empty(shape, dtype)
     folder = tempfile.gettempdir()
     way_out = "set TMPDIR to a folder on a larger disk, or allow more memory (--memory)"
     free = shutil.disk_usage(folder).free
@@ -83,11 +87,35 @@ def room(shape: tuple[int, ...], budget: int) -> NDArray[np.float32]:
         with tempfile.TemporaryFile(dir=folder) as file:
             if hasattr(os, "posix_fallocate"):  # else a full disk would be told by a signal, much later
                 os.posix_fallocate(file.fileno(), 0, size)
-            return np.memmap(file, np.float32, "w+", shape=shape)
+            return np.memmap(file, dtype, "w+", shape=shape)
     except OSError as error:
         raise OutputError(
             f"{folder}: no room for the spectrogram of {size / 1e9:.2f} GB ({error.strerror}): {way_out}"
         ) from None
+
+
+class Shelf:
+    """Where the large arrays of one run stand: together they take no more memory than the budget.
+
+    Examples
+    --------
+    >>> shelf = Shelf()
+    >>> kept = [shelf.room((2, 3), budget=40) for _ in range(2)]
+    >>> [type(array).__name__ for array in kept]
+    ['ndarray', 'memmap']
+    """
+
+    def __init__(self) -> None:
+        self._standing: list[weakref.ref[NDArray[Any]]] = []
+
+    def room(self, shape: tuple[int, ...], budget: int, dtype: Any = np.float32) -> NDArray[Any]:
+        """Return an array as `room` does, of a budget of which those arrays that are still used took part."""
+        standing = [array for array in (known() for known in self._standing) if array is not None]
+        found = room(shape, budget - sum(array.nbytes for array in standing), dtype)
+        if not isinstance(found, np.memmap):
+            standing.append(found)
+        self._standing = [weakref.ref(array) for array in standing]
+        return found
 
 
 def _physical() -> int:
