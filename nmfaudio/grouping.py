@@ -2,7 +2,8 @@
 
 A blind factorization gives many components and no names.  The components of one instrument share
 their timbre, whatever the note, and timbre is the smooth shape of a template's spectrum.  Each
-template becomes a few mel-cepstral coefficients, and Ward clustering joins the nearest of them.
+template becomes a few mel-cepstral coefficients, and Ward clustering joins the nearest of them.  Where
+the components of a recording of several channels stand far apart, where they stand counts too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ BANDS = 20  # mel bands: wide enough that single partials do not show, only thei
 COEFFICIENTS = 8  # cepstral coefficients 1 to 8; the 0th is the level, which a template lacks
 FLOOR = 1e-4  # of a template's loudest band: what lies lower is taken to be silent
 MARGIN = 0.05  # in silhouette: what a split into more sources must gain to be believed
+# What a radian between two places counts beside cepstra; and the spread of places, weighed by energy, below
+# which they tell more of the room than of the sources.
+PLACE, SPREAD = 13.0, 0.26
 SHARE = 0.2  # of an equal share of the energy: a smaller cluster is a stray, not a source
 
 Vector = NDArray[np.float64]
@@ -51,6 +55,7 @@ def group_components(
     H: NDArray[np.floating],
     frequencies: NDArray[np.floating],
     *,
+    channels: int = 1,
     sources: int | None = None,
     limits: tuple[int, int] = (2, 6),
 ) -> Grouping:
@@ -60,10 +65,12 @@ def group_components(
     ----------
     W : ndarray, shape (bins, components)
         Templates of magnitudes.
-    H : ndarray, shape (components, frames)
-        Activations.
+    H : ndarray, shape (components, channels * frames)
+        Activations, channel after channel.
     frequencies : ndarray, shape (bins,)
         Centre of each bin in Hz, rising.
+    channels : int
+        Of the recording.
     sources : int, optional
         Number of sources.  By default a guess within `limits`: the fewest, unless more split
         clearly better.  It is often wrong (half of 27 mixtures): pass the number if you know it.
@@ -95,10 +102,15 @@ def group_components(
     array([1, 1, 0])
     """
     _check(W, H, frequencies, sources, limits)
+    if channels < 1 or H.shape[1] % channels:
+        raise MatrixError(
+            f"H {H.shape} does not hold {channels} channels: pass (components, channels * frames)"
+        )
     energies = _energies(W, H)
+    points = np.hstack([timbres(W, frequencies), _places(H, channels, energies)])
     if sources is None:
-        return _best_split(timbres(W, frequencies), energies, limits)
-    labels = _split(timbres(W, frequencies), energies, sources)
+        return _best_split(points, energies, limits)
+    labels = _split(points, energies, sources)
     return Grouping(labels, sources, f"{_count(sources, 'source')} asked for")
 
 
@@ -123,6 +135,20 @@ def mel_filters(frequencies: NDArray[np.floating], bands: int = BANDS) -> Vector
     triangles = np.maximum(0, 1 - np.abs(mel[:, None] - edges[1:-1]) / width)
     total = triangles.sum(axis=0)
     return np.asarray(np.divide(triangles, total, out=triangles, where=total > 0))
+
+
+def _places(H: NDArray[np.floating], channels: int, energies: Vector) -> Vector:
+    """Describe each component by its levels in the channels, shape (components, channels), if they tell much.
+
+    Directions in the space of the channels: what stands in the middle of two is 45 degrees from either side.
+    """
+    parts = H.reshape(len(H), channels, -1).astype(np.float64)
+    levels = np.sqrt((parts**2).sum(axis=2))
+    norms = np.linalg.norm(levels, axis=1, keepdims=True)
+    directions = np.divide(levels, norms, out=np.full_like(levels, channels**-0.5), where=norms > 0)
+    around = directions - energies @ directions
+    spread = float(np.sqrt(energies @ (around**2).sum(axis=1)))
+    return PLACE * directions if spread > SPREAD else np.zeros((len(H), 0))
 
 
 def _check(

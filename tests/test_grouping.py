@@ -209,6 +209,7 @@ def test_the_reason_names_the_number_and_the_alternatives() -> None:
         ({"limits": (4, 2)}, r"limits=\(4, 2\): pass \(fewest, most\)"),
         ({"limits": (0, 2)}, r"limits=\(0, 2\)"),
         ({"H": np.ones((11, 40), np.float32)}, r"H \(11, 40\).*do not fit together"),
+        ({"channels": 3}, r"H \(12, 40\) does not hold 3 channels"),
         ({"H": np.full((12, 40), np.nan)}, "NaN or infinity"),
         ({"W": np.full((513, 12), np.inf)}, "NaN or infinity"),
         ({"W": np.ones((513, 0)), "H": np.ones((0, 40))}, "do not fit together"),
@@ -272,3 +273,36 @@ def test_silhouette_equals_its_definition(seed: int) -> None:
     points, labels = rng.normal(size=(9, 3)), np.array([0, 0, 1, 1, 1, 2, 0, 2, 3])
     expected = naive_silhouette(points, labels)
     assert grouping._silhouette(points, labels) == pytest.approx(expected, abs=1e-12)
+
+
+def placed(angles: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
+    """Notes of one timbre, each panned to an angle between left (0) and right (90) degrees."""
+    W, H, _ = ensemble(MIDDLE, MIDDLE)
+    turned = np.deg2rad(angles)
+    channels = H[:, None] * np.stack([np.cos(turned), np.sin(turned)], axis=1)[:, :, None]
+    return W, channels.reshape(len(H), -1).astype(np.float32)
+
+
+def test_notes_of_one_timbre_part_where_they_stand_apart() -> None:
+    sides = np.array([0, 1, 1, 0, 1, 0, 0, 1])
+    W, H = placed(np.array([15.0, 75.0])[sides] + np.arange(8))
+    assert same_partition(group_components(W, H, FREQUENCIES, channels=2, sources=2).labels, sides)
+
+
+@pytest.mark.parametrize("spread", [0.0, 8.0])
+def test_small_differences_of_place_are_the_room_s(spread: float) -> None:
+    sides = np.array([0, 1, 1, 0, 1, 0, 0, 1])
+    W, H = placed(45 + spread * (2 * sides - 1))
+    found = group_components(W, H, FREQUENCIES, channels=2, sources=2)
+    alone = group_components(W, H[:, : H.shape[1] // 2] * np.sqrt(2), FREQUENCIES, sources=2)
+    if spread == 0:
+        assert found.labels.tolist() == alone.labels.tolist()
+    assert not same_partition(found.labels, sides)
+
+
+def test_a_silent_component_has_no_place_and_leaves_those_of_the_others() -> None:
+    sides = np.array([0, 1, 1, 0, 1, 0, 0, 1])
+    W, H = placed(np.array([15.0, 75.0])[sides])
+    H[3] = 0
+    labels = group_components(W, H, FREQUENCIES, channels=2, sources=2).labels
+    assert same_partition(np.delete(labels, 3), np.delete(sides, 3))

@@ -51,8 +51,9 @@ class Blind:
 
     Where each source is a single sound (drums, single notes), as many components as sources explain nearly
     all that many more would, and each is a source. Elsewhere a source plays many sounds: more components are
-    found, from several random starts, and those of each start are grouped by the timbre of their templates;
-    the masks of all starts are averaged, source by source.
+    found, from several random starts, and those of each start are grouped by the timbre of their templates,
+    and by their place where those of several channels stand far apart; the masks of all starts are averaged,
+    source by source.
 
     Parameters
     ----------
@@ -235,7 +236,8 @@ class _Search:
         takes: list[Components] = []
         for start in range(self.options.starts):
             found = self._start(start)
-            grouping = group_components(found.W, found.H, frequencies, sources=sources)
+            channels = self.mixture.channels
+            grouping = group_components(found.W, found.H, frequencies, channels=channels, sources=sources)
             if not takes:
                 sources, reason = grouping.sources, grouping.reason
             take = Components(found, self.mixture.channels, grouping.labels)
