@@ -56,6 +56,33 @@ class Model(Protocol):
         """Return a spectrogram for each source; they sum to the block."""
 
 
+@dataclass(frozen=True)
+class Around:
+    """What models made of another one share: its sources, through its settings.
+
+    Attributes
+    ----------
+    model : Model
+    """
+
+    model: Model
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return self.model.sources
+
+    @property
+    def stft(self) -> STFT:
+        """Those of the model."""
+        return self.model.stft
+
+    @property
+    def context(self) -> int:
+        """That of the model."""
+        return self.model.context
+
+
 @runtime_checkable
 class Separator(Protocol):
     """A way of separating: options in, model out.

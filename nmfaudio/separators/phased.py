@@ -8,14 +8,14 @@ from typing import Any
 from nmfaudio.errors import OptionError
 from nmfaudio.phase import frames_reached, invert_together
 from nmfaudio.separators.combination import Combination
-from nmfaudio.separators.contract import Model
-from nmfaudio.sound.stft import STFT, Spectrogram
+from nmfaudio.separators.contract import Around
+from nmfaudio.sound.stft import Spectrogram
 
 MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True)
-class Phased:
+class Phased(Around):
     """A model whose stems get phases that agree from frame to frame.
 
     Attributes
@@ -25,18 +25,7 @@ class Phased:
     rounds : int
     """
 
-    model: Model
     rounds: int
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Those of the model."""
-        return self.model.sources
-
-    @property
-    def stft(self) -> STFT:
-        """Those of the model."""
-        return self.model.stft
 
     @property
     def context(self) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from nmfaudio.panning import find_panning, place_name
-from nmfaudio.separators.contract import Model
+from nmfaudio.separators.contract import Around, Model
 from nmfaudio.separators.stereo import PannedModel, Stereo
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
 from nmfaudio.wiener import WienerFilter, learn_filter
@@ -50,28 +50,12 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Filtered:
+class Filtered(Around):
     """A model whose stems by masks are refined by where each source stands."""
 
-    model: Model
     filter: WienerFilter
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Those of the model."""
-        return self.model.sources
-
-    @property
-    def stft(self) -> STFT:
-        """Those of the model."""
-        return self.model.stft
-
-    @property
-    def context(self) -> int:
-        """That of the model."""
-        return self.model.context
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask, then filter."""

@@ -9,14 +9,14 @@ import numpy as np
 
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.combination import Combination
-from nmfaudio.separators.contract import Components, Model
-from nmfaudio.sound.stft import STFT, Spectrogram
+from nmfaudio.separators.contract import Around, Components, Model
+from nmfaudio.sound.stft import Spectrogram
 
 REST = "rest"
 
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Around):
     """A model whose sources are added up to fewer, some of which are not to be written.
 
     Attributes
@@ -28,7 +28,6 @@ class Selection:
         Stems that nobody asked for; without them the stems do not sum to the mixture.
     """
 
-    model: Model
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     unwritten: tuple[str, ...]
 
@@ -36,16 +35,6 @@ class Selection:
     def sources(self) -> tuple[str, ...]:
         """Names of the stems, in order."""
         return tuple(name for name, _ in self.groups)
-
-    @property
-    def stft(self) -> STFT:
-        """Those of the model."""
-        return self.model.stft
-
-    @property
-    def context(self) -> int:
-        """That of the model."""
-        return self.model.context
 
     @property
     def components(self) -> Components | None:
