@@ -15,6 +15,9 @@ _PITCHED = 0.6  # part of the power that the harmonics must hold
 _NEARLY = 0.9  # part of the most that any candidate holds: above it a higher one is preferred
 _LEAST_SPACING = 5.0  # bins between two harmonics, or they cannot be told apart
 
+_SERIES = 25  # harmonics of a note that count
+_REACH = 0.5  # semitones either side of a harmonic that a note may fill
+
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -114,3 +117,25 @@ def note_frequency(name: str) -> float:
         raise ValueError(f"{name!r} is no note: write it like C4, F#3 or Bb2")
     number = steps[letter] + shift + 12 * (int(rest) + 1)
     return float(440.0 * 2 ** ((number - 69) / 12))
+
+
+def harmonic_numbers(fundamental: float, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return which harmonic of a note each bin belongs to; 0 for none.
+
+    Parameters
+    ----------
+    fundamental : float
+        In Hz.
+    frequencies : ndarray, shape (bins,)
+        In Hz, evenly spaced from 0.
+
+    Examples
+    --------
+    >>> harmonic_numbers(300.0, np.arange(10) * 100.0).astype(int)
+    array([0, 0, 1, 1, 1, 2, 2, 2, 3, 3])
+    """
+    number = np.maximum(np.round(frequencies / fundamental), 1)
+    reach = number * fundamental * (2 ** (_REACH / 12) - 1)
+    # Low harmonics lie closer than a bin: the two nearest bins always belong to one.
+    inside = np.abs(frequencies - number * fundamental) <= np.maximum(reach, frequencies[1])
+    return np.where(inside & (number <= _SERIES), number, 0.0)

@@ -62,6 +62,7 @@ ROWS = [
         "pitch",
         "notes",
         "alignment",
+        "agreement",
     ],
     ["template_plot", "dictionary", "hints", "sufficient_rank", "learning"],
     [

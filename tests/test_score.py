@@ -1,19 +1,23 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import sound
 
 from nmfaudio import Audio, make, separate
+from nmfaudio.agreement import agreement
 from nmfaudio.alignment import aligned, warped
 from nmfaudio.errors import OptionError
 from nmfaudio.fitting import fit
 from nmfaudio.notes import Note, read_notes
-from nmfaudio.separators.score import Score
+from nmfaudio.separators.score import Plan, Score
 from nmfaudio.sound.stft import STFT, Blocks
 from nmfaudio.testing import check_separator
 
 RATE = 16000
 LOW = [(0.2, 0.9, 60), (1.0, 1.7, 55), (1.8, 2.5, 57), (2.6, 3.4, 60)]
 HIGH = [(0.2, 0.5, 67), (0.6, 0.9, 72), (1.0, 1.7, 71), (1.8, 2.1, 69), (2.2, 2.5, 72), (2.6, 3.4, 76)]
+TRACKS = (("low", LOW), ("high", HIGH))
 
 
 def played(notes, seconds=4.0):
@@ -30,7 +34,7 @@ def played(notes, seconds=4.0):
     return track
 
 
-def table(path, shift=0.0, tracks=(("low", LOW), ("high", HIGH))):
+def table(path, shift=0.0, tracks=TRACKS):
     lines = ["onset,end,pitch,track"]
     lines += [f"{a + shift},{b + shift},{p},{name}" for name, notes in tracks for a, b, p in notes]
     path.write_text("\n".join(lines))
@@ -94,6 +98,66 @@ def test_alignment_finds_a_drift():
     assert np.median(errors) < 0.06 < distance
 
 
+def test_notes_written_late_keep_their_onsets(tmp_path):
+    low, high = played(LOW), played(HIGH)
+    shifts = iter((0.2, -0.15, 0.22, 0.0, -0.1, 0.18, 0.0, 0.2, -0.2, 0.2))
+    rough = [(name, [(a + (s := next(shifts)), b + s, p) for a, b, p in notes]) for name, notes in TRACKS]
+
+    def gained(tracks):
+        path = table(tmp_path / "a.csv", tracks=tracks)
+        stems = separate(Audio(low + high, RATE), "score", midi=path, align=False).stems
+        return np.mean([gain(stems["low"], low, low + high), gain(stems["high"], high, low + high)])
+
+    assert gained(rough) > gained(TRACKS) - 2.5
+
+
+def test_windows_fade_before_onsets_only():
+    plan = Plan.of([("low", Note(1.0, 1.5, 60))])
+    times = np.arange(0, 3, 0.01)
+    tone, _, strike = plan.windows(times)
+    full, faint = (times > 0.89) & (times < 1.99), (times > 0.66) & (times < 0.87)
+    assert np.all(tone[full] == 1)
+    assert np.all(np.diff(tone[faint]) > 0)
+    assert tone[faint].min() > 0
+    assert tone[faint].max() < 1
+    assert not tone[(times < 0.64) | (times > 2.01)].any()
+    assert np.all(strike[(times > 0.89) & (times < 1.19)] == 1)
+    assert not strike[(times < 0.79) | (times > 1.21)].any()
+
+
+def test_notes_of_one_pitch_sound_as_if_each_were_alone():
+    first, second = Note(1.0, 1.2, 60), Note(1.3, 1.6, 60)
+    times = np.arange(0, 3, 0.02)
+    each = [Plan.of([("low", note)]).windows(times) for note in (first, second)]
+    both = Plan.of([("low", first), ("low", second)]).windows(times)
+    np.testing.assert_array_equal(both, np.maximum(*each))
+
+
+@pytest.mark.parametrize("semitones", [0, 1, -5])
+def test_a_score_of_other_notes_is_warned_of(tmp_path, semitones):
+    tracks = [(name, [(a, b, p + semitones) for a, b, p in notes]) for name, notes in TRACKS]
+    path = table(tmp_path / "a.csv", tracks=tracks)
+    warned = separate(
+        Audio(played(LOW) + played(HIGH), RATE), "score", midi=path, iterations=2
+    ).result.warnings
+    if semitones:
+        assert len(warned) == 1
+        assert "is it the score of this recording" in warned[0]
+    else:
+        assert warned == ()
+
+
+def test_agreement_compares_only_where_something_can_agree():
+    notes = tuple(Note(*note) for note in sorted(LOW + HIGH))
+    beats = tuple(replace(note, instrument="drums") for note in notes)
+    heard = Blocks(Audio(played(LOW) + played(HIGH), RATE), STFT(1024))
+    silent = Blocks(Audio(np.zeros((1, RATE)), RATE), STFT(1024))
+    assert agreement(notes, heard) > 12
+    assert agreement(beats, heard) == agreement(notes, silent) == np.inf
+    assert agreement(notes + tuple(replace(n, pitch=n.pitch + 1) for n in beats), heard) > 12
+    assert agreement(tuple(replace(n, onset=50, end=51) for n in notes), heard) == 0
+
+
 def test_midi_gives_tracks_instruments_and_hands(tmp_path):
     path = midi(tmp_path / "a.mid", tempo=400_000)
     notes = read_notes(tmp_path / "a.mid")
@@ -139,7 +203,7 @@ def test_of_a_long_recording_some_frames_are_learned_from(tmp_path, monkeypatch)
     assert gain(some.stems["low"], low, low + high) > of_all - 1
     (part,) = fit(stereo, Score(midi=table(tmp_path / "a.csv"))).parts
     block = part.mixture.block(20, 60)
-    windows = part.model.plan.windows(block.times)
+    windows = part.model.plan.windows(block.times) > 0
     assert not windows.all()
     assert np.array_equal(part.model._activations(block) > 0, np.stack([windows, windows]))
 
