@@ -107,6 +107,27 @@ def test_a_model_that_needs_the_whole_mixture_is_cut_into_blocks(monkeypatch):
     check_separator(Median())
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """What is below the mean of all time, and what is above."""
+
+    def fit(self, mixture):
+        def estimate(whole):
+            quiet, loud = (mixture.room(*whole.values.shape) for _ in range(2))
+            for start, stop in mixture.bounds:
+                V = whole.cut(start, stop).magnitude
+                quiet[:, :, start:stop], loud[:, :, start:stop] = V < 0.1, V >= 0.1
+            return {"quiet": quiet, "loud": loud}
+
+        return FunctionModel.of_whole(mixture, ("quiet", "loud"), estimate)
+
+
+def test_a_budget_bounds_the_memory_of_the_whole(check_budget):
+    sizes = check_budget(Quiet(), Audio(sound(10, channels=2), 8000), loose=0.05)
+    one = 2 * 257 * STFT(512).frames(80000)
+    assert sorted(sizes) == [4 * one] * 4 + [16 * one]
+
+
 @pytest.mark.parametrize(
     ("separator", "message"),
     [

@@ -183,9 +183,13 @@ class FunctionModel:
     ) -> FunctionModel:
         """Make a model of a function that must see the whole mixture at once.
 
-        The estimates are kept in memory, in float32.
+        The spectrogram that it is given, of 16 bytes a value, and its estimates, kept in float32, stay within
+        the budget of memory; beyond it they lie in temporary files. What the function makes itself is up to
+        it: where recordings may be long, let it fill arrays of `mixture.room` from one `whole.cut(...)` after
+        another.
         """
-        kept = {n: np.asarray(e, np.float32) for n, e in estimate(mixture.whole()).items()}
+        found = dict(estimate(mixture.whole()))
+        kept = {name: _kept(mixture, found.pop(name)) for name in tuple(found)}
 
         def cut(block: Spectrogram) -> dict[str, NDArray[Any]]:
             return {name: e[:, :, block.start : block.stop] for name, e in kept.items()}
@@ -198,3 +202,12 @@ class FunctionModel:
         if set(estimates) != set(self.sources):
             raise SeparatorError(f"estimates for {sorted(estimates)}, but the sources are {self.sources}")
         return soft_masks(block, {name: estimates[name] for name in self.sources}, exponent=self.exponent)
+
+
+def _kept(mixture: Blocks, estimate: NDArray[Any]) -> NDArray[np.float32]:
+    """Return an estimate of the whole in float32, where the budget allows it; frame follows frame."""
+    channels, bins, frames = np.shape(estimate)
+    kept = mixture.room(channels, frames, bins).swapaxes(1, 2)
+    for start, stop in mixture.bounds:
+        kept[:, :, start:stop] = estimate[:, :, start:stop]
+    return kept

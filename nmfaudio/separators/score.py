@@ -33,7 +33,7 @@ _MIDDLE_C = 60
 _AGREEING = (
     6.0  # where notes agree less a warning says so: 50 right scores had 12 and more, 110 wrong ones up to 5
 )
-_ACTIVATION_ITERATIONS = 30  # of a block's frames in a long recording, the templates being known
+_ACTIVATION_ITERATIONS = 10  # of a block's frames in a long recording: more separate no better
 
 
 @dataclass(frozen=True)

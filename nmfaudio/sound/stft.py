@@ -381,5 +381,14 @@ class Blocks:
             self.report(Progress("reading", stop, self.frames))
 
     def whole(self) -> Spectrogram:
-        """Return all frames at once."""
-        return self.block(0, self.frames)
+        """Return all frames at once; beyond the budget they lie in a temporary file.
+
+        Raises
+        ------
+        OutputError
+            When the disk has no room for them.
+        """
+        values = self.room(self.channels, self.frames, self.stft.bins, dtype=np.complex128).swapaxes(1, 2)
+        for start, stop in self.bounds:
+            values[:, :, start:stop] = self.block(start, stop).values
+        return Spectrogram(values, self.stft, self.sample_rate)
