@@ -14,7 +14,7 @@ from nmfaudio.agreement import agreement
 from nmfaudio.alignment import aligned
 from nmfaudio.errors import OptionError
 from nmfaudio.masking import soft_masks
-from nmfaudio.nmf import Factorization, activate, factorize
+from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.notes import Note, read_notes
 from nmfaudio.pitch import harmonic_numbers
 from nmfaudio.separators.blind import LEARNED_VALUES, collect, spread
@@ -252,13 +252,14 @@ class ScoreModel:
         if self.plan is None:
             return self.components.activations[:, :, block.start : block.stop]
         found, V = self.components.factorization, block.magnitude.astype(np.float32)
-        H = activate(
-            np.ascontiguousarray(V.swapaxes(1, 2)).reshape(-1, V.shape[1]).T,
-            found.W,
-            divergence=found.divergence,
-            allowed=np.tile(self.plan.windows(block.times) > 0, block.channels),
+        stacked = np.ascontiguousarray(V.swapaxes(1, 2)).reshape(-1, V.shape[1]).T
+        H = factorize(
+            stacked,
+            found.rank,
+            init=(found.W, _started(stacked, self.plan.windows(block.times))),
+            frozen=found.W,
+            solver="mu",  # extrapolation would take frames together
             iterations=_ACTIVATION_ITERATIONS,
             tolerance=0,
-            level=1.0,
         ).H
         return H.reshape(len(H), block.channels, -1).swapaxes(0, 1)
