@@ -68,6 +68,8 @@ def _sounding(notes: list[Note], times: NDArray[np.float64]) -> NDArray[np.bool_
     """Return which pitches sound at times that ascend, shape (pitches, times)."""
     found = np.zeros((_PITCHES, len(times)), bool)
     for note in notes:
+        if note.end + _RING < times[0] or note.onset > times[-1]:
+            continue
         first = np.searchsorted(times, note.onset)
         found[note.pitch, first : np.searchsorted(times, note.end + _RING, "right")] = True
     return found

@@ -203,6 +203,8 @@ class Plan:
         found = np.zeros((len(self.pitches), len(_ROLL_OFFS) + 1, len(times)), np.float32)
         for rows, notes in zip(found, self.notes, strict=True):
             for note in notes:
+                if note.end + _LATE < times[0] or note.onset - _EARLIEST > times[-1]:
+                    continue  # most notes of an hour are not those of a block
                 _let_sound(rows[:-1], times, note.onset, _EARLIEST, note.end + _LATE)
                 _let_sound(rows[-1:], times, note.onset, _EARLIEST_STRIKE, note.onset + _STRIKE)
         return found.reshape(-1, len(times))
