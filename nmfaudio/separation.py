@@ -200,8 +200,8 @@ def separate_file(
     strict : bool
         Whether a file that ends before its header says is an error; else what is there is used.
     memory : int
-        Bytes that spectrograms of the whole may take in memory, beyond which they go to a temporary file; 0
-        stands for a quarter of what there is.
+        Bytes that spectrograms of the whole, and all else of their size, may take in memory together, beyond
+        which they go to temporary files; 0 stands for a quarter of what there is.
     resume : bool
         Whether to leave stems alone whose manifest says that they are what this call would give, and to
         replace others.

@@ -143,7 +143,7 @@ def report(runs: list[Run]) -> None:
         print(f"{run.name:<21}{run.minutes:>8g}{memory}{run.seconds:>9.1f}{pace:>13.1f}")
     for name in dict.fromkeys(run.name for run in runs):
         of_it = [run for run in runs if run.name == name]
-        if of_it[0].private_mb:
+        if len(of_it) > 1 and of_it[0].private_mb:
             ratio = of_it[-1].private_mb / of_it[0].private_mb
             print(f"{name}: {ratio:.2f} times the private memory of {of_it[0].minutes:g} minutes")
 
