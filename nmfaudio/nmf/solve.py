@@ -19,6 +19,7 @@ from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
 from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.penalty import Penalties, Weights
+from nmfaudio.nmf.sketch import sketched
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.stream import Stream
 
@@ -43,7 +44,7 @@ def factorize(
     rank: int,
     *,
     divergence: Divergence | str | float = "kl",
-    init: Init = "random",
+    init: Init = "sketch",
     frozen: ArrayLike | None = None,
     allowed: tuple[ArrayLike | None, ArrayLike | None] | None = None,
     penalties: Penalties | None = None,
@@ -136,7 +137,7 @@ def factorize(
     settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), held, masks, solver)
     with workers(threads) as pool:
         found = [
-            _factorize_once(problem, _start(problem, rank, init, settings, s), s, settings, pool)
+            _factorize_once(problem, _start(problem, rank, init, settings, s, pool), s, settings, pool)
             for s in _seeds(seed, restarts)
         ]
     return min(found, key=lambda one: float(one.objective[-1]))
@@ -272,11 +273,15 @@ def _at_level(
     return unit.astype(problem.dtype), level.T.astype(problem.dtype)
 
 
-def _start(problem: Problem, rank: int, init: Init, settings: _Settings, seed: int) -> Start:
+def _start(
+    problem: Problem, rank: int, init: Init, settings: _Settings, seed: int, pool: ThreadPoolExecutor | None
+) -> Start:
     """Return W and H of a start, frozen templates first, in one memory layout: numba compiles for each."""
     frozen = settings.frozen
     if not isinstance(init, str):
         W, H = _given_start(problem, rank, init)
+    elif init == "sketch" and rank > frozen.shape[1]:
+        W, H = sketched(problem, frozen, rank, np.random.default_rng(seed), pool)
     else:
         W, H = _made_start(problem, rank - frozen.shape[1], init, np.random.default_rng(seed))
         H = np.hstack([_level_start(problem, frozen.sum(axis=0, dtype=np.float64)) / _sums(frozen), H])

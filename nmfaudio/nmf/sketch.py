@@ -1,0 +1,253 @@
+"""A start near the answer: least squares, on a random sketch of the data.
+
+Where a model is near the data, a beta-divergence is a sum of squares, each weighted by the datum to the power
+beta - 2. With the data's margins standing for the data, a weight is a number of the frame times one of the
+bin, as in correspondence analysis: then it is plain least squares between scaled data and scaled factors.
+Where beta is small, powers of the data make the approximation hold further from the data.
+
+Least squares needs of the data only what their strongest directions hold. A few passes find these from random
+ones, and hierarchical alternating least squares works on what is left, a matrix as narrow as the factors: all
+of it costs what some ten updates of the divergence cost, and it takes the place of some hundred.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.nmf.initialize import Matrix, Start
+from nmfaudio.nmf.lanes import Lanes
+from nmfaudio.nmf.problem import Problem
+
+OVERSAMPLING: Final = 16  # directions beyond the rank
+PASSES: Final = 2  # that sharpen them
+SWEEPS: Final = 60  # over both factors
+# Of the mean spectrum and of each frame's level, added to factors: updates that multiply cannot leave a zero.
+FILL: Final = 0.1
+_COLUMNS = 128
+
+
+def sketched(
+    problem: Problem,
+    frozen: NDArray[Any],
+    rank: int,
+    generator: np.random.Generator,
+    pool: ThreadPoolExecutor | None,
+) -> Start:
+    """Return W, (bins, rank), and H, (frames, rank), of which the first templates are the frozen ones.
+
+    Parameters
+    ----------
+    problem : Problem
+    frozen : ndarray, shape (bins, templates)
+        Come back as they are.
+    rank : int
+        Of all templates.
+    generator : numpy.random.Generator
+        Of the sketch, and of where least squares start.
+    pool : ThreadPoolExecutor or None
+
+    References
+    ----------
+    N. B. Erichson, A. Mendible, S. Wihlborn and J. N. Kutz, "Randomized nonnegative matrix factorization",
+    Pattern Recognition Letters 104, 2018. A. Cichocki and A.-H. Phan, "Fast local algorithms for large scale
+    nonnegative matrix and tensor factorizations", IEICE Transactions E92-A(3), 2009. M. J. Greenacre, "Theory
+    and Applications of Correspondence Analysis", 1984.
+    """
+    data = _Scaled.of(problem, rank, pool)
+    width = min(rank + OVERSAMPLING, *problem.V.shape)
+    basis = generator.standard_normal((problem.bins, width), np.float32)
+    for _ in range(PASSES):
+        basis = np.linalg.qr(data.squared(basis))[0]
+    T, H = _least_squares(data, basis, frozen, rank, generator)
+    return _at_level(problem, data, T, H, frozen)
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """V to a power, divided by a number of each frame and one of each bin.
+
+    Attributes
+    ----------
+    V : ndarray or Rows, shape (frames, bins)
+    scale, power : float
+        V times the scale to the power is what is meant by the data here.
+    levels, spectrum : ndarray of float64, shapes (frames,) and (bins,)
+        Sums of the data.
+    frames, bins : ndarray of float32, shapes (frames, 1) and (bins, 1)
+        What the data are divided by.
+    lanes : Lanes
+    """
+
+    V: Any
+    scale: float
+    power: float
+    levels: NDArray[np.float64]
+    spectrum: NDArray[np.float64]
+    frames: Matrix
+    bins: Matrix
+    lanes: Lanes
+
+    @classmethod
+    def of(cls, problem: Problem, rank: int, pool: ThreadPoolExecutor | None) -> _Scaled:
+        """Weigh the data of a problem."""
+        beta = problem.divergence.beta
+        power = min(max((1 + beta) / 2, 0.5), 1.0)
+        share = min(max(1 - beta / (2 * power), 0.0), 1.0)
+        lanes = problem.lanes(2 * (rank + OVERSAMPLING), pool)
+        levels = np.empty(len(problem.V))
+        spectra = np.zeros((len(lanes.bounds), problem.bins))
+
+        def weigh(lane: int, start: int, stop: int) -> float:
+            part = _powered(problem.V[start:stop], power)
+            levels[start:stop] = part.sum(axis=1, dtype=np.float64)
+            spectra[lane] += part.sum(axis=0, dtype=np.float64)
+            return 0.0
+
+        lanes.run(weigh)
+        gain = problem.kernel_scale**power
+        levels, spectrum = levels * gain, spectra.sum(axis=0) * gain
+        total = levels.sum() or 1.0
+        frames = (total * (levels / total) ** share)[:, None].astype(np.float32)
+        bins = ((spectrum / total) ** share)[:, None].astype(np.float32)
+        return cls(problem.V, gain, power, levels, spectrum, frames, bins, lanes)
+
+    def times(self, M: Matrix) -> Matrix:
+        """Return the scaled data times a matrix of (bins, directions)."""
+        product = np.empty((len(self.V), M.shape[1]), np.float32)
+        weighted = self._weighted(M)
+
+        def multiply(lane: int, start: int, stop: int) -> float:
+            rows = _powered(self.V[start:stop], self.power)
+            product[start:stop] = _divided(rows @ weighted, self.frames[start:stop])
+            return 0.0
+
+        self.lanes.run(multiply)
+        return product
+
+    def squared(self, M: Matrix) -> Matrix:
+        """Return the scaled data, transposed, times the scaled data times a matrix of (bins, directions)."""
+        weighted = self._weighted(M)
+        sums = np.zeros((len(self.lanes.bounds), *M.shape), np.float32)
+
+        def multiply(lane: int, start: int, stop: int) -> float:
+            rows, weight = _powered(self.V[start:stop], self.power), self.frames[start:stop]
+            sums[lane] += rows.T @ _divided(_divided(rows @ weighted, weight), weight)
+            return 0.0
+
+        self.lanes.run(multiply)
+        return self._weighted(sums.sum(axis=0))
+
+    def _weighted(self, M: Matrix) -> Matrix:
+        return _divided(M, self.bins) * np.float32(self.scale)
+
+
+def _powered(part: Matrix, power: float) -> Matrix:
+    if power == 1:
+        return part
+    return np.sqrt(part) if power == 0.5 else part ** np.float32(power)
+
+
+def _divided(rows: Matrix, weights: Matrix) -> Matrix:
+    """Divide each row by its weight; rows of none become zero."""
+    return np.divide(rows, weights, out=np.zeros_like(rows), where=weights > 0)
+
+
+def _least_squares(
+    data: _Scaled, basis: Matrix, frozen: Matrix, rank: int, generator: np.random.Generator
+) -> tuple[Matrix, Matrix]:
+    """Return factors of the scaled data, (rank, bins) and (rank, frames).
+
+    Of the data only what lies in the basis is looked at. Coordinates take turns, each set to its best value
+    that is not negative: those of each frame, then those of each bin.
+    """
+    held, seen = frozen.shape[1], data.times(basis)
+    T = _noise(data.spectrum / (data.spectrum.sum() or 1.0), rank, generator)
+    T[:held] = (frozen**data.power).T
+    T = _divided(T.T, data.bins).T.copy()
+    H = _divided(_noise(data.levels / rank, rank, generator).T, data.frames).T.copy()
+    lanes = len(data.lanes.bounds)
+    for _ in range(SWEEPS):
+        projected, products = T @ basis, T @ T.T
+        sums = np.zeros((lanes, *projected.shape), np.float32), np.zeros((lanes, rank, rank), np.float32)
+
+        def sweep(
+            lane: int,
+            start: int,
+            stop: int,
+            projected: Matrix = projected,
+            products: Matrix = products,
+            sums: tuple[Matrix, Matrix] = sums,
+        ) -> float:
+            h, c = H[:, start:stop], seen[start:stop]
+            descend_coordinates(products, projected @ c.T, H, start, 0)
+            sums[0][lane] += h @ c
+            sums[1][lane] += h @ h.T
+            return 0.0
+
+        data.lanes.run(sweep)
+        descend_coordinates(sums[1].sum(axis=0), sums[0].sum(axis=0) @ basis.T, T, 0, held)
+    return T, H
+
+
+def _noise(margin: NDArray[np.float64], rank: int, generator: np.random.Generator) -> Matrix:
+    return (margin * (0.1 + generator.random((rank, len(margin))))).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: int, first: int) -> None:
+    """Set rows of X, from `first` on, to what least squares ask for, each the others being what they are.
+
+    X is (components, columns); `projected`, the data times the other factor, has the columns from `begin` on
+    that are set; `products` are those of the other factor's components. Some columns at a time stay in the
+    first-level cache.
+    """
+    components = len(X)
+    fours = components - components % 4
+    change = np.empty(_COLUMNS, np.float32)
+    for start in range(0, projected.shape[1], _COLUMNS):
+        count = np.uint64(min(_COLUMNS, projected.shape[1] - start))  # see `_lay_out` of the kernels
+        here, there = slice(start, start + _COLUMNS), slice(begin + start, begin + start + _COLUMNS)
+        for k in range(first, components):
+            if products[k, k] <= 0:
+                continue
+            known, x, inverse = projected[k, here], X[k, there], np.float32(1) / products[k, k]
+            for i in range(count):
+                change[i] = known[i]
+            for j in range(0, fours, 4):
+                p, q, r, s = products[k, j], products[k, j + 1], products[k, j + 2], products[k, j + 3]
+                a, b, c, d = X[j, there], X[j + 1, there], X[j + 2, there], X[j + 3, there]
+                for i in range(count):
+                    change[i] -= p * a[i] + q * b[i] + r * c[i] + s * d[i]
+            for j in range(fours, components):
+                p, a = products[k, j], X[j, there]
+                for i in range(count):
+                    change[i] -= p * a[i]
+            for i in range(count):
+                x[i] = max(x[i] + change[i] * inverse, np.float32(0))
+
+
+def _at_level(problem: Problem, data: _Scaled, T: Matrix, H: Matrix, frozen: NDArray[Any]) -> Start:
+    """Return factors of V, the frozen templates as they were, without zeros where V has something."""
+    root, held = np.float32(1 / data.power), frozen.shape[1]
+    W, H = (T.T * data.bins) ** root, (H.T * data.frames) ** root
+    sums = W.sum(axis=0, dtype=np.float64)
+    W[:, held:] = np.divide(W, sums, out=np.zeros(W.shape), where=sums > 0)[:, held:]
+    H *= np.where(np.arange(len(sums)) < held, 1.0, sums).astype(np.float32)
+    whole = problem.level * len(H) * len(W)
+    explained = float(W.sum(axis=0, dtype=np.float64) @ H.sum(axis=0, dtype=np.float64))
+    H *= np.float32(whole / explained if explained > 0 else 1.0)
+    spectrum, levels = (_shares(margin**root)[:, None] for margin in (data.spectrum, data.levels))
+    W[:, held:] += (FILL * spectrum).astype(np.float32)
+    H += (FILL * whole / max(1, len(sums)) * levels).astype(np.float32)
+    W[:, :held] = frozen
+    return W, H
+
+
+def _shares(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(margin / (margin.sum() or 1.0))
