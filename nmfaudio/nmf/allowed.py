@@ -55,6 +55,11 @@ class Allowed:
             None if H is None else checked_mask(H, "allowed[1], the mask of H,", (rank, frames)),
         )
 
+    @property
+    def all(self) -> bool:
+        """Whether every entry may be above zero."""
+        return self.W is None and self.H is None
+
     def start(self, W: Matrix, H: Matrix) -> tuple[Matrix, Matrix]:
         """Return factors, (bins, components) and (frames, components), without what is not allowed."""
         return (

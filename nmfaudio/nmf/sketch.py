@@ -33,21 +33,14 @@ _COLUMNS = 128
 
 
 def sketched(
-    problem: Problem,
-    frozen: NDArray[Any],
-    rank: int,
-    generator: np.random.Generator,
-    pool: ThreadPoolExecutor | None,
+    problem: Problem, rank: int, generator: np.random.Generator, pool: ThreadPoolExecutor | None
 ) -> Start:
-    """Return W, (bins, rank), and H, (frames, rank), of which the first templates are the frozen ones.
+    """Return W, (bins, rank), and H, (frames, rank), near a minimum of the problem's divergence.
 
     Parameters
     ----------
     problem : Problem
-    frozen : ndarray, shape (bins, templates)
-        Come back as they are.
     rank : int
-        Of all templates.
     generator : numpy.random.Generator
         Of the sketch, and of where least squares start.
     pool : ThreadPoolExecutor or None
@@ -64,8 +57,8 @@ def sketched(
     basis = generator.standard_normal((problem.bins, width), np.float32)
     for _ in range(PASSES):
         basis = np.linalg.qr(data.squared(basis))[0]
-    T, H = _least_squares(data, basis, frozen, rank, generator)
-    return _at_level(problem, data, T, H, frozen)
+    T, H = _least_squares(data, basis, rank, generator)
+    return _at_level(problem, data, T, H)
 
 
 @dataclass(frozen=True)
@@ -159,17 +152,15 @@ def _divided(rows: Matrix, weights: Matrix) -> Matrix:
 
 
 def _least_squares(
-    data: _Scaled, basis: Matrix, frozen: Matrix, rank: int, generator: np.random.Generator
+    data: _Scaled, basis: Matrix, rank: int, generator: np.random.Generator
 ) -> tuple[Matrix, Matrix]:
     """Return factors of the scaled data, (rank, bins) and (rank, frames).
 
     Of the data only what lies in the basis is looked at. Coordinates take turns, each set to its best value
     that is not negative: those of each frame, then those of each bin.
     """
-    held, seen = frozen.shape[1], data.times(basis)
-    T = _noise(data.spectrum / (data.spectrum.sum() or 1.0), rank, generator)
-    T[:held] = (frozen**data.power).T
-    T = _divided(T.T, data.bins).T.copy()
+    seen = data.times(basis)
+    T = _divided(_noise(_shares(data.spectrum), rank, generator).T, data.bins).T.copy()
     H = _divided(_noise(data.levels / rank, rank, generator).T, data.frames).T.copy()
     lanes = len(data.lanes.bounds)
     for _ in range(SWEEPS):
@@ -185,13 +176,13 @@ def _least_squares(
             sums: tuple[Matrix, Matrix] = sums,
         ) -> float:
             h, c = H[:, start:stop], seen[start:stop]
-            descend_coordinates(products, projected @ c.T, H, start, 0)
+            descend_coordinates(products, projected @ c.T, H, start)
             sums[0][lane] += h @ c
             sums[1][lane] += h @ h.T
             return 0.0
 
         data.lanes.run(sweep)
-        descend_coordinates(sums[1].sum(axis=0), sums[0].sum(axis=0) @ basis.T, T, 0, held)
+        descend_coordinates(sums[1].sum(axis=0), sums[0].sum(axis=0) @ basis.T, T, 0)
     return T, H
 
 
@@ -200,8 +191,8 @@ def _noise(margin: NDArray[np.float64], rank: int, generator: np.random.Generato
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: int, first: int) -> None:
-    """Set rows of X, from `first` on, to what least squares ask for, each the others being what they are.
+def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: int) -> None:
+    """Set each row of X to what least squares ask for, the others being what they are.
 
     X is (components, columns); `projected`, the data times the other factor, has the columns from `begin` on
     that are set; `products` are those of the other factor's components. Some columns at a time stay in the
@@ -213,7 +204,7 @@ def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: i
     for start in range(0, projected.shape[1], _COLUMNS):
         count = np.uint64(min(_COLUMNS, projected.shape[1] - start))  # see `_lay_out` of the kernels
         here, there = slice(start, start + _COLUMNS), slice(begin + start, begin + start + _COLUMNS)
-        for k in range(first, components):
+        for k in range(components):
             if products[k, k] <= 0:
                 continue
             known, x, inverse = projected[k, here], X[k, there], np.float32(1) / products[k, k]
@@ -232,20 +223,18 @@ def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: i
                 x[i] = max(x[i] + change[i] * inverse, np.float32(0))
 
 
-def _at_level(problem: Problem, data: _Scaled, T: Matrix, H: Matrix, frozen: NDArray[Any]) -> Start:
-    """Return factors of V, the frozen templates as they were, without zeros where V has something."""
-    root, held = np.float32(1 / data.power), frozen.shape[1]
+def _at_level(problem: Problem, data: _Scaled, T: Matrix, H: Matrix) -> Start:
+    """Return factors of V, with no zeros where V has something."""
+    root = np.float32(1 / data.power)
     W, H = (T.T * data.bins) ** root, (H.T * data.frames) ** root
-    sums = W.sum(axis=0, dtype=np.float64)
-    W[:, held:] = np.divide(W, sums, out=np.zeros(W.shape), where=sums > 0)[:, held:]
-    H *= np.where(np.arange(len(sums)) < held, 1.0, sums).astype(np.float32)
-    whole = problem.level * len(H) * len(W)
-    explained = float(W.sum(axis=0, dtype=np.float64) @ H.sum(axis=0, dtype=np.float64))
+    sums = W.sum(axis=0)
+    W = np.divide(W, sums, out=np.zeros_like(W), where=sums > 0)
+    H *= sums
+    whole, explained = problem.level * H.shape[0] * W.shape[0], float(H.sum(dtype=np.float64))
     H *= np.float32(whole / explained if explained > 0 else 1.0)
     spectrum, levels = (_shares(margin**root)[:, None] for margin in (data.spectrum, data.levels))
-    W[:, held:] += (FILL * spectrum).astype(np.float32)
-    H += (FILL * whole / max(1, len(sums)) * levels).astype(np.float32)
-    W[:, :held] = frozen
+    W += (FILL * spectrum).astype(np.float32)
+    H += (FILL * whole / W.shape[1] * levels).astype(np.float32)
     return W, H
 
 

@@ -19,11 +19,12 @@ from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
 from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.penalty import Penalties, Weights
-from nmfaudio.nmf.sketch import sketched
 from nmfaudio.nmf.problem import Problem, checked_matrix
+from nmfaudio.nmf.sketch import sketched
 from nmfaudio.nmf.stream import Stream
 
 Init = str | tuple[ArrayLike, ArrayLike]
+_STARTS = ("sketch", *STARTS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def factorize(
     rank: int,
     *,
     divergence: Divergence | str | float = "kl",
-    init: Init = "sketch",
+    init: Init | None = None,
     frozen: ArrayLike | None = None,
     allowed: tuple[ArrayLike | None, ArrayLike | None] | None = None,
     penalties: Penalties | None = None,
@@ -72,8 +73,10 @@ def factorize(
         Number of components.
     divergence : str, float or Divergence
         `"kl"`, `"is"`, `"euclidean"`, or any beta in [-1, 3].
-    init : {"random", "nndsvd", "frames"} or tuple of (W, H)
-        Where to start.
+    init : {"sketch", "random", "nndsvd", "frames"} or tuple of (W, H), optional
+        Where to start: from least squares on a random sketch of V, which takes as long as some ten iterations
+        and is as near as some hundred would come, or from noise, singular vectors or frames of V. Default:
+        a sketch, or noise where templates are frozen or entries masked, of which a sketch knows nothing.
     frozen : array_like, shape (bins, templates), optional
         Templates that stay, bit by bit, as they are; they are the first of the `rank` components.
     allowed : tuple of (mask of W, mask of H), optional
@@ -274,14 +277,24 @@ def _at_level(
 
 
 def _start(
-    problem: Problem, rank: int, init: Init, settings: _Settings, seed: int, pool: ThreadPoolExecutor | None
+    problem: Problem,
+    rank: int,
+    init: Init | None,
+    settings: _Settings,
+    seed: int,
+    pool: ThreadPoolExecutor | None,
 ) -> Start:
     """Return W and H of a start, frozen templates first, in one memory layout: numba compiles for each."""
     frozen = settings.frozen
+    free = frozen.shape[1] == 0 and settings.allowed.all
+    if init is None:
+        init = "sketch" if free else "random"
     if not isinstance(init, str):
         W, H = _given_start(problem, rank, init)
-    elif init == "sketch" and rank > frozen.shape[1]:
-        W, H = sketched(problem, frozen, rank, np.random.default_rng(seed), pool)
+    elif init == "sketch":
+        if not free:
+            raise OptionError("init='sketch' takes no frozen templates and no masks: use init='random'")
+        W, H = sketched(problem, rank, np.random.default_rng(seed), pool)
     else:
         W, H = _made_start(problem, rank - frozen.shape[1], init, np.random.default_rng(seed))
         H = np.hstack([_level_start(problem, frozen.sum(axis=0, dtype=np.float64)) / _sums(frozen), H])
@@ -293,7 +306,7 @@ def _start(
 
 def _made_start(problem: Problem, rank: int, init: str, generator: np.random.Generator) -> Start:
     if init not in STARTS:
-        raise OptionError(f"init={init!r} is not known: use one of {', '.join(STARTS)}, or arrays (W, H)")
+        raise OptionError(f"init={init!r} is not known: use one of {', '.join(_STARTS)}, or arrays (W, H)")
     if rank == 0:
         return np.empty((problem.bins, 0), np.float32), np.empty((len(problem.V), 0), np.float32)
     W, H = STARTS[init](problem.V, rank, generator)
