@@ -221,6 +221,7 @@ class Learner:
             V.T,
             rank,
             divergence=self.divergence,
+            init="random",
             iterations=self.iterations,
             seed=self.seed,
             callback=self._progress,

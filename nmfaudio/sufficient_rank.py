@@ -51,7 +51,9 @@ def sufficient_rank(
     level = float((banded.astype(np.float64)[banded > 0] ** divergence.beta).sum())
 
     def lost(rank: int) -> float:
-        found = factorize(banded, rank, divergence=divergence, seed=seed, iterations=_ITERATIONS, tolerance=0)
+        found = factorize(
+            banded, rank, divergence=divergence, init="random", seed=seed, iterations=_ITERATIONS, tolerance=0
+        )
         return float(found.objective[-1])
 
     single, least = lost(1), lost(most)

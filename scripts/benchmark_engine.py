@@ -7,10 +7,12 @@ are spectrograms of the audio given (default: the audio samples), repeated up to
 
 - *iteration*: one full update of both factors, and one of the activations alone. nmfaudio makes plain ones
   here, one in ten measured. What a second thread gains stands beside what it gains a loop that does nothing
-  but multiply and add: where cores are shared, the second is not always there.
-- *goal*: seconds until the objective is as low as after 200 iterations of scikit-learn, from the same start.
-  nmfaudio runs as it does by default. Compiling is not counted; "with loading" adds what a first call takes
-  when the compiler's cache is filled. The objectives compared are one float64 function's.
+  but multiply and add: where cores are shared, the second is not always there. "blocks" is the plain way to
+  be quick, some forty lines of numba around a BLAS, on one thread: what this processor gives for little.
+- *goal*: seconds until the objective is as low as after 200 iterations of scikit-learn. nmfaudio runs as it
+  does by default, its own start included; "same start" is from that of the others. Compiling is not counted;
+  "with loading" adds what a first call takes when the compiler's cache is filled. The objectives compared are
+  one float64 function's.
 - *converged*: the objective after 1000 iterations of both from the same start, of 10 s.
 - *memory*: peak of private memory above input and imports. *length*: time against the number of frames; the
   hour is nmfaudio's alone, mapped from disk: the others would take several copies of it.
@@ -40,10 +42,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BINS, HOP, RATE, SECONDS = 1025, 512, 44100, 30.0
 CASES = [(loss, rank) for loss in ("kl", "is") for rank in (8, 32, 64, 128)]
 MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": f"{2**30}", "MALLOC_TRIM_THRESHOLD_": f"{2**34}"}
-CONTENDERS = ("nmfaudio", "scikit-learn", "scikit-learn, memory kept", "numpy", "torchnmf")
+CONTENDERS = ("nmfaudio", "scikit-learn", "scikit-learn, memory kept", "numpy", "torchnmf", "blocks")
 PARTS = ("iteration", "goal", "converged", "length")
 LENGTHS = {"30 s": 1, "5 min": 10, "60 min": 120}
-COLOURS = dict(zip(CONTENDERS, ("C0", "C1", "C1", "C2", "C3"), strict=True))
+COLOURS = dict(zip(CONTENDERS, ("C0", "C1", "C1", "C2", "C3", "C4"), strict=True))
 
 Matrix = NDArray[np.float32]
 Results = dict[str, Any]
@@ -67,7 +69,7 @@ class Bench:
 
     def __init__(self, folder: Path, torch: str | None) -> None:
         self.folder, self._torch = folder, torch
-        self.names = [n for n in CONTENDERS if n != "torchnmf" or torch]
+        self.names = [n for n in CONTENDERS[:-1] if n != "torchnmf" or torch]
 
     def ask(self, task: str, name: str, threads: int, request: dict[str, Any]) -> Any:
         """Return a contender's answer."""
@@ -97,7 +99,8 @@ def iterations(bench: Bench, V: Matrix, rounds: int, threads: Iterable[int]) -> 
     found: Results = {}
     for number in range(rounds):
         for count in threads:
-            tasks = [("iteration", name) for name in bench.names] + [("sgemm", "sgemm")]
+            names = [*bench.names, "blocks"] if count == 1 else bench.names
+            tasks = [("iteration", name) for name in names] + [("sgemm", "sgemm")]
             for task, name in tasks[:: 1 if number % 2 == 0 else -1]:
                 answer = bench.ask(task, name, count, ask)
                 if name in ("nmfaudio", "scikit-learn"):
@@ -236,19 +239,23 @@ def _goal_lines(rows: list[Results]) -> list[str]:
     if not rows:
         return []
     names = [n for n in CONTENDERS if n in rows[0]["answers"] and n != "nmfaudio"]
-    head = "times less to scikit-learn's 200th | iterations | with loading"
-    lines = ["", f"| | {head} | {' | '.join(names)}, s of 200 iterations |", "|---" * (4 + len(names)) + "|"]
+    head = "times less to scikit-learn's 200th | iterations | with loading | same start | iterations"
+    lines = ["", f"| | {head} | {' | '.join(names)}, s of 200 iterations |", "|---" * (6 + len(names)) + "|"]
     for loss, count in sorted({(row["loss"], row["threads"]) for row in rows}, reverse=True):
         chosen = [r["answers"] for r in rows if (r["loss"], r["threads"]) == (loss, count)]
         theirs = [a["scikit-learn"]["points"][-1][0] for a in chosen]
         ours = [a["nmfaudio"] for a in chosen]
-        ratios = [t / o["seconds"] for t, o in zip(theirs, ours, strict=True)]
+        same = [o["same start"] for o in ours]
+        ratios, same_ratios = (
+            [t / o["seconds"] for t, o in zip(theirs, x, strict=True)] for x in (ours, same)
+        )
         loaded = [t / (o["seconds"] + o["warming"]) for t, o in zip(theirs, ours, strict=True)]
         seconds = [f"{median(a[n]['points'][-1][0] for a in chosen):.2f}" for n in names]
         lines.append(
             f"| {loss}, {count} thread{'s' * (count > 1)}, {len(chosen)} runs | {median(ratios):.1f} "
             f"({min(ratios):.1f} to {max(ratios):.1f}) | {median(o['iterations'] for o in ours):.0f} | "
-            f"{median(loaded):.1f} | {' | '.join(seconds)} |"
+            f"{median(loaded):.1f} | {median(same_ratios):.1f} ({min(same_ratios):.1f} to "
+            f"{max(same_ratios):.1f}) | {median(o['iterations'] for o in same):.0f} | {' | '.join(seconds)} |"
         )
     return lines
 

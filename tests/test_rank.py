@@ -59,7 +59,7 @@ def test_the_objective_of_relevance_is_that_of_the_paper():
     prior = Prior.of(V, 5, shape=10.0, norm=1)
     found = relevant_rank(V, 5, dispersion=0.2, sweeps=1, callback=lambda *seen: states.append(seen))
     assert states == [(n + 1, value) for n, value in enumerate(found.objective)]
-    start = factorize(V, 5, iterations=5)
+    start = factorize(V, 5, init="random", iterations=5)
     W, H = prior.balanced(start.W, start.H)
     np.testing.assert_allclose(W @ H, start.W @ start.H, rtol=1e-6)
     np.testing.assert_allclose(W.sum(axis=0), H.sum(axis=1), rtol=1e-6)

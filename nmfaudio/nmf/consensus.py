@@ -118,12 +118,14 @@ def stability(
     matrix, tried = checked_matrix(V, "V", "(bins, frames)"), [int(rank) for rank in ranks]
     if not tried:
         raise OptionError("ranks is empty: give at least one rank to try")
+    # From noise: least squares would agree with one another before the divergence is asked.
     settings: dict[str, Any] = {"divergence": divergence, "iterations": iterations, "threads": threads}
+    settings |= {"init": "random", "tolerance": 0}
     each, objectives, best = [], [], []
     for position, rank in enumerate(tried):
         runs = []
         for start in range(restarts):
-            runs.append(factorize(matrix, rank, seed=seed + start, tolerance=0, **settings))
+            runs.append(factorize(matrix, rank, seed=seed + start, **settings))
             if callback:
                 callback(position * restarts + start + 1, len(tried) * restarts)
         runs.sort(key=lambda run: float(run.objective[-1]))

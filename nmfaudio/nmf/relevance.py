@@ -158,12 +158,14 @@ def relevant_rank(
     _check(most=most, dispersion=dispersion, shape=shape, norm=norm, sweeps=sweeps, iterations=iterations)
     matrix = checked_matrix(V, "V", "(bins, frames)")
     solve = partial(factorize, matrix, divergence=divergence, threads=threads)
+    # Noise favours no component, where least squares would: all begin alike.
+    noise = partial(solve, most, init="random", seed=seed)
     if dispersion is None:
-        dispersion = estimated_dispersion(matrix, solve(most, seed=seed, iterations=_FIT_ITERATIONS))
+        dispersion = estimated_dispersion(matrix, noise(iterations=_FIT_ITERATIONS))
     prior = Prior.of(matrix, most, shape=shape, norm=norm)
     # Plain updates: extrapolation has no time to build up between two changes of the penalties.
     step = partial(solve, most, iterations=iterations, tolerance=0, solver="mu")
-    start = solve(most, seed=seed, iterations=_START_ITERATIONS)
+    start = noise(iterations=_START_ITERATIONS)
     search = _Search(step, prior, dispersion, callback)
     state, converged = search.run(start, sweeps, tolerance)
     path = np.array(search.path)

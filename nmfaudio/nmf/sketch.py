@@ -96,19 +96,21 @@ class _Scaled:
         levels = np.empty(len(problem.V))
         spectra = np.zeros((len(lanes.bounds), problem.bins))
 
+        scale = problem.kernel_scale
+
         def weigh(lane: int, start: int, stop: int) -> float:
-            part = _powered(problem.V[start:stop], power)
+            part = _powered(problem.V[start:stop], scale, power)
             levels[start:stop] = part.sum(axis=1, dtype=np.float64)
             spectra[lane] += part.sum(axis=0, dtype=np.float64)
             return 0.0
 
         lanes.run(weigh)
-        gain = problem.kernel_scale**power
+        gain = scale if power == 1 else 1.0
         levels, spectrum = levels * gain, spectra.sum(axis=0) * gain
         total = levels.sum() or 1.0
         frames = (total * (levels / total) ** share)[:, None].astype(np.float32)
         bins = ((spectrum / total) ** share)[:, None].astype(np.float32)
-        return cls(problem.V, gain, power, levels, spectrum, frames, bins, lanes)
+        return cls(problem.V, scale, power, levels, spectrum, frames, bins, lanes)
 
     def times(self, M: Matrix) -> Matrix:
         """Return the scaled data times a matrix of (bins, directions)."""
@@ -116,7 +118,7 @@ class _Scaled:
         weighted = self._weighted(M)
 
         def multiply(lane: int, start: int, stop: int) -> float:
-            rows = _powered(self.V[start:stop], self.power)
+            rows = _powered(self.V[start:stop], self.scale, self.power)
             product[start:stop] = _divided(rows @ weighted, self.frames[start:stop])
             return 0.0
 
@@ -129,7 +131,7 @@ class _Scaled:
         sums = np.zeros((len(self.lanes.bounds), *M.shape), np.float32)
 
         def multiply(lane: int, start: int, stop: int) -> float:
-            rows, weight = _powered(self.V[start:stop], self.power), self.frames[start:stop]
+            rows, weight = _powered(self.V[start:stop], self.scale, self.power), self.frames[start:stop]
             sums[lane] += rows.T @ _divided(_divided(rows @ weighted, weight), weight)
             return 0.0
 
@@ -137,13 +139,15 @@ class _Scaled:
         return self._weighted(sums.sum(axis=0))
 
     def _weighted(self, M: Matrix) -> Matrix:
-        return _divided(M, self.bins) * np.float32(self.scale)
+        return _divided(M, self.bins) * np.float32(self.scale if self.power == 1 else 1)
 
 
-def _powered(part: Matrix, power: float) -> Matrix:
+def _powered(part: Matrix, scale: float, power: float) -> Matrix:
+    """Return data to a power; at power 1 as they are, without a copy, what they are scaled by left aside."""
     if power == 1:
         return part
-    return np.sqrt(part) if power == 0.5 else part ** np.float32(power)
+    scaled = part * np.float32(scale)
+    return np.sqrt(scaled, out=scaled) if power == 0.5 else scaled ** np.float32(power)
 
 
 def _divided(rows: Matrix, weights: Matrix) -> Matrix:
