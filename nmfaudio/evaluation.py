@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.linalg import cho_factor, cho_solve, toeplitz
-from scipy.optimize import linear_sum_assignment
 
 from nmfaudio.errors import InputError
+from nmfaudio.matching import best_pairs
 
 TAPS = 512  # of the filter by which an estimate may differ from its reference, as in BSS Eval version 3
 _RIDGE = 1e-10  # of the mean power of the references: keeps silent and equal ones solvable
@@ -124,7 +124,7 @@ def best_names(references: Mapping[str, ArrayLike], estimates: Mapping[str, Arra
     {'a': 'y', 'b': 'x'}
     """
     table = np.array([[si_sdr(r, e) for e in estimates.values()] for r in references.values()])
-    rows, columns = linear_sum_assignment(-np.maximum(table, _WORST))
+    rows, columns = best_pairs(np.maximum(table, _WORST))
     theirs, ours = list(references), list(estimates)
     return {theirs[i]: ours[j] for i, j in zip(rows, columns, strict=True)}
 

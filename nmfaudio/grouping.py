@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import ward
 from scipy.fft import dct
-from scipy.spatial.distance import pdist, squareform
 
 from nmfaudio.errors import MatrixError, OptionError
 
@@ -211,6 +209,9 @@ def _split(points: Vector, energies: Vector, sources: int) -> Labels:
 
 def _cuts(points: Vector) -> list[Labels]:
     """Cut the Ward tree into 1, 2, ... clusters; each cut numbers its clusters from 0."""
+    # Loaded here, for it takes a while, and what is simple needs no groups.
+    from scipy.cluster.hierarchy import ward
+
     merged = np.arange(len(points))
     cuts = [merged]
     for step, pair in enumerate(ward(points)[:, :2]):
@@ -246,7 +247,7 @@ def _silhouette(points: Vector, labels: Labels) -> float:
     sizes = np.bincount(labels)
     if len(sizes) < 2:
         return 0.0
-    distances = squareform(pdist(points))
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
     sums = np.stack([distances[:, labels == source].sum(axis=1) for source in range(len(sizes))], 1)
     rows = np.arange(len(points))
     own = sums[rows, labels] / np.maximum(sizes[labels] - 1, 1)

@@ -9,7 +9,7 @@ import nmfaudio
 
 PACKAGE = Path(nmfaudio.__file__).parent
 ROWS = [
-    ["errors"],
+    ["errors", "matching"],
     [
         "nmf.compilation",
         "nmf.intrinsics",
@@ -23,6 +23,7 @@ ROWS = [
         "nmf.penalty",
         "nmf.factorization",
         "nmf.descend",
+        "nmf.sketch",
         "nmf.lagged_kernels",
         "nmf.lagged",
         "nmf.convolutive",

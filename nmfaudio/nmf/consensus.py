@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from nmfaudio.errors import OptionError
+from nmfaudio.matching import best_pairs
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.problem import checked_matrix
@@ -161,7 +161,7 @@ def agreement(runs: list[Factorization]) -> NDArray[np.float64]:
     activations = [_standard(run.H) for run in runs]
     for run in range(1, len(runs)):
         likeness = _likeness(templates[0] @ templates[run].T, activations[0] @ activations[run].T)
-        _, matched = linear_sum_assignment(-likeness)
+        _, matched = best_pairs(likeness)
         templates[run], activations[run] = templates[run][matched], activations[run][matched]
     W, H = (np.swapaxes(np.array(rows), 0, 1) for rows in (templates, activations))
     pairs = _likeness(W @ W.swapaxes(1, 2), H @ H.swapaxes(1, 2))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from nmfaudio.errors import OptionError
 from nmfaudio.grouping import group_components
 from nmfaudio.masking import soft_masks
+from nmfaudio.matching import best_pairs
 from nmfaudio.naming import source_names
 from nmfaudio.nmf import Divergence, Factorization, activate, factorize
 from nmfaudio.separators.contract import Components
@@ -366,7 +366,7 @@ def aligned(take: Components, reference: Components) -> Components:
     inner = _inner(reference, take)
     norms = np.sqrt(np.outer(np.diag(_inner(reference, reference)), np.diag(_inner(take, take))))
     correlation = np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
-    ours, theirs = linear_sum_assignment(-correlation)
+    ours, theirs = best_pairs(correlation)
     numbers = np.empty(len(theirs), np.intp)
     numbers[theirs] = ours
     return replace(take, labels=numbers[take.labels])

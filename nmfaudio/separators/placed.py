@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from nmfaudio.matching import best_pairs
 from nmfaudio.panning import find_panning, place_name
 from nmfaudio.separators.contract import Around, Model
 from nmfaudio.separators.stereo import PannedModel, Stereo
@@ -116,7 +116,7 @@ def _owners(common: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the source of each place: one place for each source first, then the best for the others."""
     share = common / np.maximum(np.abs(common).sum(axis=1, keepdims=True), np.finfo(float).tiny)
     owners = share.argmax(axis=1)
-    rows, columns = linear_sum_assignment(-share)
+    rows, columns = best_pairs(share)
     owners[rows] = columns
     return np.asarray(owners, np.intp)
 
