@@ -56,7 +56,14 @@ def fixed(rank, **options):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([NMF(), NMF(2, beta_loss="kullback-leibler"), NMF(2, beta_loss=0, init="random")])
+@parametrize_with_checks(
+    [
+        NMF(),
+        NMF(2, beta_loss="kullback-leibler"),
+        NMF(2, beta_loss=0, init="random"),
+        NMF(2, beta_loss=1, init="sketch"),
+    ]
+)
 def test_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -68,6 +75,15 @@ def test_reaches_the_objective_of_scikit_learn_from_the_same_start(beta):
     theirs = sklearn.decomposition.NMF(**options).fit(X, **starts(X, 4))
     ours = NMF(**options).fit(X, **starts(X, 4))
     assert ours.reconstruction_err_**2 == pytest.approx(theirs.reconstruction_err_**2, rel=0.01)
+
+
+def test_a_sketch_starts_nearer_than_singular_vectors():
+    options = fixed(4, beta_loss=1, max_iter=10)
+    near, again, far = (NMF(**options | {"init": init}).fit(data()) for init in ("sketch", "sketch", None))
+    assert near.reconstruction_err_ < far.reconstruction_err_
+    np.testing.assert_array_equal(near.components_, again.components_)
+    other = NMF(**options | {"init": "sketch", "random_state": 5}).fit(data())
+    assert not np.array_equal(near.components_, other.components_)
 
 
 @pytest.mark.parametrize("init", [None, "random", "nndsvd", "nndsvda", "nndsvdar"])

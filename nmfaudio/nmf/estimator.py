@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nmfaudio.errors import MatrixError, OptionError
@@ -25,7 +25,7 @@ from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Factorization
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.problem import checked_matrix
-from nmfaudio.nmf.solve import activate, factorize
+from nmfaudio.nmf.solve import Init, activate, factorize
 from nmfaudio.nmf.sparse import columns, dense
 
 Array = NDArray[Any]
@@ -46,8 +46,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     ----------
     n_components : int, None or "auto"
         Rank; None takes the number of features, and so does "auto" unless `H` is given.
-    init : {None, "random", "nndsvd", "nndsvda", "nndsvdar", "custom"}
+    init : {None, "random", "nndsvd", "nndsvda", "nndsvdar", "sketch", "custom"}
         Where to start; None is "nndsvda", or "random" for ranks above the number of samples or features.
+        "sketch", which scikit-learn does not have, is the quickest way down: see `factorize`.
         "custom" takes `W` and `H` from the call. The updates keep the zeros of "nndsvd".
     solver : {"accelerated", "mu"}
         Multiplicative updates with extrapolation, or without. There is no coordinate descent ("cd") here.
@@ -276,8 +277,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             raise OptionError(
                 f"solver={self.solver!r}: nmfaudio has only multiplicative updates: use 'accelerated' or 'mu'"
             )
-        if self.init not in (None, "custom", *sklearn_starts.NAMES):
-            known = ", ".join(sklearn_starts.NAMES)
+        if self.init not in (None, "custom", "sketch", *sklearn_starts.NAMES):
+            known = ", ".join((*sklearn_starts.NAMES, "sketch"))
             raise OptionError(f"init={self.init!r} is not known: use None, {known} or custom")
         numbers: dict[str, Any] = {
             "tol": self.tol,
@@ -317,17 +318,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self._check_options()
         rank, penalties, watch = self._rank(X, H), self._penalties(X.shape), _Watch(self.tol, self.verbose)
         V = columns(X)
-        W, H = self._start(X, rank, W, H)
-        if not penalties.fix_scale:
-            # Whatever the level of X, templates that sum to one are within float32.
-            total = H.sum(axis=1)
-            W, H = W * total, np.divide(H.T, total, out=np.zeros(H.T.shape), where=total > 0).T
+        seed, init = self._start(X, rank, W, H, fix_scale=penalties.fix_scale)
         found = factorize(
             V,
             rank,
             divergence=self.beta_loss,
             solver=self.solver,
-            init=(H.T, W.T),
+            init=init,
+            seed=seed,
             iterations=self.max_iter,
             tolerance=0,
             callback=watch,
@@ -339,11 +337,23 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.reconstruction_err_ = _error(found.objective[-1] - _penalty(penalties, found))
         return found, watch.converged
 
-    def _start(self, X: Any, rank: int, W: Any, H: Any) -> tuple[Array, Array]:
-        if self.init != "custom":
-            if W is not None or H is not None:
-                warnings.warn("W and H are ignored unless init='custom'", RuntimeWarning, stacklevel=4)
-            return sklearn_starts.start(X, rank, self.init, self.random_state)
+    def _start(self, X: Any, rank: int, W: Any, H: Any, *, fix_scale: bool) -> tuple[int, Init]:
+        """Return a seed and a start, as `factorize` takes them."""
+        if self.init != "custom" and (W is not None or H is not None):
+            warnings.warn("W and H are ignored unless init='custom'", RuntimeWarning, stacklevel=4)
+        if self.init == "sketch":
+            return int(check_random_state(self.random_state).randint(2**31 - 1)), "sketch"
+        if self.init == "custom":
+            W, H = self._given(X, rank, W, H)
+        else:
+            W, H = sklearn_starts.start(X, rank, self.init, self.random_state)
+        if not fix_scale:
+            # Whatever the level of X, templates that sum to one are within float32.
+            total = H.sum(axis=1)
+            W, H = W * total, np.divide(H.T, total, out=np.zeros(H.T.shape), where=total > 0).T
+        return 0, (H.T, W.T)
+
+    def _given(self, X: Any, rank: int, W: Any, H: Any) -> tuple[Array, Array]:
         if W is None or H is None:
             raise OptionError("init='custom' takes both W and H: pass them to fit or fit_transform")
         W, H = (checked_matrix(factor, name, "to start from") for factor, name in ((W, "W"), (H, "H")))
