@@ -114,22 +114,33 @@ def blocks_run(loss: str, threads: int) -> Run:
 
     @numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
     def step(V: Matrix, H: Matrix, T: Matrix, W: Matrix, above: Matrix, below: Matrix, sums: Matrix) -> None:
-        for first in range(0, len(V), 96):
-            v, h = V[first : first + 96], H[first : first + 96]
-            p = np.dot(h, T)
-            q = np.empty_like(p)
+        size = 96
+        rooms = np.empty((2, size, V.shape[1]), np.float32)
+        gains = np.empty((2, size, len(T)), np.float32)
+        share = np.empty_like(T)
+        for first in range(0, len(V), size):
+            v, h = V[first : first + size], H[first : first + size]
+            p, q = rooms[0, : len(v)], rooms[1, : len(v)]
+            gain, weight = gains[0, : len(v)], gains[1, : len(v)]
+            np.dot(h, T, p)
             quotients(v, p, q)
-            gain, weight = np.dot(p, W), np.dot(q, W) if itakura_saito else sums
+            np.dot(p, W, gain)
+            if itakura_saito:
+                np.dot(q, W, weight)
+            else:
+                weight[:] = sums
             for n in range(len(h)):
                 for k in range(h.shape[1]):
-                    ratio = gain[n, k] / weight[n if itakura_saito else 0, k]
+                    ratio = gain[n, k] / weight[n, k]
                     h[n, k] *= np.sqrt(ratio) if itakura_saito else ratio
             np.dot(h, T, p)
             quotients(v, p, q)
             across = np.ascontiguousarray(h.T)
-            above += np.dot(across, p)
+            np.dot(across, p, share)
+            above += share
             if itakura_saito:
-                below += np.dot(across, q)
+                np.dot(across, q, share)
+                below += share
 
     def run(V: Matrix, factors: Factors, count: int) -> Factors:
         T, H = np.ascontiguousarray(factors[0].T), factors[1].copy()
@@ -264,6 +275,8 @@ def memory(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
     """Return the peak of private memory above the input and the imports, in MB, over some iterations."""
     V = np.load(ask["V"], mmap_mode="c" if ask["mapped"] else None)
     run, factors = RUNS[name]("kl", threads), start(V[:PIECE], 32, 0)
+    if name == "nmfaudio":
+        run = default_run
     factors = factors[0], np.full((len(V), 32), V[:PIECE].mean(), np.float32)
     run(V[:256], (factors[0], factors[1][:256]), 3)
     before = _private()
@@ -275,10 +288,18 @@ def memory(name: str, threads: int, ask: dict[str, Any]) -> dict[str, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    (nmfaudio_run("kl", threads, "accelerated") if name == "nmfaudio" else run)(V, factors, ask["iterations"])
+    run(V, factors, ask["iterations"])
     done.set()
     watcher.join()
     return {"peak MB": (peak[0] - before) / 1e6}
+
+
+def default_run(V: Matrix, factors: Factors, count: int) -> Factors:
+    """Return what nmfaudio finds by default, from its own start."""
+    from nmfaudio import factorize
+
+    found = factorize(V.T, factors[0].shape[1], iterations=count, tolerance=0, threads=1)
+    return found.W, found.H.T
 
 
 def _private() -> int:
