@@ -15,8 +15,8 @@ are spectrograms of the audio given (default: the audio samples), repeated up to
   one float64 function's.
 - *converged*: the objective after 1000 iterations of both from the same start, of 10 s.
 - *memory*: peak of private memory above input and imports; nmfaudio as by default, its own start included.
-  *length*: time against the number of frames; the hour is nmfaudio's alone, mapped from disk: the others would
-  take several copies of it.
+  *length*: time against the number of frames; the hour is nmfaudio's alone, mapped from disk: the others
+  would take several copies of it.
 
 scikit-learn's time hangs on how the C library hands out its large temporaries: where it returns them to the
 system at each step, the system clears them again page by page. "memory kept" is its best case.
