@@ -28,6 +28,7 @@ ROWS = [
         "nmf.lagged",
         "nmf.convolutive",
         "nmf.solve",
+        "nmf.side_by_side",
         "nmf.online",
         "nmf.sparse",
         "nmf.panned_kernels",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from nmfaudio.masking import soft_masks
 from nmfaudio.matching import best_pairs
 from nmfaudio.naming import source_names
 from nmfaudio.nmf import Divergence, Factorization, activate, factorize
+from nmfaudio.nmf.factorization import Callback
+from nmfaudio.nmf.side_by_side import side_by_side
 from nmfaudio.separators.contract import Components
 from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands, over_bins
 from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
@@ -216,15 +220,16 @@ class _Search:
 
     def _simple_or_grouped(self, sources: int) -> tuple[list[Components], tuple[str, ...]]:
         V, iterations = self._sample()
-        many = self._factorize(V, self.components, 0, "counting components", iterations)
-        few = self._best(sources, V, iterations)
-        if self._explained(V, few, many) > SIMPLE_ENOUGH:
+        jobs = [_Job(V, self.components, 0, iterations), *_few(V, sources, iterations)]
+        many, *few = self._side_by_side(jobs, "counting components")
+        if self._explained(V, _lowest(few), many) > SIMPLE_ENOUGH:
             return self._simple(sources, "asked for")
         return self._grouped(sources)
 
     def _simple(self, sources: int, why: str) -> tuple[list[Components], tuple[str, ...]]:
         """Let each component be a source."""
-        found = self._best(sources, self.V, self.options.iterations)
+        jobs = _few(self.V, sources, self.options.iterations)
+        found = _lowest(self._side_by_side(jobs, f"finding {sources} components"))
         shares = Components(found, self.mixture.channels, np.arange(sources)).shares
         labels = np.argsort(np.argsort(-shares, kind="stable"))
         told = f"{sources} sources {why}; each is a single sound, so each is one component"
@@ -234,8 +239,7 @@ class _Search:
         """Group the components of each start by timbre; bring the sources of all starts into one order."""
         frequencies = self.mixture.stft.frequencies(self.mixture.sample_rate)
         takes: list[Components] = []
-        for start in range(self.options.starts):
-            found = self._start(start)
+        for found in self._starts():
             channels = self.mixture.channels
             grouping = group_components(found.W, found.H, frequencies, channels=channels, sources=sources)
             if not takes:
@@ -250,12 +254,17 @@ class _Search:
         if self.components <= _MOST:
             return None
         V, iterations = self._sample()
-        many = self._factorize(V, self.components, 0, "counting sources", iterations)
-        explained = {1: 0.0}
-        for rank in (_MOST, *range(2, _MOST)):
-            explained[rank] = self._explained(V, self._best(rank, V, iterations), many)
-            if explained[_MOST] < ELBOW_EXPLAINS:
-                return None
+        jobs = [_Job(V, self.components, 0, iterations), *_few(V, _MOST, iterations)]
+        many, *few = self._side_by_side(jobs, "counting sources")
+        explained = {1: 0.0, _MOST: self._explained(V, _lowest(few), many)}
+        if explained[_MOST] < ELBOW_EXPLAINS:
+            return None
+        ranks = range(2, _MOST)
+        jobs = [job for rank in ranks for job in _few(V, rank, iterations)]
+        found = self._side_by_side(jobs, "counting sources")
+        for number, rank in enumerate(ranks):
+            few = found[number * _FEW_STARTS : (number + 1) * _FEW_STARTS]
+            explained[rank] = self._explained(V, _lowest(few), many)
         bends = {j: _bend(explained[j - 1], explained[j], explained[j + 1]) for j in range(2, _MOST)}
         best = max(bends, key=lambda j: bends[j])
         return best if bends[best] > ELBOW_BEND and explained[best] > ELBOW_EXPLAINS else None
@@ -271,44 +280,66 @@ class _Search:
         gain = one.objective[-1] - many.objective[-1]
         return float((one.objective[-1] - few.objective[-1]) / gain) if gain > 0 else 1.0
 
-    def _best(self, rank: int, V: NDArray[Any], iterations: int) -> Factorization:
-        """Return the best of several starts: of few components a single start is often a bad one."""
-        stage = f"trying {rank} components"
-        found = [self._factorize(V, rank, start, stage, iterations) for start in range(_FEW_STARTS)]
-        return min(found, key=lambda one: float(one.objective[-1]))
-
-    def _start(self, start: int) -> Factorization:
+    def _starts(self) -> list[Factorization]:
         """Find components in bands first, and begin in all bins with what was found there."""
-        options, stage = self.options, f"components, start {start + 1} of {self.options.starts}"
-        starts = _starts(self.V)
-        found = self._factorize(
-            _banded(self.V, starts), self.components, start, f"finding {stage}", options.iterations
-        )
-        W = over_bins(found.W, starts, self.V.mean(axis=1, dtype=np.float64))
+        options, starts = self.options, _starts(self.V)
+        banded, mean = _banded(self.V, starts), self.V.mean(axis=1, dtype=np.float64)
         finer = max(1, round(FINER * options.iterations))
-        return self._factorize(self.V, self.components, start, f"refining {stage}", finer, (W, found.H))
 
-    def _factorize(
-        self,
-        V: NDArray[Any],
-        rank: int,
-        start: int,
-        stage: str,
-        iterations: int,
-        init: str | tuple[NDArray[Any], NDArray[Any]] = "random",
-    ) -> Factorization:
+        def start(number: int, threads: int, callback: Callback) -> Factorization:
+            job = _Job(banded, self.components, number, options.iterations)
+            found = self._factorize(job, threads, callback)
+            init = over_bins(found.W, starts, mean), found.H
+            job = _Job(self.V, self.components, number, finer, init)
+            done = options.iterations
+            return self._factorize(job, threads, lambda more, objective: callback(done + more, objective))
+
+        total = options.starts * (options.iterations + finer)
+        tasks = [partial(start, number) for number in range(options.starts)]
+        return side_by_side(tasks, self._teller(f"finding components, {options.starts} starts", total))
+
+    def _side_by_side(self, jobs: list[_Job], stage: str) -> list[Factorization]:
+        tell = self._teller(stage, sum(job.iterations for job in jobs))
+        return side_by_side([partial(self._factorize, job) for job in jobs], tell)
+
+    def _teller(self, stage: str, total: int) -> Callable[[int, float], None]:
+        def tell(done: int, objective: float) -> None:
+            self.mixture.report(Progress(stage, done, total, objective if np.isfinite(objective) else None))
+
+        return tell
+
+    def _factorize(self, job: _Job, threads: int, callback: Callback) -> Factorization:
         return factorize(
-            V,
-            rank,
-            init=init,
+            job.V,
+            job.rank,
+            init=job.init,
             divergence=self.options.divergence,
-            seed=self.options.seed + _SEED_STRIDE * start,
-            iterations=iterations,
+            seed=self.options.seed + _SEED_STRIDE * job.start,
+            iterations=job.iterations,
             tolerance=0,
-            callback=lambda done, objective: self.mixture.report(
-                Progress(stage, done, iterations, objective)
-            ),
+            threads=threads,
+            callback=callback,
         )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A factorization to make: of what, of how many components, from which random start."""
+
+    V: NDArray[Any]
+    rank: int
+    start: int
+    iterations: int
+    init: str | tuple[NDArray[Any], NDArray[Any]] = "random"
+
+
+def _few(V: NDArray[Any], rank: int, iterations: int) -> list[_Job]:
+    """Return several starts: of few components a single one is often a bad one."""
+    return [_Job(V, rank, start, iterations) for start in range(_FEW_STARTS)]
+
+
+def _lowest(found: list[Factorization]) -> Factorization:
+    return min(found, key=lambda one: float(one.objective[-1]))
 
 
 def collect(mixture: Blocks, power: float, most: int | None = None) -> NDArray[np.float32]:
