@@ -23,6 +23,7 @@ ROWS = [
         "nmf.penalty",
         "nmf.factorization",
         "nmf.descend",
+        "nmf.sketch_kernels",
         "nmf.sketch",
         "nmf.lagged_kernels",
         "nmf.lagged",
@@ -126,7 +127,14 @@ ROWS = [
 ]
 ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
 ONLY_IN = {
-    "numba": {"nmf.compilation", "nmf.intrinsics", "nmf.kernels", "nmf.lagged_kernels", "nmf.panned_kernels"},
+    "numba": {
+        "nmf.compilation",
+        "nmf.intrinsics",
+        "nmf.kernels",
+        "nmf.lagged_kernels",
+        "nmf.panned_kernels",
+        "nmf.sketch_kernels",
+    },
     "soundfile": {"sound.files", "sound.writing"},
     "matplotlib": {"dictionary", "plot", "rank_plot", "template_plot"},
     "av": {"sound.containers"},

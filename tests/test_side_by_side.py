@@ -13,7 +13,9 @@ V = np.random.default_rng(0).random((60, 300)).astype(np.float32)
 
 
 def found(seed, threads, callback):
-    return factorize(V, 4, seed=seed, iterations=40, tolerance=0, threads=threads, callback=callback)
+    return factorize(
+        V, 4, seed=seed, iterations=40, tolerance=0, solver="mu", threads=threads, callback=callback
+    )
 
 
 def test_they_find_what_each_finds_alone_and_tell_of_all():

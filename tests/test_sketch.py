@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from nmfaudio import Stream, factorize
 from nmfaudio.errors import OptionError
-from nmfaudio.nmf.sketch import descend_coordinates
+from nmfaudio.nmf.sketch_kernels import descend_coordinates
 
 
 def parts(bins=120, frames=400, rank=6, seed=0):

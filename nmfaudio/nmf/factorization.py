@@ -42,7 +42,7 @@ class Factorization:
     Examples
     --------
     >>> from nmfaudio import factorize
-    >>> factorize(np.eye(3), 2, iterations=20, tolerance=0)
+    >>> factorize(np.eye(3), 2, iterations=20, tolerance=0, solver="mu")
     Factorization(3 bins x 3 frames, rank 2, beta 1, 20 iterations, objective 1.386)
     """
 

@@ -16,20 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.initialize import Matrix, Start
 from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.sketch_kernels import descend_coordinates
 
 OVERSAMPLING: Final = 16  # directions beyond the rank
 PASSES: Final = 2  # that sharpen them
 SWEEPS: Final = 60  # over both factors
 # Of the mean spectrum and of each frame's level, added to factors: updates that multiply cannot leave a zero.
 FILL: Final = 0.1
-_COLUMNS = 128
 
 
 def sketched(
@@ -192,39 +191,6 @@ def _least_squares(
 
 def _noise(margin: NDArray[np.float64], rank: int, generator: np.random.Generator) -> Matrix:
     return (margin * (0.1 + generator.random((rank, len(margin))))).astype(np.float32)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: int) -> None:
-    """Set each row of X to what least squares ask for, the others being what they are.
-
-    X is (components, columns); `projected`, the data times the other factor, has the columns from `begin` on
-    that are set; `products` are those of the other factor's components. Some columns at a time stay in the
-    first-level cache.
-    """
-    components = len(X)
-    fours = components - components % 4
-    change = np.empty(_COLUMNS, np.float32)
-    for start in range(0, projected.shape[1], _COLUMNS):
-        count = np.uint64(min(_COLUMNS, projected.shape[1] - start))  # see `_lay_out` of the kernels
-        here, there = slice(start, start + _COLUMNS), slice(begin + start, begin + start + _COLUMNS)
-        for k in range(components):
-            if products[k, k] <= 0:
-                continue
-            known, x, inverse = projected[k, here], X[k, there], np.float32(1) / products[k, k]
-            for i in range(count):
-                change[i] = known[i]
-            for j in range(0, fours, 4):
-                p, q, r, s = products[k, j], products[k, j + 1], products[k, j + 2], products[k, j + 3]
-                a, b, c, d = X[j, there], X[j + 1, there], X[j + 2, there], X[j + 3, there]
-                for i in range(count):
-                    change[i] -= p * a[i] + q * b[i] + r * c[i] + s * d[i]
-            for j in range(fours, components):
-                p, a = products[k, j], X[j, there]
-                for i in range(count):
-                    change[i] -= p * a[i]
-            for i in range(count):
-                x[i] = max(x[i] + change[i] * inverse, np.float32(0))
 
 
 def _at_level(problem: Problem, data: _Scaled, T: Matrix, H: Matrix) -> Start:
