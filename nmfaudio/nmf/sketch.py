@@ -94,7 +94,6 @@ class _Scaled:
         lanes = problem.lanes(2 * (rank + OVERSAMPLING), pool)
         levels = np.empty(len(problem.V))
         spectra = np.zeros((len(lanes.bounds), problem.bins))
-
         scale = problem.kernel_scale
 
         def weigh(lane: int, start: int, stop: int) -> float:

@@ -239,7 +239,7 @@ class _Search:
         """Group the components of each start by timbre; bring the sources of all starts into one order."""
         frequencies = self.mixture.stft.frequencies(self.mixture.sample_rate)
         takes: list[Components] = []
-        for found in self._starts():
+        for found in self._found():
             channels = self.mixture.channels
             grouping = group_components(found.W, found.H, frequencies, channels=channels, sources=sources)
             if not takes:
@@ -280,7 +280,7 @@ class _Search:
         gain = one.objective[-1] - many.objective[-1]
         return float((one.objective[-1] - few.objective[-1]) / gain) if gain > 0 else 1.0
 
-    def _starts(self) -> list[Factorization]:
+    def _found(self) -> list[Factorization]:
         """Find components in bands first, and begin in all bins with what was found there."""
         options, starts = self.options, _starts(self.V)
         banded, mean = _banded(self.V, starts), self.V.mean(axis=1, dtype=np.float64)
