@@ -1,10 +1,9 @@
-from .counting import count_components
-from .dictionary import Dictionary
+from .dictionaries.dictionary import Dictionary
+from .dictionaries.learning import Learner, learn
 from .errors import NmfaudioError
-from .evaluation import Scores, best_names, evaluate, si_sdr
-from .forecast import Outlook, forecast
-from .learning import Learner, learn
-from .masking import soft_masks
+from .models.combination import Combination
+from .models.contract import Components, FunctionModel, Model, Separator
+from .models.masks import soft_masks
 from .nmf import (
     Convolution,
     Divergence,
@@ -22,19 +21,22 @@ from .nmf import (
     stability,
 )
 from .nmf.estimator import NMF
-from .plot import plot_components
-from .rank_plot import plot_rank
-from .registry import installed_separators, make
-from .separation import Separation, separate, separate_file
-from .separators.combination import Combination
-from .separators.contract import Components, FunctionModel, Model, Separator
+from .pipeline.registry import installed_separators, make
+from .pipeline.separation import Separation, separate, separate_file
+from .plots.components import plot_components
+from .plots.rank import plot_rank
+from .plots.templates import plot_dictionary
 from .sound.audio import Audio, Encoding
+from .sound.blocks import Blocks
 from .sound.files import read
-from .sound.stft import STFT, Blocks, Progress, Spectrogram
+from .sound.progress import Progress
+from .sound.spectrogram import Spectrogram
+from .sound.stft import STFT
+from .studies.counting import count_components
+from .studies.evaluation import Scores, best_names, evaluate, si_sdr
+from .studies.forecast import Outlook, forecast
 
 __all__ = [
-    "NMF",
-    "STFT",
     "Audio",
     "Blocks",
     "Combination",
@@ -47,12 +49,14 @@ __all__ = [
     "FunctionModel",
     "Learner",
     "Model",
+    "NMF",
     "NmfaudioError",
     "Outlook",
     "Penalties",
     "Progress",
     "Recommendation",
     "Relevance",
+    "STFT",
     "Scores",
     "Separation",
     "Separator",
@@ -66,9 +70,11 @@ __all__ = [
     "evaluate",
     "factorize",
     "forecast",
+    "installed_separators",
     "learn",
     "make",
     "plot_components",
+    "plot_dictionary",
     "plot_rank",
     "read",
     "recommend",
@@ -76,7 +82,6 @@ __all__ = [
     "separate",
     "separate_file",
     "si_sdr",
-    "installed_separators",
     "soft_masks",
     "stability",
 ]

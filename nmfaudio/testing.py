@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nmfaudio.errors import NmfaudioError, SeparatorError
-from nmfaudio.fitting import Fitted, checked_stems, fit, sum_error
-from nmfaudio.registry import options
-from nmfaudio.separation import Separation, separate
-from nmfaudio.separators.contract import Separator
+from nmfaudio.models.contract import Separator
+from nmfaudio.pipeline.fitting import Fitted, checked_stems, fit, sum_error
+from nmfaudio.pipeline.registry import options
+from nmfaudio.pipeline.separation import Separation, separate
 from nmfaudio.sound.audio import Audio
 
 _RATE = 8000

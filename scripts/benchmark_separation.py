@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from separation_cases import WAYS, Signal, Task, find_cases, read
 
-from nmfaudio.evaluation import best_names, evaluate
+from nmfaudio.studies.evaluation import best_names, evaluate
 
 MOST = 30.0  # dB of gain that a case counts for
 METRICS = ("sdr", "si_sdr", "sir", "sar")

@@ -20,7 +20,7 @@ except ImportError:
 
 with atheris.instrument_imports(include=["nmfaudio", "soundfile"]):
     from nmfaudio.errors import NmfaudioError
-    from nmfaudio.manifest import load
+    from nmfaudio.pipeline.manifest import load
     from nmfaudio.sound.files import AudioFile
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="nmfaudio-fuzz-"))

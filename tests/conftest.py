@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from nmfaudio.fitting import fit
-from nmfaudio.sound import stft, storage
+from nmfaudio.disk import memory_budget as storage
+from nmfaudio.pipeline.fitting import fit
+from nmfaudio.sound import blocks
 from nmfaudio.sound.files import AudioFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +66,7 @@ def check_budget(monkeypatch, make_file):
     asked for. Other memory may grow with the recording by `loose` times what a spectrogram grows by.
     """
     asked = []
-    original = storage.Shelf.room
+    original = storage.MemoryBudget.allocate
 
     def room(shelf, *arguments):
         asked.append(original(shelf, *arguments))
@@ -89,8 +90,8 @@ def check_budget(monkeypatch, make_file):
         return found, 4 * mixture.frames * mixture.channels * mixture.stft.bins
 
     def check(separator, audio, loose):
-        monkeypatch.setattr(storage.Shelf, "room", room)
-        monkeypatch.setattr(stft, "BLOCK_SECONDS", 1)
+        monkeypatch.setattr(storage.MemoryBudget, "allocate", room)
+        monkeypatch.setattr(blocks, "BLOCK_SECONDS", 1)
         on_disk, in_memory = (separated(audio, separator, memory) for memory in (1, 1 << 30))
         for name, samples in in_memory.items():
             assert np.array_equal(on_disk[name], samples), name

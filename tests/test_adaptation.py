@@ -4,10 +4,10 @@ from scipy.optimize import minimize
 
 from nmfaudio import STFT, Audio, Dictionary, Divergence, factorize, learn, read, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.evaluation import evaluate
-from nmfaudio.separators import adaptation
-from nmfaudio.separators.adaptation import Gains, adapted, fit_gains
-from nmfaudio.separators.dictionary import FromDictionary
+from nmfaudio.separators.dictionary import adaptation
+from nmfaudio.separators.dictionary.adaptation import Gains, adapted, fit_gains
+from nmfaudio.separators.dictionary.separator import FromDictionary
+from nmfaudio.studies.evaluation import evaluate
 
 FREQUENCIES = 60 * 2 ** np.arange(0, 7, 0.1)
 LABELS = np.repeat([0, 1], 4)
@@ -166,7 +166,7 @@ def test_another_microphone_costs_less_with_gains(drums):
 
 def test_frozen_templates_stay_bit_identical(drums):
     loop, _, known = drums
-    from nmfaudio.fitting import fit
+    from nmfaudio.pipeline.fitting import fit
 
     for options in ({}, {"free": 2}):
         model = fit(loop, FromDictionary(known, stereo=False, **options)).model

@@ -7,11 +7,12 @@ import pytest
 from conftest import sound
 
 from nmfaudio import Audio, read, separate
-from nmfaudio.advice import Facts, advise, listen
 from nmfaudio.errors import OptionError
-from nmfaudio.panning import Panning
-from nmfaudio.separators.auto import Auto
-from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.separators.auto.advice import Facts, advise, listen
+from nmfaudio.separators.auto.separator import Auto
+from nmfaudio.separators.stereo.panning import Panning
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.stft import STFT
 from nmfaudio.testing import check_separator
 
 

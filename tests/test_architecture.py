@@ -1,6 +1,7 @@
-"""The floors: a file imports only from floors below its own, or from earlier rows of its own."""
+"""The layout of the package: which room may import from which, and where each library is used."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -8,207 +9,121 @@ import pytest
 import nmfaudio
 
 PACKAGE = Path(nmfaudio.__file__).parent
-ROWS = [
-    ["errors", "matching"],
-    [
-        "nmf.compilation",
-        "nmf.intrinsics",
-        "nmf.kernels",
-        "nmf.divergence",
-        "nmf.stream",
-        "nmf.initialize",
-        "nmf.allowed",
-        "nmf.lanes",
-        "nmf.problem",
-        "nmf.penalty",
-        "nmf.factorization",
-        "nmf.descend",
-        "nmf.sketch_kernels",
-        "nmf.sketch",
-        "nmf.lagged_kernels",
-        "nmf.lagged",
-        "nmf.convolutive",
-        "nmf.solve",
-        "nmf.side_by_side",
-        "nmf.online",
-        "nmf.sparse",
-        "nmf.panned_kernels",
-        "nmf.panned",
-        "nmf.sklearn_starts",
-        "nmf.estimator",
-    ],
-    ["nmf.prior", "nmf.relevance", "nmf.consensus", "nmf.rank", "nmf"],
-    [
-        "sound.audio",
-        "sound.exact",
-        "sound.interrupts",
-        "sound.part",
-        "sound.storage",
-        "sound.bands",
-        "sound.stft",
-        "sound.containers",
-        "sound.files",
-        "sound.writing",
-        "sound",
-    ],
-    [
-        "masking",
-        "grouping",
-        "naming",
-        "wiener",
-        "phase",
-        "panning",
-        "labels",
-        "tensorfile",
-        "dictionary_format",
-        "conversion",
-        "pitch",
-        "notes",
-        "alignment",
-        "agreement",
-    ],
-    ["template_plot", "dictionary", "hints", "sufficient_rank", "learning"],
-    [
-        "separators",
-        "separators.contract",
-        "separators.combination",
-        "separators.selection",
-        "separators.phased",
-        "separators.templates",
-        "separators.blind",
-        "separators.stereo",
-        "separators.noise",
-        "separators.placed",
-        "separators.hinted",
-        "separators.coverage",
-        "separators.diagnosis",
-        "separators.adaptation",
-        "separators.drum_kit",
-        "separators.drums",
-        "separators.dictionary",
-        "separators.score",
-        "separators.harmonic_percussive",
-        "separators.repeating",
-        "separators.source_filter",
-        "separators.voice",
-        "advice",
-        "separators.auto",
-    ],
-    ["fitting", "target", "manifest", "stems", "registry", "separation", "counting"],
-    ["plot", "rank_plot", "evaluation", "forecast", "testing"],
-    [
-        "cli.signals",
-        "cli.limits",
-        "cli.console",
-        "cli.outcome",
-        "cli.inputs",
-        "cli.job",
-        "cli.workers",
-        "cli.again",
-        "cli.batch",
-        "cli.pipes",
-        "cli.learn",
-        "cli.join",
-        "cli.show",
-        "cli.convert",
-        "cli.tune",
-        "cli.knowledge",
-        "cli.presets",
-        "cli.advise",
-        "cli.plot",
-        "cli.rank",
-        "cli.separate",
-        "cli.separators",
-        "cli.app",
-        "cli",
-        "__main__",
-    ],
-    ["__init__"],
-]
-ORDER = {name: position for position, name in enumerate(name for row in ROWS for name in row)}
+# From the ground up. A module imports only from its own room and from rooms on lower floors.
+FLOORS = (
+    ("errors", "matching"),
+    ("disk", "nmf"),
+    ("sound",),
+    ("dictionaries", "models"),
+    ("separators",),
+    ("pipeline",),
+    ("plots", "studies", "testing"),
+    ("cli",),
+    ("__main__",),
+    ("__init__",),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# A notebook asks an object for its picture: these methods may import from the plots above.
+PICTURE_METHOD = "_repr_html_"
 ONLY_IN = {
-    "numba": {
-        "nmf.compilation",
-        "nmf.intrinsics",
-        "nmf.kernels",
-        "nmf.lagged_kernels",
-        "nmf.panned_kernels",
-        "nmf.sketch_kernels",
-    },
-    "soundfile": {"sound.files", "sound.writing"},
-    "matplotlib": {"dictionary", "plot", "rank_plot", "template_plot"},
-    "av": {"sound.containers"},
-    "sklearn": {"nmf.estimator", "nmf.sklearn_starts"},
-    "rich": {
-        "cli.advise",
-        "cli.console",
-        "cli.outcome",
-        "cli.rank",
-        "cli.separators",
-        "cli.show",
-        "cli.tune",
-    },
-    "typer": {
-        "cli.advise",
-        "cli.app",
-        "cli.console",
-        "cli.convert",
-        "cli.join",
-        "cli.learn",
-        "cli.plot",
-        "cli.rank",
-        "cli.separate",
-        "cli.separators",
-        "cli.show",
-        "cli.tune",
-    },
+    "numba": ("nmf",),
+    "soundfile": ("sound",),
+    "matplotlib": ("plots",),
+    "av": ("sound",),
+    "sklearn": ("nmf",),
+    "rich": ("cli",),
+    "typer": ("cli",),
 }
 
 
-def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        yield ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts), path
+def module_name(path):
+    """Return the dotted name of a module inside the package; a package's own name for its `__init__`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+MODULES = {module_name(path): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(source, modules):
+    """Yield every imported name; inside the package the longest one that is a module."""
+    tree = ast.parse(source)
+    pictures = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == PICTURE_METHOD]
+    excepted = {id(node) for method in pictures for node in ast.walk(method)}
+    for node in ast.walk(tree):
+        if id(node) in excepted:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            inner = [name for name in names if name.removeprefix("nmfaudio.") in ORDER]
-            yield from inner or [node.module]
+            yield from {name if name.removeprefix("nmfaudio.") in modules else node.module for name in names}
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: str(value))
-def test_imports_go_down(name, path):
-    assert name in ORDER, f"give {name} a place in ROWS"
-    for target in imports(path):
-        inner = target.removeprefix("nmfaudio.")
-        if target.startswith("nmfaudio.") and inner in ORDER:
-            assert ORDER[inner] < ORDER[name], f"{name} imports {target} from above"
-        top = target.partition(".")[0]
-        assert name in ONLY_IN.get(top, {name}), f"{name} imports {target}"
+def inner_imports(source, modules):
+    return {
+        name.removeprefix("nmfaudio.") for name in imports(source, modules) if name.startswith("nmfaudio.")
+    }
 
 
-def test_factorization_and_sound_know_nothing_of_each_other():
-    for name, path in modules():
-        floor = name.partition(".")[0]
-        other = {"nmf": "nmfaudio.sound", "sound": "nmfaudio.nmf"}.get(floor)
-        assert not other or not any(target.startswith(other) for target in imports(path)), name
+def faults(modules):
+    """Return every import that breaks the order of the floors."""
+    found = []
+    for name, source in modules.items():
+        room = name.partition(".")[0]
+        for target in sorted(inner_imports(source, modules)):
+            other = target.partition(".")[0]
+            if other != room and FLOOR_OF[other] >= FLOOR_OF[room]:
+                found.append(f"{name} imports {target}")
+    return found
+
+
+def test_every_room_has_a_floor():
+    rooms = {name.partition(".")[0] for name in MODULES}
+    assert rooms == set(FLOOR_OF), "give each room of the package one place in FLOORS"
+
+
+def test_imports_go_down():
+    assert faults(MODULES) == []
+
+
+def test_an_import_that_goes_up_is_found():
+    upward = {**MODULES, "sound.stft": "from nmfaudio.pipeline.fitting import fit"}
+    assert faults(upward) == ["sound.stft imports pipeline.fitting"]
+    beside = {**MODULES, "nmf.lanes": "import nmfaudio.disk.signals"}
+    assert faults(beside) == ["nmf.lanes imports disk.signals"]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {name: inner_imports(source, MODULES) & set(MODULES) - {name} for name, source in MODULES.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_libraries_are_used_in_their_rooms_only(library):
+    users = {
+        name
+        for name, source in MODULES.items()
+        for i in imports(source, MODULES)
+        if i.partition(".")[0] == library
+    }
+    assert users, f"{library} is used nowhere: take it out of the list"
+    assert {name.partition(".")[0] for name in users} <= set(ONLY_IN[library])
 
 
 def test_public_names_are_sorted_documented_and_there():
     assert nmfaudio.__all__ == sorted(nmfaudio.__all__)
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8"))
+    (listed,) = [ast.literal_eval(n.value) for n in stub.body if isinstance(n, ast.Assign)]
+    assert listed == sorted(listed), "sort __all__ in __init__.pyi"
     for name in nmfaudio.__all__:
         assert ">>>" in (getattr(nmfaudio, name).__doc__ or ""), f"{name} lacks a docstring with an example"
 
 
 def test_libraries_do_not_print():
-    for name, path in modules():
+    for name, source in MODULES.items():
         if not name.startswith("cli"):
-            calls = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+            calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
             assert not any(isinstance(c.func, ast.Name) and c.func.id in ("print", "exit") for c in calls), (
                 name
             )

@@ -14,13 +14,13 @@ from nmfaudio import Audio, Encoding, separate, separate_file
 from nmfaudio.cli.batch import Telling, run_files
 from nmfaudio.cli.inputs import Task, collect
 from nmfaudio.cli.job import Job
+from nmfaudio.disk.memory_budget import parse_size
 from nmfaudio.errors import AudioFileError, InputError, OptionError, OutputError
-from nmfaudio.manifest import load
-from nmfaudio.registry import make
+from nmfaudio.pipeline.manifest import load
+from nmfaudio.pipeline.registry import make
 from nmfaudio.sound import containers
 from nmfaudio.sound.files import AudioFile, read
-from nmfaudio.sound.storage import parse_size
-from nmfaudio.sound.writing import Form
+from nmfaudio.sound.stem_format import StemFormat
 
 FAST = {"sources": 2, "iterations": 10, "starts": 1}
 FLAGS = ("--separator", "blind", "--sources", "2", "--set", "iterations=10", "--set", "starts=1")
@@ -169,11 +169,11 @@ def test_pipes_carry_audio_in_and_one_stem_out(make_file, tmp_path):
 def test_what_does_not_fit_into_a_format_is_told_before_the_work(make_file, tmp_path):
     with pytest.raises(OutputError, match=r"opus: .* 44100 Hz .*: resample it, or use another --format"):
         separate_file(make_file(rate=44100), tmp_path / "out", format="opus", **FAST)
-    hours = Form(48000, 2, 2**30, Encoding("AIFF", "PCM_16"))
+    hours = StemFormat(48000, 2, 2**30, Encoding("AIFF", "PCM_16"))
     with pytest.raises(OutputError, match=r"4.3 GB of samples do not fit into AIFF.*w64"):
         hours.check(tmp_path / "a.aiff")
     for format in ("W64", "RF64", "WAV", "CAF"):
-        Form(48000, 2, 2**30, Encoding(format, "PCM_16")).check(tmp_path / "a")
+        StemFormat(48000, 2, 2**30, Encoding(format, "PCM_16")).check(tmp_path / "a")
 
 
 @pytest.mark.parametrize(

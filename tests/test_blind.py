@@ -3,9 +3,11 @@ import pytest
 from conftest import sound
 
 from nmfaudio import Audio, make, read, separate
-from nmfaudio.separators.blind import Blind, aligned, collect
-from nmfaudio.separators.contract import Components
-from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.models.contract import Components
+from nmfaudio.separators.blind.separator import Blind, aligned
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.frames import channel_frames
+from nmfaudio.sound.stft import STFT
 from nmfaudio.testing import check_separator
 
 
@@ -17,7 +19,7 @@ from nmfaudio.testing import check_separator
         {"sources": 3},
         {"components": 5, "starts": 2},
         {"divergence": "is"},
-        {"exponent": 1.0},
+        {"mask_exponent": 1.0},
     ],
 )
 def test_the_contract_is_kept(options):
@@ -86,11 +88,11 @@ def test_alignment_finds_the_same_sources_under_other_numbers():
 def test_channels_follow_one_another_in_the_collected_spectrogram():
     audio = Audio(sound(1, channels=2), 8000)
     mixture = Blocks(audio, STFT(256))
-    V = collect(mixture, 1.0)
+    V = channel_frames(mixture, 1.0)
     expected = mixture.whole().magnitude
     np.testing.assert_allclose(V[: mixture.frames].T, expected[0], rtol=1e-6)
     np.testing.assert_allclose(V[mixture.frames :].T, expected[1], rtol=1e-6)
-    np.testing.assert_allclose(collect(mixture, 2.0), V**2, rtol=1e-5)
+    np.testing.assert_allclose(channel_frames(mixture, 2.0), V**2, rtol=1e-5)
 
 
 def test_more_starts_are_averaged():

@@ -8,7 +8,7 @@ from conftest import ROOT
 from scipy.signal import resample_poly
 
 from nmfaudio import STFT, Audio, Dictionary, evaluate, learn, read, separate
-from nmfaudio.separators.dictionary import FromDictionary
+from nmfaudio.separators.dictionary.separator import FromDictionary
 
 RATE = 44100
 

@@ -3,10 +3,10 @@ import pytest
 from test_learning import RATE, tone
 
 from nmfaudio import Audio, Dictionary, learn
-from nmfaudio.fitting import fit
-from nmfaudio.separators import coverage
-from nmfaudio.separators.coverage import Gap, what_to_record
-from nmfaudio.separators.dictionary import FromDictionary
+from nmfaudio.pipeline.fitting import fit
+from nmfaudio.separators.dictionary import coverage
+from nmfaudio.separators.dictionary.coverage import Gap, what_to_record
+from nmfaudio.separators.dictionary.separator import FromDictionary
 
 
 def hiss(low, high, seconds=1.0):

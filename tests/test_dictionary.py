@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nmfaudio import STFT, Dictionary, tensorfile
-from nmfaudio.dictionary_format import ARRAYS, Clip, metadata_of
+from nmfaudio import STFT, Dictionary
+from nmfaudio.dictionaries.format import ARRAYS, Clip, metadata_of
+from nmfaudio.dictionaries.labels import check_label
+from nmfaudio.disk import tensorfile
 from nmfaudio.errors import DictionaryError, OptionError
-from nmfaudio.labels import check_label
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from conftest import sound
 
 from nmfaudio import STFT, Audio, Blocks, Convolution, Divergence, make, read, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.separators.drums import Drums, DrumsModel, onsets
+from nmfaudio.separators.drums.separator import Drums, DrumsModel, onsets
 from nmfaudio.testing import check_separator
 
 RATE = 22050
@@ -116,7 +116,7 @@ def test_other_instruments_become_a_stem_of_their_own():
 def test_onsets_are_found_piece_by_piece(monkeypatch):
     V = np.random.default_rng(0).random((5, 50), np.float32)
     of_all = onsets(V)
-    monkeypatch.setattr("nmfaudio.separators.drums._PIECE", 7)
+    monkeypatch.setattr("nmfaudio.separators.drums.separator._PIECE", 7)
     np.testing.assert_allclose(onsets(V), of_all, rtol=1e-6)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nmfaudio.errors import InputError
-from nmfaudio.evaluation import TAPS, best_names, evaluate, si_sdr
+from nmfaudio.studies.evaluation import TAPS, best_names, evaluate, si_sdr
 
 
 def noise(sources=2, samples=6000, channels=1, seed=0):

@@ -22,10 +22,11 @@ from nmfaudio import make, separate_file
 from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.job import Job
 from nmfaudio.cli.workers import run_parallel
+from nmfaudio.disk import memory_budget as storage
+from nmfaudio.disk import partial_file as part
+from nmfaudio.disk.partial_file import PartialFile, sweep
 from nmfaudio.errors import AudioFileError, OptionError, OutputError
-from nmfaudio.sound import part, storage
 from nmfaudio.sound.files import AudioFile
-from nmfaudio.sound.part import Part, sweep
 
 pytestmark = pytest.mark.faults
 FAST = {"sources": 2, "iterations": 10, "starts": 1}
@@ -35,7 +36,8 @@ KILLS = int(os.environ.get("NMFAUDIO_KILLS", "20"))  # moments, of each signal
 # Imports once, then starts a run in a fork for each line of arguments, and tells its process and its end.
 NURSERY = """
     import json, os, sys
-    import nmfaudio.cli.app, nmfaudio.separation, nmfaudio.separators.blind, nmfaudio.cli.workers
+    import nmfaudio.cli.app, nmfaudio.cli.workers
+    import nmfaudio.pipeline.separation, nmfaudio.separators.blind.separator
     from nmfaudio import Audio, separate
     import numpy as np
     separate(Audio(np.random.default_rng(0).standard_normal((1, 9000)) / 9, 8000), sources=2, iterations=2)
@@ -332,7 +334,7 @@ def test_a_clock_that_is_set_back_changes_nothing(make_file, tmp_path, monkeypat
 
 @pytest.mark.skipif(os.name == "nt", reason="locks of Unix")
 def test_only_the_files_of_dead_processes_are_swept(tmp_path):
-    alive = Part(tmp_path / "a.wav")
+    alive = PartialFile(tmp_path / "a.wav")
     dead = tmp_path / f"{part.PREFIX}0123{part.SUFFIX}"
     dead.write_bytes(b"half of a stem")
     mine = tmp_path / ".nmfaudio-notes"
@@ -449,9 +451,9 @@ def test_reading_a_file_that_shrinks_is_told(make_file):
 
 def test_every_stem_is_flushed_before_any_has_its_name(make_file, tmp_path, monkeypatch):
     events = []
-    flush, place = Part.flush, Part.place
-    monkeypatch.setattr(Part, "flush", lambda self: (events.append("flush"), flush(self))[1])
-    monkeypatch.setattr(Part, "place", lambda self, **k: (events.append("place"), place(self, **k))[1])
+    flush, place = PartialFile.flush, PartialFile.place
+    monkeypatch.setattr(PartialFile, "flush", lambda self: (events.append("flush"), flush(self))[1])
+    monkeypatch.setattr(PartialFile, "place", lambda self, **k: (events.append("place"), place(self, **k))[1])
     separate_file(make_file(), tmp_path / "out", make("blind", **FAST))
     assert events.count("place") == 3
     assert "flush" not in events[events.index("place") :]

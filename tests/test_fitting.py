@@ -6,8 +6,9 @@ from conftest import sound
 
 from nmfaudio import Audio, Blocks, FunctionModel, separate, soft_masks
 from nmfaudio.errors import SeparatorError
-from nmfaudio.sound import stft as stft_module
-from nmfaudio.sound.stft import STFT, Spectrogram
+from nmfaudio.sound import blocks as blocks_module
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 from nmfaudio.testing import check_separator
 
 
@@ -64,7 +65,7 @@ AUDIO = Audio(sound(), 8000)
 def test_blocks_make_no_seams(monkeypatch, context):
     audio = Audio(sound(4, channels=2), 8000)
     whole = separate(audio, Loudness(context))
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", 1)
     parts = separate(audio, Loudness(context))
     for name, stem in whole.stems.items():
         np.testing.assert_allclose(parts.stems[name].samples, stem.samples, atol=1e-12)
@@ -73,7 +74,7 @@ def test_blocks_make_no_seams(monkeypatch, context):
 def test_without_its_context_a_model_that_needs_it_makes_seams(monkeypatch):
     audio = Audio(sound(4), 8000)
     whole = separate(audio, Loudness(5)).stems["loud"].samples
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", 1)
     monkeypatch.setattr(FunctionModel, "context", property(lambda _: 0, lambda *_: None), raising=False)
     assert np.abs(separate(audio, Loudness(5)).stems["loud"].samples - whole).max() > 1e-6
 
@@ -101,7 +102,7 @@ def test_a_model_that_needs_the_whole_mixture_is_cut_into_blocks(monkeypatch):
 
     audio = Audio(sound(4, channels=2), 8000)
     whole = separate(audio, Median())
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", 1)
     parts = separate(audio, Median())
     np.testing.assert_allclose(parts.stems["steady"].samples, whole.stems["steady"].samples, atol=1e-12)
     check_separator(Median())
@@ -113,7 +114,7 @@ class Quiet:
 
     def fit(self, mixture):
         def estimate(whole):
-            quiet, loud = (mixture.room(*whole.values.shape) for _ in range(2))
+            quiet, loud = (mixture.allocate(*whole.values.shape) for _ in range(2))
             for start, stop in mixture.bounds:
                 V = whole.cut(start, stop).magnitude
                 quiet[:, :, start:stop], loud[:, :, start:stop] = V < 0.1, V >= 0.1

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from nmfaudio import Audio
 from nmfaudio.cli.app import app
 from nmfaudio.errors import DictionaryError, OptionError
-from nmfaudio.forecast import Outlook, forecast
+from nmfaudio.studies.forecast import Outlook, forecast
 
 
 def test_what_differs_comes_apart_and_what_is_alike_does_not():

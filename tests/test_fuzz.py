@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nmfaudio.errors import AudioFileError, InputError
-from nmfaudio.manifest import load
+from nmfaudio.pipeline.manifest import load
 from nmfaudio.sound.files import AudioFile
 
 REGRESSIONS = Path(__file__).parent / "regressions"

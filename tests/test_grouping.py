@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import pdist, squareform
 
-from nmfaudio import grouping
-from nmfaudio.grouping import Grouping, group_components, mel_filters, timbres
+from nmfaudio.separators.blind import grouping
+from nmfaudio.separators.blind.grouping import Grouping, group_components, mel_filters, timbres
 
 Matrix = NDArray[np.float32]
 FREQUENCIES = np.linspace(0, 22050, 513)

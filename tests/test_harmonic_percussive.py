@@ -21,7 +21,7 @@ def test_tones_and_clicks_come_apart():
 
 
 def test_blocks_are_as_the_whole():
-    from nmfaudio.fitting import fit
+    from nmfaudio.pipeline.fitting import fit
 
     audio = Audio(np.random.default_rng(0).standard_normal((1, 16000)), 8000)
     fitted = fit(audio, HarmonicPercussive(reach=9))

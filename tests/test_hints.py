@@ -5,8 +5,8 @@ from test_separators_dictionary import RATE, gain, mixture
 
 from nmfaudio import Audio, Dictionary, learn, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.hints import Hints, Span, parse_seconds, read_hints
-from nmfaudio.separators.dictionary import FromDictionary
+from nmfaudio.separators.dictionary.hints import Hints, Span, parse_seconds, read_hints
+from nmfaudio.separators.dictionary.separator import FromDictionary
 
 
 @pytest.fixture(scope="module")

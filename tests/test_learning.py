@@ -3,8 +3,8 @@ import pytest
 from conftest import sound
 
 from nmfaudio import Audio, Dictionary, Divergence, Learner, learn
+from nmfaudio.dictionaries.sufficient_rank import sufficient_rank
 from nmfaudio.errors import AudioFileError, DictionaryError, OptionError
-from nmfaudio.sufficient_rank import sufficient_rank
 
 RATE = 8000
 
@@ -56,7 +56,7 @@ def test_all_silent_is_told_and_some_silent_is_noted():
 
 
 def test_more_recordings_than_memory_keep_a_bounded_choice(monkeypatch):
-    monkeypatch.setattr("nmfaudio.learning.KEPT_FRAMES", 50)
+    monkeypatch.setattr("nmfaudio.dictionaries.learning.KEPT_FRAMES", 50)
     learner = Learner("noise", rank=3)
     for seed in range(3):
         learner.partial_fit(Audio(np.random.default_rng(seed).standard_normal(4 * RATE) / 9, RATE))

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.masking import soft_masks
-from nmfaudio.sound.stft import STFT, Spectrogram
+from nmfaudio.models.masks import soft_masks
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 
 def block(seed=0, channels=2, frames=7):
@@ -25,7 +26,7 @@ def test_stems_sum_to_the_mixture_and_none_is_louder(seed, count, exponent, powe
         str(j): ((generator.random((2, 9, 7)) ** 20) * 10.0**power).astype(np.float32) for j in range(count)
     }
     estimates["0"][:, 3:5] = 0
-    stems = soft_masks(mixture, estimates, exponent=exponent)
+    stems = soft_masks(mixture, estimates, mask_exponent=exponent)
     np.testing.assert_allclose(sum(s.values for s in stems.values()), mixture.values, rtol=1e-6)
     for stem in stems.values():
         assert (np.abs(stem.values) <= np.abs(mixture.values) * (1 + 1e-6)).all()
@@ -42,7 +43,7 @@ def test_where_nothing_is_estimated_the_mixture_is_shared_equally():
 def test_a_higher_exponent_separates_harder():
     mixture = block()
     estimates = {"a": np.full((2, 9, 7), 3.0), "b": np.full((2, 9, 7), 1.0)}
-    shares = [soft_masks(mixture, estimates, exponent=e)["a"].values / mixture.values for e in (1, 2)]
+    shares = [soft_masks(mixture, estimates, mask_exponent=e)["a"].values / mixture.values for e in (1, 2)]
     np.testing.assert_allclose(shares[0].real, 0.75)
     np.testing.assert_allclose(shares[1].real, 0.9)
 

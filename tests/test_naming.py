@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from nmfaudio import Audio, factorize, read
-from nmfaudio.naming import source_names
-from nmfaudio.separators.blind import collect
-from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.separators.blind.naming import source_names
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.frames import channel_frames
+from nmfaudio.sound.stft import STFT
 
 SETTINGS = STFT(2048)
 EXPECTED = {
@@ -23,7 +24,7 @@ EXPECTED = {
 def test_sounds_have_the_name_of_their_kind(samples, stem):
     audio = read(samples / f"{stem}.flac")
     sound = Audio(audio.samples[:1, : 4 * audio.sample_rate], audio.sample_rate)
-    V = collect(Blocks(sound, SETTINGS), 1).T
+    V = channel_frames(Blocks(sound, SETTINGS), 1).T
     found = factorize(V, 4, iterations=20)
     names = source_names(found.W, found.H, np.zeros(4, int), SETTINGS.frequencies(audio.sample_rate))
     assert names == (EXPECTED[stem],)

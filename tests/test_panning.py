@@ -5,10 +5,13 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from nmfaudio import Audio, panning, read
+from nmfaudio import Audio, read
 from nmfaudio.errors import OptionError
-from nmfaudio.panning import directions, find_panning, place_name
-from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
+from nmfaudio.separators.stereo import panning
+from nmfaudio.separators.stereo.panning import directions, find_panning, place_name
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 
 def blocks(samples, rate=44100):

@@ -3,10 +3,11 @@ import pytest
 
 from nmfaudio import Audio, FunctionModel, read, separate, separate_file
 from nmfaudio.errors import OptionError
-from nmfaudio.phase import invert_together
-from nmfaudio.separators.combination import Combination
-from nmfaudio.sound import stft as stft_module
-from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.models.combination import Combination
+from nmfaudio.models.phase import invert_together
+from nmfaudio.sound import blocks as blocks_module
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.stft import STFT
 
 RATE = 8000
 
@@ -61,7 +62,7 @@ def test_blocks_make_no_seams(monkeypatch):
     truth = parts()
     audio = Audio(sum(truth.values()), RATE)
     whole = separate(audio, Ideal(truth), phase_rounds=2).stems
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", 1)
     blocks = separate(audio, Ideal(truth), phase_rounds=2).stems
     for name, stem in whole.items():
         np.testing.assert_allclose(blocks[name].samples, stem.samples, atol=1e-9)

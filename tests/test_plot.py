@@ -7,7 +7,7 @@ from test_fitting import Loudness
 import nmfaudio
 from nmfaudio import Audio
 from nmfaudio.errors import OutputError, SeparatorError
-from nmfaudio.plot import draw_file
+from nmfaudio.plots.components import draw_file
 
 
 def test_the_figure_shows_every_component_with_units():

@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 
 from nmfaudio.errors import OptionError, SeparatorError
-from nmfaudio.registry import Option, find, installed_separators, make, options
-from nmfaudio.separators.blind import Blind
+from nmfaudio.pipeline.registry import Option, find, installed_separators, make, options
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.testing import check_separator
 
 PLUGIN = """
@@ -47,7 +47,7 @@ def install(tmp_path, monkeypatch):
 def test_built_in_separators_are_found_the_way_installed_ones_are():
     entry = installed_separators()["blind"]
     assert entry.kind is Blind
-    assert entry.origin == "nmfaudio (nmfaudio.separators.blind:Blind)"
+    assert entry.origin == "nmfaudio (nmfaudio.separators.blind.separator:Blind)"
 
 
 def test_an_installed_package_is_found_and_keeps_the_contract(install):

@@ -5,13 +5,14 @@ import pytest
 from conftest import sound
 
 from nmfaudio import Audio, make, separate
-from nmfaudio.agreement import agreement
-from nmfaudio.alignment import aligned, warped
 from nmfaudio.errors import OptionError
-from nmfaudio.fitting import fit
-from nmfaudio.notes import Note, read_notes
-from nmfaudio.separators.score import Plan, Score
-from nmfaudio.sound.stft import STFT, Blocks
+from nmfaudio.pipeline.fitting import fit
+from nmfaudio.separators.score.agreement import agreement
+from nmfaudio.separators.score.alignment import aligned, warped
+from nmfaudio.separators.score.notes import Note, read_notes
+from nmfaudio.separators.score.separator import Plan, Score
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.stft import STFT
 from nmfaudio.testing import check_separator
 
 RATE = 16000
@@ -196,7 +197,7 @@ def test_of_a_long_recording_some_frames_are_learned_from(tmp_path, monkeypatch)
         return separate(stereo, "score", midi=table(tmp_path / "a.csv"))
 
     of_all = gain(found().stems["low"], low, low + high)
-    monkeypatch.setattr("nmfaudio.separators.score.LEARNED_VALUES", 2 * 1025 * 60)
+    monkeypatch.setattr("nmfaudio.separators.score.separator.LEARNED_VALUES", 2 * 1025 * 60)
     some = found()
     assert some.result.notes[1] == "templates learned from 60 of 128 frames, evenly spread"
     assert some.result.components.activations.shape[2] == 60

@@ -9,7 +9,7 @@ from conftest import integers, sound
 import nmfaudio
 from nmfaudio import Audio, separate, separate_file
 from nmfaudio.errors import InputError, OptionError, OutputError
-from nmfaudio.sound import stft as stft_module
+from nmfaudio.sound import blocks as blocks_module
 
 FAST = {"sources": 3, "iterations": 20}
 
@@ -50,7 +50,7 @@ def test_float_stems_sum_to_the_mixture(make_file, tmp_path, subtype, limit, gai
 def test_long_files_in_blocks_sum_exactly_and_have_no_seams(make_file, tmp_path, monkeypatch):
     path = make_file(samples=sound(5, channels=2))
     whole = separate_file(path, tmp_path / "whole", **FAST)
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", 1)
     parts = separate_file(path, tmp_path / "parts", **FAST)
     for one, other in zip(whole.stems.values(), parts.stems.values(), strict=True):
         assert np.abs(integers(one.path, 16) - integers(other.path, 16)).max() <= 1
@@ -214,7 +214,7 @@ def test_odd_file_names_are_kept(make_file, tmp_path, name):
         ({"divergence": "taxicab"}, "taxicab"),
         ({"window": 0.0}, "window=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"exponent": -1.0}, "exponent=-1"),
+        ({"mask_exponent": -1.0}, "mask_exponent=-1"),
     ],
 )
 def test_options_out_of_range_name_the_option_and_leave_nothing(make_file, tmp_path, options, message):

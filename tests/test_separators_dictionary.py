@@ -4,9 +4,9 @@ from test_learning import tone
 
 from nmfaudio import STFT, Audio, Blocks, Dictionary, learn, make, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.separators.dictionary import FromDictionary, transposed
-from nmfaudio.separators.templates import spread_frames
-from nmfaudio.sound import stft as stft_module
+from nmfaudio.separators.dictionary.separator import FromDictionary, transposed
+from nmfaudio.sound import blocks as blocks_module
+from nmfaudio.sound.frames import mean_frames
 from nmfaudio.testing import check_separator
 
 RATE = 8000
@@ -47,7 +47,7 @@ def test_where_blocks_end_cannot_be_found(pair, monkeypatch):
     loud, quiet = mixture()[0].samples, mixture()[0].samples * 1e-3
     audio = Audio(np.concatenate([loud, quiet], axis=1), RATE)
     whole = separate(audio, FromDictionary(pair)).stems
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", 1)
     parts = separate(audio, FromDictionary(pair)).stems
     for name in ("low", "high"):
         rest = whole[name].samples - parts[name].samples  # the rounding of float32 products
@@ -115,7 +115,7 @@ def test_files_and_joined_files_are_read(pair, tmp_path):
 
 
 def test_options_outside_their_range_are_refused(pair):
-    for options in ({"free": -1}, {"transpose": 3}, {"iterations": 0}, {"exponent": 0.0}, {"seed": -1}):
+    for options in ({"free": -1}, {"transpose": 3}, {"iterations": 0}, {"mask_exponent": 0.0}, {"seed": -1}):
         with pytest.raises(OptionError):
             FromDictionary(pair, **options)
 
@@ -130,7 +130,7 @@ def test_transposed_templates_keep_their_sum():
 def test_frames_spread_over_a_mixture_are_every_so_manyth(most):
     noise = np.random.default_rng(0).standard_normal((2, 11 * RATE)) / 8  # three blocks
     mixture = Blocks(Audio(noise, RATE), STFT(256))
-    V, times = spread_frames(mixture, 1.0, most)
+    V, times = mean_frames(mixture, 1.0, most)
     whole = mixture.whole()
     step = -(-whole.frames // most)
     np.testing.assert_allclose(V, whole.magnitude.mean(axis=0)[:, ::step], rtol=1e-6)

@@ -6,7 +6,7 @@ from scipy.signal import fftconvolve
 
 from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.separators.stereo import Stereo, _joined
+from nmfaudio.separators.stereo.separator import Stereo, _joined
 from nmfaudio.testing import check_separator
 
 RATE = 44100

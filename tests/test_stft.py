@@ -3,10 +3,12 @@ import pytest
 from scipy.signal import ShortTimeFFT, get_window
 
 from nmfaudio.errors import OptionError
-from nmfaudio.fitting import _OverlapAdd
-from nmfaudio.sound import stft as stft_module
+from nmfaudio.pipeline.fitting import _OverlapAdd
+from nmfaudio.sound import blocks as blocks_module
 from nmfaudio.sound.audio import Audio
-from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 SETTINGS = [
     STFT(2048),
@@ -25,7 +27,7 @@ def noise(channels, length):
 @pytest.mark.parametrize("length", [1, 5, 700, 5000, 20001])
 @pytest.mark.parametrize("seconds", [1, 100])
 def test_blocks_joined_are_the_recording(stft, length, seconds, monkeypatch):
-    monkeypatch.setattr(stft_module, "BLOCK_SECONDS", seconds)
+    monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", seconds)
     audio = Audio(noise(2, length), 4000)
     mixture = Blocks(audio, stft)
     adder = _OverlapAdd(mixture)
@@ -48,7 +50,7 @@ def test_any_block_is_a_part_of_the_whole(stft):
 
 def test_the_level_is_divided_by_a_power_of_two():
     audio = Audio(noise(1, 3000), 4000)
-    plain, loud = Blocks(audio, STFT(256)).whole(), Blocks(audio, STFT(256), exponent=-3).whole()
+    plain, loud = Blocks(audio, STFT(256)).whole(), Blocks(audio, STFT(256), scale_exponent=-3).whole()
     np.testing.assert_array_equal(loud.values, plain.values * 8)
 
 

@@ -6,9 +6,9 @@ from conftest import sound
 
 from nmfaudio import STFT, Audio, make, separate
 from nmfaudio.errors import OptionError
-from nmfaudio.fitting import fit
-from nmfaudio.separators.source_filter import SourceFilter, combs
-from nmfaudio.separators.voice import Voice
+from nmfaudio.pipeline.fitting import fit
+from nmfaudio.separators.voice.separator import Voice
+from nmfaudio.separators.voice.source_filter import SourceFilter, combs
 from nmfaudio.testing import check_separator
 
 RATE = 8000
@@ -69,7 +69,7 @@ def test_breath_goes_with_the_voice(sung, monkeypatch):
         return separate(Audio(voice + hiss + strikes, RATE), "voice").stems["voice"].samples[0] @ hiss
 
     heard = kept()
-    monkeypatch.setattr("nmfaudio.separators.voice._BREATH", 0.0)
+    monkeypatch.setattr("nmfaudio.separators.voice.separator._BREATH", 0.0)
     assert heard > kept()
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from nmfaudio import Audio
 from nmfaudio.errors import SeparatorError
-from nmfaudio.sound.stft import STFT, Blocks
-from nmfaudio.wiener import WienerFilter, difference, learn_filter, variances, wiener_filter
+from nmfaudio.models.wiener import WienerFilter, difference, learn_filter, variances, wiener_filter
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.stft import STFT
 
 RATE, SETTINGS = 8000, STFT(512)
 

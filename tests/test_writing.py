@@ -7,7 +7,9 @@ from conftest import integers
 
 from nmfaudio.errors import OptionError, OutputError
 from nmfaudio.sound.audio import Encoding
-from nmfaudio.sound.writing import Form, StemFiles, extension, stem_encoding
+from nmfaudio.sound.encoding import extension, stem_encoding
+from nmfaudio.sound.stem_files import StemFiles
+from nmfaudio.sound.stem_format import StemFormat
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_encodings_that_cannot_be_written_are_refused(asked):
 
 def stem_files(folder, encoding=("WAV", "PCM_16"), **options):
     paths = {name: folder / f"{name}.wav" for name in ("a", "b")}
-    return StemFiles(paths, Form(8000, 1, 100, Encoding(*encoding)), **options)
+    return StemFiles(paths, StemFormat(8000, 1, 100, Encoding(*encoding)), **options)
 
 
 def test_stems_appear_only_when_all_is_written(tmp_path):
@@ -110,7 +112,7 @@ def test_new_files_have_the_permissions_that_the_user_set(tmp_path):
 
 
 def test_samples_beyond_4_gib_make_an_rf64_file(tmp_path):
-    form = Form(48000, 2, 2**30, Encoding("WAV", "PCM_16"))
+    form = StemFormat(48000, 2, 2**30, Encoding("WAV", "PCM_16"))
     with StemFiles({"a": tmp_path / "a.wav"}, form) as stems:
         stems.commit()
     assert read_header(tmp_path / "a.wav") in (b"RF64", b"RIFF")

@@ -13,7 +13,7 @@ import typer
 from nmfaudio.cli.console import FAILED, complain, one_line, progress_bar
 
 if TYPE_CHECKING:
-    from nmfaudio.advice import Advice, Facts
+    from nmfaudio.separators.auto.advice import Advice, Facts
 
 
 def advise(
@@ -41,8 +41,8 @@ def advise(
 
 
 def _look(file: Path, sources: int | None, report: Any) -> tuple[Facts, Advice]:
-    from nmfaudio import advice
-    from nmfaudio.fitting import blocks_of
+    from nmfaudio.pipeline.fitting import blocks_of
+    from nmfaudio.separators.auto import advice
     from nmfaudio.sound.files import AudioFile
 
     with AudioFile(file) as source:

@@ -15,7 +15,7 @@ def repeated(path: Path, file: str | None) -> tuple[str, Any, dict[str, Any]]:
     Ends the command where the file or what the run needs is not what it was.
     """
     from nmfaudio.errors import NmfaudioError
-    from nmfaudio.manifest import file_hash, load
+    from nmfaudio.pipeline.manifest import file_hash, load
 
     try:
         found = load(path)
@@ -37,8 +37,8 @@ def repeated(path: Path, file: str | None) -> tuple[str, Any, dict[str, Any]]:
 
 
 def _separator(found: dict[str, Any]) -> Any:
-    from nmfaudio.manifest import separator_name
-    from nmfaudio.registry import installed_separators, make
+    from nmfaudio.pipeline.manifest import separator_name
+    from nmfaudio.pipeline.registry import installed_separators, make
 
     name = separator_name(found, installed_separators())
     return make(name, **{option: _as_given(value) for option, value in found["options"].items()})

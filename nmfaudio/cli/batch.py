@@ -89,7 +89,7 @@ def _clashes(tasks: Iterable[Task]) -> Iterator[tuple[Task, str | None]]:
 
 def _sweep(tasks: Iterable[Task]) -> None:
     """Remove what runs that are dead left in the folders of the stems."""
-    from nmfaudio.sound.part import sweep
+    from nmfaudio.disk.partial_file import sweep
 
     for folder in {task.output for task in tasks}:
         for place in (folder, *(path for path in folder.glob("*") if path.is_dir())):

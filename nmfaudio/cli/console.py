@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from nmfaudio.sound.stft import Progress
+    from nmfaudio.sound.progress import Progress
 
 FAILED, WRONG_USAGE = 1, 2
 _REFRESH_SECONDS = 0.1
@@ -55,7 +55,7 @@ def parse_settings(settings: list[str]) -> dict[str, str]:
 def make_separator(name: str, settings: list[str], **flags: object) -> Any:
     """Make a separator from `--set` texts and from flags that were given; end the command if that fails."""
     from nmfaudio.errors import InputError, SeparatorError
-    from nmfaudio.registry import find, make
+    from nmfaudio.pipeline.registry import find, make
 
     given = {flag: value for flag, value in flags.items() if value is not None}
     try:

@@ -25,10 +25,10 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
 ) -> None:
     """Convert a dictionary to other settings; `separate` does so by itself where it must."""
-    from nmfaudio.dictionary import Dictionary
+    from nmfaudio.dictionaries.dictionary import Dictionary
+    from nmfaudio.disk.atomic import check_absent
     from nmfaudio.errors import NmfaudioError, OptionError
     from nmfaudio.sound.stft import STFT
-    from nmfaudio.sound.writing import check_absent
 
     if hop_length is not None and n_fft is None:
         stop("--hop-length needs --n-fft beside it", WRONG_USAGE)

@@ -30,7 +30,7 @@ class Job:
         file = task.file
         try:
             from nmfaudio.errors import NmfaudioError
-            from nmfaudio.separation import separate_file
+            from nmfaudio.pipeline.separation import separate_file
 
             try:
                 written = separate_file(file, task.output, self.separator, report=report, **self.options)

@@ -18,9 +18,9 @@ def join(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
 ) -> None:
     """Put dictionaries of several sources into one file; settings become those of the first."""
-    from nmfaudio.dictionary import Dictionary
+    from nmfaudio.dictionaries.dictionary import Dictionary
+    from nmfaudio.disk.atomic import check_absent
     from nmfaudio.errors import NmfaudioError, OptionError
-    from nmfaudio.sound.writing import check_absent
 
     try:
         target = dictionary_path(output)

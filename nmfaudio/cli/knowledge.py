@@ -43,10 +43,10 @@ def dictionary_options(
 
 
 def _check(paths: tuple[str, ...], free: int, only: tuple[str, ...], without: tuple[str, ...]) -> None:
+    from nmfaudio.dictionaries.labels import RESIDUAL
     from nmfaudio.errors import NmfaudioError, OptionError
-    from nmfaudio.labels import RESIDUAL
-    from nmfaudio.separators.dictionary import loaded
-    from nmfaudio.separators.selection import check_selection
+    from nmfaudio.models.selection import check_selection
+    from nmfaudio.separators.dictionary.separator import loaded
 
     try:
         known = loaded(paths)

@@ -30,10 +30,10 @@ def learn(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
 ) -> None:
     """Learn the sound of a source, and keep it in a file."""
-    from nmfaudio.dictionary import Dictionary
+    from nmfaudio.dictionaries.dictionary import Dictionary
+    from nmfaudio.dictionaries.labels import check_label
+    from nmfaudio.disk.atomic import check_absent
     from nmfaudio.errors import DictionaryError, NmfaudioError, OptionError
-    from nmfaudio.labels import check_label
-    from nmfaudio.sound.writing import check_absent
 
     options: dict[str, Any] = {"rank": rank, "sample_rate": sample_rate, "window": window, "seed": seed}
     options["divergence"] = _number(divergence)
@@ -61,7 +61,7 @@ def learn(
 
 
 def _learned(files: list[Path], label: str, options: dict[str, Any], report: Any) -> tuple[Any, list[str]]:
-    from nmfaudio.learning import Learner
+    from nmfaudio.dictionaries.learning import Learner
 
     known = options.pop("add_to")
     learner = Learner(label, report=report, **options)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nmfaudio.cli.console import one_line
 
 if TYPE_CHECKING:
-    from nmfaudio.target import Written
+    from nmfaudio.pipeline.target import Written
 
 # One JSON object: `ok`, `file`, and what else `succeeded` or `failed` put there.
 Outcome = dict[str, Any]
@@ -18,7 +18,7 @@ Outcome = dict[str, Any]
 
 def succeeded(file: str, written: Written) -> Outcome:
     """Return what to tell of a file that was separated."""
-    from nmfaudio.manifest import options_of
+    from nmfaudio.pipeline.manifest import options_of
 
     shares = written.shares
     return {

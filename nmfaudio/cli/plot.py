@@ -28,7 +28,7 @@ def plot(
 ) -> None:
     """Draw the mixture's spectrogram and each component's template and activation."""
     from nmfaudio.errors import NmfaudioError
-    from nmfaudio.plot import draw_file
+    from nmfaudio.plots.components import draw_file
 
     made = make_separator(separator, settings or [], sources=sources, seed=seed)
     announce_compilation(not quiet)

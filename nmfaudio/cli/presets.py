@@ -36,6 +36,6 @@ def preset(
         stop(f"{' and '.join(given)} are different ways of separating: use one of them", WRONG_USAGE)
     if given:
         return next(iter(given.values()))
-    from nmfaudio.registry import default_name
+    from nmfaudio.pipeline.registry import default_name
 
     return default_name(parse_settings(settings)), {}

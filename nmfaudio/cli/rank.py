@@ -68,7 +68,7 @@ def rank(
 def _parsed(settings: list[str]) -> dict[str, Any]:
     """Parse `--set` texts as the separator `blind` does."""
     from nmfaudio.errors import OptionError
-    from nmfaudio.registry import find
+    from nmfaudio.pipeline.registry import find
 
     known = find("blind").options
     parsed = {}
@@ -83,14 +83,14 @@ def _parsed(settings: list[str]) -> dict[str, Any]:
 
 
 def _look(file: Path, output: Path | None, options: dict[str, Any], report: Any) -> Recommendation:
-    from nmfaudio.counting import count_components
     from nmfaudio.sound.files import AudioFile
+    from nmfaudio.studies.counting import count_components
 
     if output is None:
         with AudioFile(file) as source:
             return count_components(source, report=report, **options)
-    from nmfaudio.plot import check_picture, save_picture
-    from nmfaudio.rank_plot import plot_rank
+    from nmfaudio.plots.components import check_picture, save_picture
+    from nmfaudio.plots.rank import plot_rank
 
     check_picture(output)
     with AudioFile(file) as source:

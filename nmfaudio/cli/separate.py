@@ -146,12 +146,12 @@ def separate(
 
 def _checked(writing: dict[str, Any], memory: str | None) -> int:
     """Return the memory in bytes; end the command at an option that no file could be written with."""
+    from nmfaudio.disk.memory_budget import parse_size
     from nmfaudio.errors import OptionError
-    from nmfaudio.separators.phased import check_rounds
+    from nmfaudio.models.phased import check_rounds
+    from nmfaudio.pipeline.target import check_clip_mode, check_filename
     from nmfaudio.sound.audio import Encoding
-    from nmfaudio.sound.storage import parse_size
-    from nmfaudio.sound.writing import stem_encoding
-    from nmfaudio.target import check_clip_mode, check_filename
+    from nmfaudio.sound.encoding import stem_encoding
 
     try:
         check_filename(writing["filename"])

@@ -14,7 +14,7 @@ def separators(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """List the separators, built in and installed, with their options and defaults."""
-    from nmfaudio.registry import installed_separators
+    from nmfaudio.pipeline.registry import installed_separators
 
     entries = installed_separators()
     if as_json:

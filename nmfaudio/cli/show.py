@@ -19,16 +19,17 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Show a dictionary's sources, settings, provenance and templates."""
-    from nmfaudio.dictionary import Dictionary
+    from nmfaudio.dictionaries.dictionary import Dictionary
     from nmfaudio.errors import NmfaudioError
-    from nmfaudio.plot import check_picture, save_picture
+    from nmfaudio.plots.components import check_picture, save_picture
+    from nmfaudio.plots.templates import plot_dictionary
 
     try:
         if plot is not None:
             check_picture(plot)
         known = Dictionary.load(file)
         if plot is not None:
-            save_picture(known.plot(file.stem), plot)
+            save_picture(plot_dictionary(known, title=file.stem), plot)
     except NmfaudioError as error:
         stop(str(error), FAILED)
     if as_json:
@@ -43,7 +44,7 @@ def _as_json(known: Any) -> dict[str, Any]:
     return {
         "sample_rate": known.sample_rate,
         **dataclasses.asdict(known.stft),
-        "exponent": known.exponent,
+        "exponent": known.magnitude_power,
         "beta": known.beta,
         "seed": known.seed,
         "sources": {
@@ -81,13 +82,14 @@ def _print_sources(file: Path, known: Any) -> None:
         highlight=False,
     )
     console.print(
-        f"magnitudes to the power {known.exponent:g}, divergence beta {known.beta:g}, seed {known.seed}",
+        f"magnitudes to the power {known.magnitude_power:g}, "
+        f"divergence beta {known.beta:g}, seed {known.seed}",
         highlight=False,
     )
 
 
 def _pitches(pitches: Any) -> str:
-    from nmfaudio.pitch import note_name
+    from nmfaudio.dictionaries.pitch import note_name
 
     found = pitches[pitches > 0]
     if not len(found):

@@ -21,7 +21,7 @@ def listen(*, silent: bool = False) -> None:
     """End at SIGINT and SIGTERM, with 128 and the signal's number as a shell has it.
 
     No exception is raised: the libraries below would lose some, and threads that compute would be waited for.
-    What must not be torn in two defers the signals (`nmfaudio.sound.interrupts`).
+    What must not be torn in two defers the signals (`nmfaudio.disk.signals`).
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def _clean() -> None:
     for action in reversed(_last_words):
         with contextlib.suppress(Exception):
             action()
-    writing = sys.modules.get("nmfaudio.sound.writing")
+    writing = sys.modules.get("nmfaudio.sound.stem_files")
     for files in list(writing.unfinished) if writing else ():
         with contextlib.suppress(Exception):
             files.discard()

@@ -19,10 +19,10 @@ def tune(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
 ) -> None:
     """Forecast how well sources will come apart: halves of their recordings are learned, mixed, separated."""
+    from nmfaudio.dictionaries.labels import check_label
     from nmfaudio.errors import DictionaryError, NmfaudioError, OptionError
-    from nmfaudio.forecast import forecast
-    from nmfaudio.labels import check_label
     from nmfaudio.sound.files import read
+    from nmfaudio.studies.forecast import forecast
 
     named = {}
     for text in clips:

@@ -47,7 +47,7 @@ _WAY_OUT = "perhaps for want of memory; lower --memory, or separate a shorter pa
 
 def _sharing(job: Job, count: int) -> Job:
     """Return the job with the part of the memory that one of `count` processes may take."""
-    from nmfaudio.sound.storage import default_budget
+    from nmfaudio.disk.memory_budget import default_budget
 
     memory = job.options.get("memory") or default_budget()
     return replace(job, options={**job.options, "memory": max(1, memory // count)})

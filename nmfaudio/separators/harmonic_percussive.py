@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
-from nmfaudio.separators.contract import FunctionModel
-from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
+from nmfaudio.models.contract import FunctionModel
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class HarmonicPercussive:
         Frames, and bins, that the medians look at; odd.
     window : float
         Seconds of the analysis window; its length is the nearest power of two.
-    exponent : float
+    mask_exponent : float
         Of the masks: higher ones separate harder.
 
     References
@@ -38,12 +40,12 @@ class HarmonicPercussive:
 
     reach: int = field(default=31, metadata={"help": "frames, and bins, that the medians look at"})
     window: float = field(default=0.093, metadata={"help": "seconds of the analysis window"})
-    exponent: float = field(default=2.0, metadata={"help": "of the masks: higher ones separate harder"})
+    mask_exponent: float = field(default=2.0, metadata={"help": "of the masks: higher ones separate harder"})
 
     def __post_init__(self) -> None:
         if self.reach < 3 or self.reach % 2 == 0:
             raise OptionError(f"reach={self.reach}: it must be odd, and at least 3")
-        for name in ("window", "exponent"):
+        for name in ("window", "mask_exponent"):
             if not 0 < getattr(self, name) < np.inf:
                 raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
 
@@ -51,7 +53,9 @@ class HarmonicPercussive:
         """Nothing is learned: the medians look at each block and a little around it."""
         stft = STFT.lasting(self.window, mixture.sample_rate)
         names = ("harmonic", "percussive")
-        return FunctionModel(stft, names, self.enhanced, context=self.reach // 2, exponent=self.exponent)
+        return FunctionModel(
+            stft, names, self.enhanced, context=self.reach // 2, mask_exponent=self.mask_exponent
+        )
 
     def enhanced(self, block: Spectrogram) -> dict[str, NDArray[Any]]:
         """Return the medians over time and over frequency, each (channels, bins, frames)."""

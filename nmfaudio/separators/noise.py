@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from nmfaudio.errors import OptionError
-from nmfaudio.masking import soft_masks
-from nmfaudio.separators.blind import collect
-from nmfaudio.sound.stft import STFT, Blocks, Spectrogram
+from nmfaudio.models.masks import soft_masks
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.frames import channel_frames
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 _VALUES = 1 << 22  # of the spectrogram that the noise is measured in: evenly spread frames
 _CONTEXT = 4  # frames that smoothing reaches to either side
@@ -55,7 +57,7 @@ class Noise:
     def fit(self, mixture: Blocks) -> NoiseModel:
         """Measure the noise."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
-        powers = collect(mixture, 2, _VALUES).reshape(mixture.channels, -1, mixture.stft.bins)
+        powers = channel_frames(mixture, 2, _VALUES).reshape(mixture.channels, -1, mixture.stft.bins)
         quiet = np.quantile(powers, self.quantile, axis=1)
         # Powers of Gaussian noise are spread exponentially: this is their mean, given their quantile.
         return NoiseModel(mixture.stft, quiet / -np.log1p(-self.quantile), self.smoothing)

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from nmfaudio.errors import OptionError
-from nmfaudio.separators.blind import collect
-from nmfaudio.separators.contract import FunctionModel
-from nmfaudio.sound.stft import STFT, Blocks, Progress, Spectrogram
+from nmfaudio.models.contract import FunctionModel
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.frames import channel_frames
+from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 _PIECE = 256  # frames that are compared with others at a time
 _ROWS = 32  # of these, those that peaks are looked for among at a time
@@ -37,7 +40,7 @@ class Repeating:
         recording's length times this, and where the recording is shorter, with its length squared.
     window : float
         Seconds of the analysis window; its length is the nearest power of two.
-    exponent : float
+    mask_exponent : float
         Of the masks: higher ones separate harder.
 
     References
@@ -53,12 +56,12 @@ class Repeating:
         default=600.0, metadata={"help": "seconds around a frame in which frames like it are looked for"}
     )
     window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
-    exponent: float = field(default=1.0, metadata={"help": "of the masks: higher ones separate harder"})
+    mask_exponent: float = field(default=1.0, metadata={"help": "of the masks: higher ones separate harder"})
 
     def __post_init__(self) -> None:
         if self.similar < 1:
             raise OptionError(f"similar={self.similar}: it must be at least 1")
-        for name in ("apart", "within", "window", "exponent"):
+        for name in ("apart", "within", "window", "mask_exponent"):
             if not 0 < getattr(self, name) < np.inf:
                 raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
 
@@ -73,13 +76,15 @@ class Repeating:
             repeated = np.minimum(part, magnitude)
             return {"repeating": repeated, "foreground": magnitude - repeated}
 
-        return FunctionModel(mixture.stft, ("repeating", "foreground"), estimate, exponent=self.exponent)
+        return FunctionModel(
+            mixture.stft, ("repeating", "foreground"), estimate, mask_exponent=self.mask_exponent
+        )
 
     def _background(self, mixture: Blocks) -> NDArray[np.float32]:
         """Return the median over the frames most like each frame, (channels, frames, bins)."""
         frames, shape = mixture.frames, (mixture.channels, mixture.frames, mixture.stft.bins)
-        background, spectra = mixture.room(*shape), mixture.room(*shape[1:])
-        V = collect(mixture, 1).reshape(shape)
+        background, spectra = mixture.allocate(*shape), mixture.allocate(*shape[1:])
+        V = channel_frames(mixture, 1).reshape(shape)
         _directions(V, spectra)
         frame_rate = mixture.sample_rate / mixture.stft.hop_length
         apart, reach = round(self.apart * frame_rate), round(self.within * frame_rate)

@@ -1,0 +1,1 @@
+"""Dictionaries: templates with the names of their sources, learned, converted and kept in files."""

@@ -1,0 +1,1 @@
+"""Choice of a separator from what the recording holds."""

@@ -1,0 +1,1 @@
+"""Separation of a recording of which nothing is known."""

@@ -1,0 +1,1 @@
+"""Separation with templates that were learned before."""

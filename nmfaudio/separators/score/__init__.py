@@ -1,0 +1,1 @@
+"""Separation with a score."""

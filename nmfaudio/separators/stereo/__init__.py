@@ -1,0 +1,1 @@
+"""Separation by the positions of sources between the loudspeakers."""

@@ -1,0 +1,1 @@
+"""Separation of a singing voice from its accompaniment."""

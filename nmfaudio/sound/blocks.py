@@ -1,0 +1,134 @@
+"""A recording as spectrograms, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.disk.memory_budget import MemoryBudget, default_budget
+from nmfaudio.sound.audio import SampleSource
+from nmfaudio.sound.progress import Progress, ignore_progress
+from nmfaudio.sound.spectrogram import Spectrogram, frame_times
+from nmfaudio.sound.stft import STFT
+
+# Of the recording in one block, and at most so many values: some 14 MB of spectrogram for two channels at
+# 44.1 kHz. A model makes a dozen arrays of that size.
+BLOCK_SECONDS, BLOCK_VALUES = 5, 1_000_000
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A mixture as spectrograms, block by block, as often as wanted: what a separator is given to read.
+
+    Iterating gives blocks of some seconds, one after another, which cover every frame once.
+
+    Attributes
+    ----------
+    source : SampleSource
+    stft : STFT
+    scale_exponent : int
+        Samples of the source are divided by two to this power, which is exact, so that separators need not
+        handle levels.
+    report : callable
+        Takes a `Progress`. It may raise to stop the work, so report often.
+    memory : int
+        Bytes that arrays as large as a spectrogram of the whole may take in memory together; 0 stands for a
+        quarter of what there is.
+
+    Examples
+    --------
+    >>> from nmfaudio import Audio
+    >>> mixture = Blocks(Audio(np.zeros((2, 44100 * 30)), 44100), STFT(2048))
+    >>> [block.frames for block in mixture]
+    [430, 430, 430, 430, 430, 430, 7]
+    """
+
+    source: SampleSource
+    stft: STFT
+    scale_exponent: int = 0
+    report: Callable[[Progress], None] = field(default=ignore_progress, repr=False)
+    memory: int = field(default=0, repr=False)
+    _budget: MemoryBudget = field(default_factory=MemoryBudget, repr=False, compare=False)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second."""
+        return self.source.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.source.channels
+
+    @property
+    def length(self) -> int:
+        """Samples per channel."""
+        return self.source.length
+
+    @property
+    def frames(self) -> int:
+        """Frames of the whole mixture."""
+        return self.stft.frames(self.length)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Middle of each frame in seconds from the start of the recording."""
+        return frame_times(self.stft, self.sample_rate, 0, self.frames)
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First frame of each block, and the one after its last."""
+        fitting = BLOCK_VALUES // (self.channels * self.stft.bins)
+        size = max(1, min(BLOCK_SECONDS * self.sample_rate // self.stft.hop_length, fitting))
+        return [(start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
+
+    def with_stft(self, stft: STFT) -> Blocks:
+        """Return the same mixture seen through other settings."""
+        return replace(self, stft=stft)
+
+    def block(self, start: int, stop: int) -> Spectrogram:
+        """Return the frames `start` to `stop`, as far as there are such frames."""
+        start, stop = max(0, start), min(stop, self.frames)
+        first = self.stft.first_sample(start)
+        last = self.stft.first_sample(stop - 1) + self.stft.win_length
+        inside = self.source.read(min(max(first, 0), self.length), min(max(last, 0), self.length))
+        before = min(max(0, -first), last - first)
+        levelled = np.ldexp(inside, -self.scale_exponent)
+        padded = np.pad(levelled, ((0, 0), (before, last - first - before - inside.shape[1])))
+        return Spectrogram(self.stft.analyse(padded), self.stft, self.sample_rate, start)
+
+    def allocate(self, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:
+        """Return an array to fill: in memory where the budget allows it, else in a temporary file.
+
+        All such arrays that are in use share the budget. Ask for all before the work begins: one that does
+        not fit is an error then, and not after an hour.
+
+        Raises
+        ------
+        OutputError
+            When the disk has no room for it.
+        """
+        return self._budget.allocate(shape, self.memory or default_budget(), dtype)
+
+    def __iter__(self) -> Iterator[Spectrogram]:
+        """Give the blocks in order, reporting each."""
+        for start, stop in self.bounds:
+            yield self.block(start, stop)
+            self.report(Progress("reading", stop, self.frames))
+
+    def whole(self) -> Spectrogram:
+        """Return all frames at once; beyond the budget they lie in a temporary file.
+
+        Raises
+        ------
+        OutputError
+            When the disk has no room for them.
+        """
+        values = self.allocate(self.channels, self.frames, self.stft.bins, dtype=np.complex128).swapaxes(1, 2)
+        for start, stop in self.bounds:
+            values[:, :, start:stop] = self.block(start, stop).values
+        return Spectrogram(values, self.stft, self.sample_rate)

@@ -1,0 +1,1 @@
+"""Studies of separation: scores, forecasts and numbers of components."""
