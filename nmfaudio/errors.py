@@ -44,7 +44,17 @@ class MatrixError(InputError):
 
 
 class OptionError(InputError):
-    """An option has an unknown name, or a value outside its range."""
+    """An option has an unknown name, or a value outside its range.
+
+    Attributes
+    ----------
+    option : str
+        Name of the option; empty where the message concerns several options.
+    """
+
+    def __init__(self, message: str, *, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
 
 
 class OutputError(NmfaudioError):

@@ -89,7 +89,7 @@ def test_drums_are_told_by_name_where_that_can_be(sources, seconds, expected):
 def test_auto_names_drums(samples):
     found = separate(samples / "drum_loop.flac")
     assert list(found.stems) == ["kick", "snare", "hihat"]
-    assert found.result.notes[0].endswith("of it is percussive: drums, told by their names")
+    assert found.result.messages[0].endswith("of it is percussive: drums, told by their names")
 
 
 def test_auto_makes_as_many_stems_as_are_asked_for(samples):
@@ -110,11 +110,13 @@ def test_auto_keeps_the_contract():
 
 def test_auto_does_what_it_says_and_can_be_overruled(samples):
     stereo = separate(samples / "night_bus.flac")
-    assert stereo.result.notes[0] == "stereo was chosen: sources stand at 3 places: left60, middle, right60"
+    assert (
+        stereo.result.messages[0] == "stereo was chosen: sources stand at 3 places: left60, middle, right60"
+    )
     assert list(stereo.stems) == ["left60", "middle", "right60"]
     mixed = read(samples / "night_bus.flac").samples.mean(axis=0, keepdims=True)
     mono = separate(Audio(mixed, 44100), sources=3)
-    assert mono.result.notes[0].startswith("blind was chosen: one channel")
+    assert mono.result.messages[0].startswith("blind was chosen: one channel")
 
 
 def test_auto_refuses_wrong_options():

@@ -32,7 +32,7 @@ def error(stem, truth):
 
 def test_drums_are_found_counted_and_taken_apart(samples):
     found = separate(samples / "drum_loop.flac", "blind")
-    assert "3 sources found; each is a single sound" in found.result.notes[0]
+    assert "3 sources found; each is a single sound" in found.result.messages[0]
     for name in ("kick", "snare", "hihat"):
         truth = read(samples / "drum_loop" / f"{name}.flac")
         assert min(error(stem, truth) for stem in found.stems.values()) < 0.7, name
@@ -41,7 +41,7 @@ def test_drums_are_found_counted_and_taken_apart(samples):
 def test_instruments_that_play_melodies_are_grouped_from_many_components(samples):
     found = separate(samples / "night_bus.flac", "blind", sources=3)
     assert found.components.templates.shape[1] == 24
-    assert found.result.notes == ("3 sources asked for",)
+    assert found.result.messages == ("3 sources asked for",)
     for name in ("bass", "clarinet"):
         truth = read(samples / "night_bus" / f"{name}.flac")
         assert min(error(stem, truth) for stem in found.stems.values()) < 0.8, name
@@ -54,7 +54,7 @@ def test_a_chosen_number_of_components_is_kept():
 
 def test_sources_are_ordered_by_energy(samples):
     found = separate(samples / "drum_loop.flac", "blind", sources=3)
-    assert "each is a single sound" in found.result.notes[0]
+    assert "each is a single sound" in found.result.messages[0]
     shares = found.components
     energies = [shares.shares[shares.labels == j].sum() for j in range(3)]
     assert energies == sorted(energies, reverse=True)
@@ -66,7 +66,7 @@ def test_stems_are_named_by_what_they_are(samples):
 
 
 def test_a_guessed_number_is_said_to_be_a_guess():
-    notes = separate(Audio(sound(3), 8000), components=8, iterations=30).result.notes
+    notes = separate(Audio(sound(3), 8000), components=8, iterations=30).result.messages
     assert "this is a guess" in notes[0]
 
 

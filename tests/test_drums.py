@@ -72,7 +72,7 @@ def test_a_drum_that_explains_nothing_is_left_out_and_said():
     found = Convolution(W, H, Divergence(1.0), none, none.astype(int), False, 0)
     model = DrumsModel.of(mixture, ("kick", "snare", "hihat"), found, 2.0)
     assert model.sources == ("kick", "hihat")
-    assert "no snare" in model.notes[0]
+    assert "no snare" in model.messages[0]
     assert list(model.separate(mixture.whole())) == ["kick", "hihat"]
 
 

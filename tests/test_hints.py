@@ -71,7 +71,7 @@ def test_solos_alone_are_enough():
     low, start = found.stems["low"].samples[0], 2 * RATE
     assert gain(low[start:], parts[0], audio.samples[0]) > 8
     assert np.abs(low[int(1.2 * RATE) : int(1.8 * RATE)]).max() < 1e-6 * np.abs(low).max()
-    assert "templates learned from 1.0 s alone" in found.result.notes[0]
+    assert "templates learned from 1.0 s alone" in found.result.messages[0]
 
 
 def test_a_source_is_silent_where_it_is_said_to_be(pair):
@@ -79,7 +79,7 @@ def test_a_source_is_silent_where_it_is_said_to_be(pair):
     found = separate(audio, FromDictionary(pair, silent=("low=0.2-0.8",)))
     inside = slice(int(0.35 * RATE), int(0.65 * RATE))
     assert np.abs(found.stems["low"].samples[0, inside]).max() < 1e-6
-    assert "low: silent for 0.6 s" in found.result.notes
+    assert "low: silent for 0.6 s" in found.result.messages
     free = separate(audio, FromDictionary(pair, free=2, silent=("low=0.2-0.8",)))
     assert np.abs(free.stems["low"].samples[0, inside]).max() < 1e-6
 
@@ -88,7 +88,7 @@ def test_a_range_leaves_out_templates_and_says_so(pair):
     audio, _ = mixture()
     both = Dictionary.join([learn([tone(300), tone(740)], "low", rank=2), pair.pick("high")])
     found = separate(audio, FromDictionary(both, range=("low=C3-G4",)))
-    assert "low: 1 of 2 templates lie within C3 to G4 or have no pitch" in found.result.notes
+    assert "low: 1 of 2 templates lie within C3 to G4 or have no pitch" in found.result.messages
     with pytest.raises(OptionError, match="no template of 'low' lies within C7 to C8"):
         separate(audio, FromDictionary(both, range=("low=C7-C8",)))
 
@@ -117,7 +117,7 @@ def test_panned_sources_come_apart_by_place_under_their_names(pair, options):
     audio, images = panned()
     known = pair.pick("high") if options else pair
     found = separate(audio, FromDictionary(known, **options))
-    assert "separated by place" in found.result.notes[0]
+    assert "separated by place" in found.result.messages[0]
     names = ("residual", "high") if options else ("low", "high")
     for name, image in zip(names, images, strict=True):
         assert gain(found.stems[name].samples, image, audio.samples) > 25
@@ -136,7 +136,7 @@ def test_a_dictionary_that_does_not_fit_is_told_before(pair):
     audio, _ = mixture()
     fitting = separate(audio, FromDictionary(pair))
     assert not fitting.result.warnings
-    assert "the templates explain" in fitting.result.notes[0]
+    assert "the templates explain" in fitting.result.messages[0]
 
 
 def test_sources_with_the_same_templates_are_told(pair):

@@ -44,7 +44,7 @@ def test_auto_takes_noise_away_where_there_is_much(samples):
     sound, noise = noisy(samples)
     found = separate(Audio(0.3 * sound + noise, 44100), sources=2)
     assert list(found.stems) == ["noise", "sound"]
-    assert found.result.notes[0].startswith("noise was chosen: much of it is steady noise")
+    assert found.result.messages[0].startswith("noise was chosen: much of it is steady noise")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_parts_come_apart(tmp_path):
     low, high = played(LOW), played(HIGH)
     found = separate(Audio(low + high, RATE), "score", midi=table(tmp_path / "a.csv"))
     assert list(found.stems) == ["high", "low"]
-    assert found.result.notes == ("score as written",)
+    assert found.result.messages == ("score as written",)
     assert gain(found.stems["low"], low, low + high) > 12
     assert gain(found.stems["high"], high, low + high) > 12
 
@@ -86,7 +86,7 @@ def test_a_score_that_is_late_is_moved(tmp_path):
     low, high = played(LOW), played(HIGH)
     path = table(tmp_path / "a.csv", shift=0.4)
     found, fixed = (separate(Audio(low + high, RATE), "score", midi=path, align=a) for a in (True, False))
-    assert "score moved by 0." in found.result.notes[0]
+    assert "score moved by 0." in found.result.messages[0]
     aligned_gain, fixed_gain = (gain(f.stems["low"], low, low + high) for f in (found, fixed))
     assert aligned_gain > fixed_gain + 3
 
@@ -199,7 +199,7 @@ def test_of_a_long_recording_some_frames_are_learned_from(tmp_path, monkeypatch)
     of_all = gain(found().stems["low"], low, low + high)
     monkeypatch.setattr("nmfaudio.separators.score.separator.LEARNED_VALUES", 2 * 1025 * 60)
     some = found()
-    assert some.result.notes[1] == "templates learned from 60 of 128 frames, evenly spread"
+    assert some.result.messages[1] == "templates learned from 60 of 128 frames, evenly spread"
     assert some.result.components.activations.shape[2] == 60
     assert gain(some.stems["low"], low, low + high) > of_all - 1
     (part,) = fit(stereo, Score(midi=table(tmp_path / "a.csv"))).parts

@@ -75,7 +75,7 @@ def test_a_little_reverberation_is_borne(samples):
 def test_places_name_the_stems_from_left_to_right(samples):
     found = separate(Audio(sum(images(samples, [9, 45, 76.5])), RATE), Stereo(iterations=2))
     assert list(found.stems) == ["left80", "middle", "right70"]
-    assert found.result.notes == ("3 places found: left80, middle, right70",)
+    assert found.result.messages == ("3 places found: left80, middle, right70",)
 
 
 def test_fewer_sources_than_places_join_neighbours(samples):
@@ -96,14 +96,14 @@ def test_neighbours_are_cut_where_they_are_farthest_apart():
 def test_without_two_channels_it_says_so_and_separates_by_timbre(samples, channels):
     mono = read(samples / "drum_loop.flac").samples.mean(axis=0)[: 2 * RATE]
     found = separate(Audio(np.stack([mono] * channels), RATE), Stereo(sources=2))
-    assert "by timbre" in found.result.notes[0]
+    assert "by timbre" in found.result.messages[0]
     assert len(found.stems) == 2
 
 
 def test_two_equal_channels_are_separated_by_timbre(samples):
     mono = read(samples / "drum_loop.flac").samples.mean(axis=0)[: 2 * RATE]
     found = separate(Audio(np.stack([mono, mono]), RATE), Stereo(sources=2))
-    assert found.result.notes[0].startswith("1 place found between the channels: separated by timbre")
+    assert found.result.messages[0].startswith("1 place found between the channels: separated by timbre")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_the_melody_is_followed(sung):
     inside = (block.times > 0.1) & (block.times < 3.9)
     off = 12 * np.abs(np.log2(part.model.melody[inside] / melody(block.times[inside])))
     assert np.mean(off < 0.5) > 0.9
-    assert "melody followed at" in part.model.notes[0]
+    assert "melody followed at" in part.model.messages[0]
 
 
 def test_the_melody_keeps_to_its_range(sung):

@@ -39,7 +39,7 @@ def succeeded(file: str, written: Written) -> Outcome:
         },
         "manifest": str(written.manifest),
         "found": written.found,
-        "notes": list(written.result.notes),
+        "notes": list(written.result.messages),
         "warnings": list(written.warnings),
         "seconds": round(written.result.seconds, 3),
     }

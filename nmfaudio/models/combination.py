@@ -1,4 +1,4 @@
-"""Several models of one mixture, through different windows, whose stems are averaged sample by sample."""
+"""Several models of one mixture, with different windows, whose stems are averaged sample by sample."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from nmfaudio.sound.stft import STFT
 
 
 @dataclass(frozen=True)
-class Combination:
-    """A model made of several, which may see the mixture through different settings.
+class Combination(Model):
+    """A model made of several models, which may use different STFT settings.
 
-    Each makes stems of its own, and the mean of the stems of a name is the stem of that name. Errors that the
-    models do not share shrink in the mean; stems that sum to the mixture still do.
+    Each model makes stems of its own. The stem of a name is the mean of all models' stems of that name.
+    Errors that the models do not share become smaller in the mean; stems that sum to the mixture still do.
 
     Parameters
     ----------
     models : tuple of Model
-        All with the same sources in the same order.
-    notes, warnings : tuple of str
-        What to tell the user.
+        All models have the same sources in the same order.
+    messages, warnings : tuple of str
+        What the user should read.
 
     Raises
     ------
     SeparatorError
-        When there is no model, or sources differ.
+        When there is no model, or when sources differ.
 
     Examples
     --------
@@ -38,14 +38,14 @@ class Combination:
     """
 
     models: tuple[Model, ...]
-    notes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.models or any(m.sources != self.models[0].sources for m in self.models):
             raise SeparatorError(
                 f"models with sources {[m.sources for m in self.models]} cannot be combined: "
-                "they must have the same in the same order"
+                "they must have the same sources in the same order"
             )
 
     @property
@@ -55,21 +55,26 @@ class Combination:
 
     @property
     def stft(self) -> STFT:
-        """The settings of the first model."""
+        """Settings of the first model."""
         return self.models[0].stft
 
     @property
     def context(self) -> int:
-        """Frames that the first model wants to see on either side."""
+        """Number of frames that the first model needs on either side."""
         return self.models[0].context
 
     @property
     def components(self) -> Components | None:
-        """Those of the first model, for tables and pictures."""
-        return getattr(self.models[0], "components", None)
+        """Templates and activations of the first model."""
+        return self.models[0].components
+
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """Models whose stems are averaged."""
+        return tuple(part for model in self.models for part in model.parts)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Ask the model that sees the mixture as the block does."""
+        """Return the stems of the model that has the settings of the block."""
         for model in self.models:
             if model.stft == block.stft:
                 return model.separate(block)

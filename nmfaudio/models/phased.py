@@ -1,14 +1,13 @@
-"""Any model, the phases of its stems refined."""
+"""Models whose stems get refined phases."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from nmfaudio.errors import OptionError
-from nmfaudio.models.combination import Combination
-from nmfaudio.models.contract import ModelWrapper
+from nmfaudio.models.contract import Model
 from nmfaudio.models.phase import frames_reached, invert_together
+from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.sound.spectrogram import Spectrogram
 
 MOST_ROUNDS = 20
@@ -21,44 +20,35 @@ class Phased(ModelWrapper):
     Attributes
     ----------
     model : Model
-        What it tells of itself, this one tells too.
     rounds : int
+        Number of rounds of refinement.
     """
 
     rounds: int
 
     @property
     def context(self) -> int:
-        """That of the model, and the frames that bear on others through their overlap."""
+        """Frames that the other model needs, and those that the refinement reaches through their overlap."""
         return self.model.context + frames_reached(self.stft, self.rounds)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "model":  # such as copying asks for, before there is a model
-            raise AttributeError(name)
-        return getattr(self.model, name)
-
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Refine what the model gives."""
+        """Refine the stems of the other model."""
         return invert_together(block, self.model.separate(block), self.rounds)
 
 
-def with_phases(model: Any, rounds: int) -> Any:
-    """Return a model, or each model of a combination, with so many rounds of refined phases.
+def with_phases(model: Model, rounds: int) -> Model:
+    """Return the model with `rounds` rounds of refined phases; the model itself for 0 rounds.
 
     Raises
     ------
     OptionError
-        For a number of rounds outside its range.
+        When the number of rounds is outside its range.
     """
     check_rounds(rounds)
-    if not rounds:
-        return model
-    if isinstance(model, Combination):
-        return replace(model, models=tuple(Phased(one, rounds) for one in model.models))
-    return Phased(model, rounds)
+    return Phased(model, rounds) if rounds else model
 
 
 def check_rounds(rounds: int) -> None:
-    """Raise OptionError for a number of rounds outside its range."""
+    """Raise OptionError when the number of rounds is outside its range."""
     if not 0 <= rounds <= MOST_ROUNDS:
-        raise OptionError(f"phase_rounds={rounds}: use 0 to {MOST_ROUNDS}; more gain nothing")
+        raise OptionError(f"phase_rounds={rounds}: use 0 to {MOST_ROUNDS}", option="phase_rounds")

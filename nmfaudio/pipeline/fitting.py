@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nmfaudio.errors import NmfaudioError, SeparatorError
 from nmfaudio.models.contract import Components, Model, Separator
 from nmfaudio.models.phased import with_phases
+from nmfaudio.models.wrappers import as_model
 from nmfaudio.sound.audio import Recent, Samples, SampleSource
 from nmfaudio.sound.blocks import BLOCK_SECONDS, Blocks
 from nmfaudio.sound.progress import Progress
@@ -49,18 +50,18 @@ class Fitted:
 
     @property
     def components(self) -> Components | None:
-        """What a factorization found, where the model has one."""
-        return getattr(self.model, "components", None)
+        """Templates and activations, where the model has some."""
+        return self.model.components
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What the model wants to tell the user."""
-        return tuple(getattr(self.model, "notes", ()))
+    def messages(self) -> tuple[str, ...]:
+        """What the user should know."""
+        return self.model.messages
 
     @property
     def unwritten(self) -> tuple[str, ...]:
         """Stems that nobody asked for."""
-        return tuple(getattr(self.model, "unwritten", ()))
+        return self.model.unwritten
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -70,11 +71,7 @@ class Fitted:
     @property
     def parts(self) -> tuple[Fitted, ...]:
         """The models that were combined, or this one."""
-        models = getattr(self.model, "models", None)
-        if models is None:
-            return (self,)
-        views = (self.mixture.with_stft(model.stft) for model in models)
-        return tuple(Fitted(view, model) for view, model in zip(views, models, strict=True))
+        return tuple(Fitted(self.mixture.with_stft(part.stft), part) for part in self.model.parts)
 
     def stems(self) -> Iterator[tuple[Samples, dict[str, Samples]]]:
         """Give the mixture and its stems, piece by piece from the start, each (channels, samples)."""
@@ -141,12 +138,10 @@ def fit(
     """
     mixture = blocks_of(source, report=report, memory=memory)
     with _blaming(separator):
-        model = separator.fit(mixture)
-    _check_model(model, separator)
-    model = with_phases(model, phase_rounds)
+        fitted = separator.fit(mixture)
+    model = with_phases(_checked_model(fitted, separator), phase_rounds)
     mixture = mixture.with_stft(model.stft)
-    told = getattr(model, "warnings", ())
-    return Fitted(mixture, model, (*_warnings(source, mixture), *told))
+    return Fitted(mixture, model, (*_warnings(source, mixture), *model.warnings))
 
 
 def blocks_of(source: SampleSource, *, report: Report | None = None, memory: int = 0) -> Blocks:
@@ -259,16 +254,18 @@ def _broken(plugin: object, fault: str) -> SeparatorError:
     return SeparatorError(f"{kind.__module__}.{kind.__qualname__} {fault}")
 
 
-def _check_model(model: object, separator: Separator) -> None:
-    lacking = [n for n in ("sources", "stft", "context", "separate") if not hasattr(model, n)]
-    if lacking:
-        raise _broken(separator, f"returned {type(model).__name__} without {', '.join(lacking)} from fit")
-    sources = model.sources  # type: ignore[attr-defined]
+def _checked_model(fitted: object, separator: Separator) -> Model:
+    try:
+        model = as_model(fitted)
+    except SeparatorError as error:
+        raise _broken(separator, str(error)) from None
+    sources = model.sources
     if not sources or len(set(sources)) != len(sources):
         raise _broken(separator, f"names its sources {sources}: give each stem a name of its own")
     for name in sources:
         if not name or name.startswith(".") or set(name) & set("/\\\0"):
             raise _broken(separator, f"names a source {name!r}, which cannot be part of a file name")
+    return model
 
 
 def _warnings(source: SampleSource, mixture: Blocks) -> Iterator[str]:

@@ -75,7 +75,7 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
             for name, stem in written.stems.items()
         },
         "factorization": _factorization(result.components),
-        "notes": result.notes,
+        "notes": result.messages,
         "warnings": written.warnings,
         "seconds": round(result.seconds, 3),
     }

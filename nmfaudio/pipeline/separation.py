@@ -33,7 +33,7 @@ class Separation:
     stems : dict of str to Audio
         They sum to the mixture.
     result : Result
-        The separator with its options, the components where it has some, notes, warnings and seconds.
+        The separator with its options, the components where it has some, messages, warnings and seconds.
     unwritten : dict of str to Audio
         Stems that nobody asked for; empty unless the separator was told to keep only some.
 
@@ -165,7 +165,7 @@ def separate(
     made_of = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in stems.items()}
     kept, rest = ({n: made_of[n] for n in names} for names in (fitted.written, fitted.unwritten))
     seconds = time.perf_counter() - began
-    result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds, phase_rounds)
+    result = Result(made, fitted.components, fitted.messages, fitted.warnings, seconds, phase_rounds)
     return Separation(audio, kept, result, rest)
 
 
@@ -241,7 +241,7 @@ def separate_file(
             raise type(error)(f"{path}: {error}") if str(path) not in str(error) else error from None
         target.check_free(fitted.written)
         seconds = time.perf_counter() - began
-        result = Result(made, fitted.components, fitted.notes, fitted.warnings, seconds, phase_rounds)
+        result = Result(made, fitted.components, fitted.messages, fitted.warnings, seconds, phase_rounds)
         return write_stems(source, fitted.written, fitted.stems, target, result)
 
 

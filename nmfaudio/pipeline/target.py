@@ -93,7 +93,7 @@ class Result:
     separator : Separator
         With all its options.
     components : Components or None
-    notes, warnings : tuple of str
+    messages, warnings : tuple of str
     seconds : float
         Wall time of separating.
     phase_rounds : int
@@ -101,7 +101,7 @@ class Result:
 
     separator: Separator
     components: Components | None
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
     phase_rounds: int = 0

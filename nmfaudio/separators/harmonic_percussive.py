@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
-from nmfaudio.models.contract import FunctionModel
+from nmfaudio.models.function import FunctionModel
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT

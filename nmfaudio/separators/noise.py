@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
@@ -64,14 +65,14 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class NoiseModel:
+class NoiseModel(Model):
     """The mean power of the noise, shape (channels, bins)."""
 
     stft: STFT
     power: NDArray[np.float64]
     smoothing: float
     sources: tuple[str, ...] = ("noise", "sound")
-    notes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     context: int = _CONTEXT
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:

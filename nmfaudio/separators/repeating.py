@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from nmfaudio.errors import OptionError
-from nmfaudio.models.contract import FunctionModel
+from nmfaudio.models.function import FunctionModel
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
 from nmfaudio.sound.progress import Progress

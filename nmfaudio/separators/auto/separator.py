@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
+from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import Drums
@@ -14,7 +14,7 @@ from nmfaudio.separators.noise import Noise
 from nmfaudio.separators.stereo.separator import Stereo
 from nmfaudio.sound.blocks import Blocks
 
-_SEEDED: dict[str, Any] = {"blind": Blind, "stereo": Stereo}
+_SEEDED: dict[str, type[Blind] | type[Stereo]] = {"blind": Blind, "stereo": Stereo}
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,9 @@ class Auto:
         if advice.separator == "drums" and not self._enough(model):
             note = f"blind was chosen: of the drums that are known, only {', '.join(model.sources)} was found"
             model = self._seeded("blind").fit(mixture)
-        noted: Model = replace(model, notes=(note, *model.notes))
-        return noted
+        return WithMessages(model, (note, *model.messages))
 
-    def _fitted(self, advice: Advice, facts: Facts, mixture: Blocks) -> Any:
+    def _fitted(self, advice: Advice, facts: Facts, mixture: Blocks) -> Model:
         """Fit it; places that are found already are not looked for again."""
         if advice.separator == "drums":
             return Drums().fit(mixture)
@@ -64,7 +63,7 @@ class Auto:
             return separator.separated_by(facts.panning, mixture)
         return separator.fit(mixture)
 
-    def _seeded(self, name: str) -> Any:
+    def _seeded(self, name: str) -> Blind | Stereo:
         return _SEEDED[name](sources=self.sources, seed=self.seed)
 
     def _enough(self, model: Model) -> bool:

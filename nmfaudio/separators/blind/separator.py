@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.matching import best_pairs
-from nmfaudio.models.contract import Components
+from nmfaudio.models.contract import Components, Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.nmf import Divergence, Factorization, activate, factorize
 from nmfaudio.nmf.factorization import Callback
@@ -127,7 +127,7 @@ class Blind:
 
 
 @dataclass(frozen=True)
-class BlindModel:
+class BlindModel(Model):
     """Components of several starts, grouped into the same sources.
 
     Attributes
@@ -138,7 +138,7 @@ class BlindModel:
     sources : tuple of str
     mask_exponent : float
         Of the masks.
-    notes : tuple of str
+    messages : tuple of str
     whole : bool
         Whether the components' activations are those of all frames.
     context : int
@@ -148,7 +148,7 @@ class BlindModel:
     takes: tuple[Components, ...]
     sources: tuple[str, ...]
     mask_exponent: float
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
     whole: bool = True
     context: int = 0
 
@@ -192,12 +192,12 @@ class _Search:
         """Find components and say which source each belongs to."""
         sources = self.options.sources
         if self.options.components is not None:
-            takes, notes = self._grouped(sources)
+            takes, messages = self._grouped(sources)
         elif sources is None:
             few = self._elbow()
-            takes, notes = self._simple(few, "found") if few else self._grouped(None)
+            takes, messages = self._simple(few, "found") if few else self._grouped(None)
         else:
-            takes, notes = self._simple_or_grouped(sources)
+            takes, messages = self._simple_or_grouped(sources)
         first = takes[0]
         frequencies = self.mixture.stft.frequencies(self.mixture.sample_rate)
         names = source_names(first.templates, first.factorization.H, first.labels, frequencies)
@@ -205,11 +205,11 @@ class _Search:
         mask_exponent = self.options.mask_exponent or (SIMPLE_EXPONENT if simple else GROUPED_EXPONENT)
         if not self.whole:
             learned = self.V.shape[1] // self.mixture.channels
-            notes = (
-                *notes,
+            messages = (
+                *messages,
                 f"components learned from {learned} of {self.mixture.frames} frames, evenly spread",
             )
-        return BlindModel(self.mixture.stft, tuple(takes), names, mask_exponent, notes, self.whole)
+        return BlindModel(self.mixture.stft, tuple(takes), names, mask_exponent, messages, self.whole)
 
     def _count(self) -> int:
         asked, frames = self.options.components, self.V.shape[1]

@@ -25,7 +25,7 @@ _MOST_TEMPLATES = 400  # of a source that are compared: those with the most ener
 def diagnose(
     model: TemplateModel, known: Dictionary, mixture: Blocks
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return notes and warnings on how a dictionary fits a mixture.
+    """Return messages and warnings on how a dictionary fits a mixture.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def diagnose(
         V, fixed @ model.activations(V, 0, allowed), model.stft.frequencies(mixture.sample_rate)
     )
     explained = float(np.clip(1 - lost.sum() / max(plain.sum(), np.finfo(float).tiny), 0, 1))
-    notes = [f"the templates explain {100 * explained:.0f} % of the mixture"]
+    messages = [f"the templates explain {100 * explained:.0f} % of the mixture"]
     if explained < POOR:
         gaps = find_gaps(V, fixed, lost, known)
         cure = "more free templates (--free) catch more"
@@ -60,7 +60,7 @@ def diagnose(
             f"the templates explain only {100 * explained:.0f} % of the mixture: {wanted}, and add that to "
             f"what is known of it (nmfaudio learn --add-to); {cure}"
         )
-    return tuple(notes), tuple(warnings)
+    return tuple(messages), tuple(warnings)
 
 
 def _losses(

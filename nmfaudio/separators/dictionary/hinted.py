@@ -49,15 +49,15 @@ def learn_solos(hints: Hints, mixture: Blocks, seed: int) -> tuple[Dictionary | 
             samples = mixture.source.read(start, min(last, start + _PIECE_SECONDS * rate))
             learner.partial_fit(Audio(samples, rate, name=f"solo at {start / rate:.2f} s"))
     learned = [learner.dictionary() for learner in learners.values()]
-    notes = [
+    messages = [
         f"{one.sources[0]}: {len(one.labels)} templates learned from {seconds[one.sources[0]]:.1f} s alone"
         + (" (short: give more if there is more)" if seconds[one.sources[0]] < _SHORT_SECONDS else "")
         for one in learned
     ]
-    return Dictionary.join(learned) if learned else None, notes
+    return Dictionary.join(learned) if learned else None, messages
 
 
-def within_ranges(dictionary: Dictionary, hints: Hints, notes: list[str]) -> Dictionary:
+def within_ranges(dictionary: Dictionary, hints: Hints, messages: list[str]) -> Dictionary:
     """Leave out templates whose pitch lies outside the range of their source; add a note on each range.
 
     Raises
@@ -75,7 +75,7 @@ def within_ranges(dictionary: Dictionary, hints: Hints, notes: list[str]) -> Dic
                 "widen the range, or learn those notes"
             )
         kept[members] = fits
-        notes.append(
+        messages.append(
             f"{source}: {int(fits.sum())} of {len(members)} templates lie within "
             f"{note_name(low)} to {note_name(high)} or have no pitch"
         )

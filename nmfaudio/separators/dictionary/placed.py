@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.matching import best_pairs
-from nmfaudio.models.contract import Model, ModelWrapper
+from nmfaudio.models.contract import Model
 from nmfaudio.models.wiener import WienerFilter, learn_filter
+from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.separators.stereo.panning import find_panning, place_name
 from nmfaudio.separators.stereo.separator import PannedModel, Stereo
 from nmfaudio.sound.blocks import Blocks
@@ -21,7 +22,7 @@ from nmfaudio.sound.stft import STFT
 
 
 @dataclass(frozen=True)
-class Placed:
+class Placed(Model):
     """Stems by place, each place under the name of the source that sounds there.
 
     Attributes
@@ -29,12 +30,12 @@ class Placed:
     panned : PannedModel
         Whose groups are the sources.
     sources : tuple of str
-    notes, warnings : tuple of str
+    messages, warnings : tuple of str
     """
 
     panned: PannedModel
     sources: tuple[str, ...]
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
     @property
@@ -57,7 +58,7 @@ class Filtered(ModelWrapper):
     """A model whose stems by masks are refined by where each source stands."""
 
     filter: WienerFilter
-    notes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
@@ -127,4 +128,4 @@ def _owners(common: NDArray[np.float64]) -> NDArray[np.intp]:
 def refined(model: Any, mixture: Blocks) -> Model:
     """Return a model whose stems are filtered by place, where places differ enough for that."""
     found = learn_filter(mixture.with_stft(model.stft), model.separate, context=model.context)
-    return model if found is None else Filtered(model, found, model.notes, model.warnings)
+    return model if found is None else Filtered(model, found, model.messages, model.warnings)

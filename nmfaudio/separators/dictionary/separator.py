@@ -15,6 +15,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.selection import check_selection, select
+from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.dictionary import adaptation
 from nmfaudio.separators.dictionary.diagnosis import diagnose
@@ -114,11 +115,11 @@ class FromDictionary:
     def fit(self, mixture: Blocks) -> Model:
         """Bring the dictionary to the mixture's settings, and learn free templates if asked for."""
         hints = self.all_hints()
-        known, notes = self._knowledge(hints, mixture)
+        known, messages = self._knowledge(hints, mixture)
         check_selection(self.only, self.without, known.sources + ((RESIDUAL,) if self.free else ()))
         fitting = _Fitting(self, known, hints, mixture)
-        model: Any = fitting.free() if self.free else fitting.supervised()
-        return select(replace(model, notes=(*notes, *model.notes)), self.only, self.without)
+        model = fitting.free() if self.free else fitting.supervised()
+        return select(WithMessages(model, (*messages, *model.messages)), self.only, self.without)
 
     def all_hints(self) -> Hints:
         """Return the hints of the options and those of the file."""
@@ -129,7 +130,7 @@ class FromDictionary:
     def _knowledge(self, hints: Hints, mixture: Blocks) -> tuple[Dictionary, list[str]]:
         """Return what the dictionary and the hints say of the sources, and what the hints did."""
         known = loaded(self.dictionary) if self.dictionary else None
-        learned, notes = learn_solos(hints, mixture, self.seed)
+        learned, messages = learn_solos(hints, mixture, self.seed)
         if known is None and learned is None:
             raise OptionError("nothing is known of any source: name a dictionary, or say where one is alone")
         both = known.enriched(learned) if known and learned else known or learned
@@ -137,7 +138,7 @@ class FromDictionary:
         for name in hints.sources:
             if name not in (*both.sources, RESIDUAL):
                 raise OptionError(f"a hint names {name!r}, but sources are {', '.join(both.sources)}")
-        return within_ranges(both, hints, notes), notes + told_silences(hints, mixture)
+        return within_ranges(both, hints, messages), messages + told_silences(hints, mixture)
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,8 @@ class _Fitting:
             model = self._free_at(STFT.lasting(seconds, self.mixture.sample_rate), stage)
             model = model if number else self._told(model)
             models.append(refined(model, self.mixture) if self.options.stereo else model)
-        first: Any = models[0]
-        return Combination(tuple(models), first.notes, first.warnings)
+        first = models[0]
+        return Combination(tuple(models), first.messages, first.warnings)
 
     def _places(self, sources: int) -> PannedModel | None:
         return find_places(self.mixture, sources, self.options.seed) if self.options.stereo else None
@@ -176,8 +177,8 @@ class _Fitting:
     def _told(self, model: TemplateModel) -> TemplateModel:
         """Say of a model how well it fits the mixture."""
         seen = self.known.to_settings(self.mixture.sample_rate, model.stft)
-        notes, warnings = diagnose(model, seen, self.mixture)
-        return replace(model, notes=(*notes, *model.notes), warnings=warnings)
+        messages, warnings = diagnose(model, seen, self.mixture)
+        return replace(model, messages=(*messages, *model.messages), warnings=warnings)
 
     def _by_place(self, places: PannedModel, named: TemplateModel) -> Model:
         return name_places(places, named, self.mixture, self.hints.pans)
@@ -191,7 +192,7 @@ class _Fitting:
             moves = [move for move in range(-reach, reach + 1) if move]
             groups = [self._reaching(dictionary, source, moves) for source in dictionary.sources]
             takes.append(TemplateSet.of(groups, max(1, iterations // _TRANSPOSED_HASTE), _TRANSPOSED_WEIGHT))
-        return replace(self._model(dictionary, dictionary.sources, *takes), notes=told)
+        return replace(self._model(dictionary, dictionary.sources, *takes), messages=told)
 
     def _adapted(
         self, dictionary: Dictionary, free: NDArray[Any] | None = None
@@ -236,7 +237,7 @@ class _Fitting:
         free = found.W[:, len(dictionary.labels) :]
         dictionary, told = self._adapted(dictionary, free)
         take = TemplateSet.of([*_groups(dictionary), free], self.options.iterations)
-        return replace(self._model(dictionary, (*dictionary.sources, RESIDUAL), take), notes=told)
+        return replace(self._model(dictionary, (*dictionary.sources, RESIDUAL), take), messages=told)
 
     def _allowed(
         self, dictionary: Dictionary, times: NDArray[np.float64], free: int

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.models.contract import Model
 from nmfaudio.nmf import activate
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
@@ -64,7 +65,7 @@ class TemplateSet:
 
 
 @dataclass(frozen=True)
-class TemplateModel:
+class TemplateModel(Model):
     """Sources as fixed templates; the masks of several sets of templates are averaged.
 
     Activations are looked for in bands of a 24th of an octave, which takes a tenth of the time; masks are
@@ -93,7 +94,7 @@ class TemplateModel:
     power: float
     beta: float
     hints: Hints | None = None
-    notes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     context: int = 0
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.nmf import Convolution, convolve
 from nmfaudio.separators.drums.kit import KIT, drum_template, one_shot_templates
@@ -154,7 +155,7 @@ class Drums:
 
 
 @dataclass(frozen=True)
-class DrumsModel:
+class DrumsModel(Model):
     """Drums found: which part of the mixture each explains.
 
     Attributes
@@ -172,7 +173,7 @@ class DrumsModel:
     found: Convolution
     members: tuple[tuple[int, ...], ...]
     mask_exponent: float
-    notes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     context: int = 0
 
     @classmethod
@@ -183,14 +184,14 @@ class DrumsModel:
         energies = np.array([_energy(found, k) for k in range(len(names))])
         there = np.flatnonzero((energies > _SILENT * energies.max()) | (energies.max() == 0))
         absent = [name for k, name in enumerate(names) if k not in there]
-        notes = [f"{', '.join(names[k] for k in there)} found"]
+        messages = [f"{', '.join(names[k] for k in there)} found"]
         if absent:
-            notes.append(f"no {' and no '.join(absent)}: nothing within 30 dB of the loudest drum")
+            messages.append(f"no {' and no '.join(absent)}: nothing within 30 dB of the loudest drum")
         sources = tuple(names[k] for k in there)
         members: tuple[tuple[int, ...], ...] = tuple((int(k),) for k in there)
         if len(found.W) > len(names):
             sources, members = (*sources, OTHER), (*members, tuple(range(len(names), len(found.W))))
-        return cls(mixture.stft, sources, found, members, mask_exponent, ("; ".join(notes),))
+        return cls(mixture.stft, sources, found, members, mask_exponent, ("; ".join(messages),))
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by what each drum explains of it."""

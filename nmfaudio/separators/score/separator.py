@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.dictionaries.pitch import harmonic_numbers
 from nmfaudio.errors import OptionError
-from nmfaudio.models.contract import Components
+from nmfaudio.models.contract import Components, Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.separators.score.agreement import agreement
@@ -111,7 +111,7 @@ class Score:
         if len(learned) == mixture.frames:
             return model
         said = f"templates learned from {len(learned)} of {mixture.frames} frames, evenly spread"
-        return replace(model, notes=(told, said), plan=plan)
+        return replace(model, messages=(told, said), plan=plan)
 
     def _part(self, note: Note) -> str:
         if self.by == "hand":
@@ -223,7 +223,7 @@ def _let_sound(
 
 
 @dataclass(frozen=True)
-class ScoreModel:
+class ScoreModel(Model):
     """Notes found: which part of the mixture each explains.
 
     Attributes
@@ -237,7 +237,7 @@ class ScoreModel:
     sources: tuple[str, ...]
     components: Components
     mask_exponent: float
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     plan: Plan | None = None
     context: int = 0

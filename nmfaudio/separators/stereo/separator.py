@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.contract import Model
 from nmfaudio.models.wiener import wiener_filter
 from nmfaudio.nmf.panned import PannedTemplates, learn_panned
 from nmfaudio.separators.blind.separator import Blind, BlindModel
@@ -97,18 +98,18 @@ class Stereo:
 
     def _blind(self, mixture: Blocks, reason: str) -> BlindModel:
         model = Blind(sources=self.sources, seed=self.seed).fit(mixture)
-        return replace(model, notes=(f"{reason}: separated by timbre, as blind does", *model.notes))
+        return replace(model, messages=(f"{reason}: separated by timbre, as blind does", *model.messages))
 
 
 @dataclass(frozen=True)
-class PannedModel:
+class PannedModel(Model):
     """Sources at known angles; with templates where there are more of them than channels."""
 
     stft: STFT
     angles: NDArray[np.float64]
     groups: NDArray[np.intp]
     templates: PannedTemplates | None
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
     context: int = 0
 
     @property

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.separators.voice.source_filter import F32, FLOOR, SourceFilter, combs
 from nmfaudio.sound.blocks import Blocks
@@ -134,7 +135,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class VoiceModel:
+class VoiceModel(Model):
     """A melody followed, and which part of the mixture it explains.
 
     Attributes
@@ -144,14 +145,14 @@ class VoiceModel:
     """
 
     stft: STFT
-    parts: SourceFilter
+    source_filter: SourceFilter
     melody: NDArray[np.float64]
     mask_exponent: float
     sources: tuple[str, ...] = ("voice", "accompaniment")
     context: int = 0
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def messages(self) -> tuple[str, ...]:
         """Where the melody lay, so that a user sees whether it was the voice's."""
         low, middle, high = np.percentile(self.melody, (10, 50, 90))
         return (f"melody followed at {low:.0f} to {high:.0f} Hz, half of it below {middle:.0f} Hz",)
@@ -159,7 +160,7 @@ class VoiceModel:
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by the powers of the voice and the rest; all channels alike."""
         part = slice(block.start, block.stop)
-        powers = self.parts.lead(part), self.parts.accompaniment(part)
+        powers = self.source_filter.lead(part), self.source_filter.accompaniment(part)
         estimates = {name: power.T[None] for name, power in zip(self.sources, powers, strict=True)}
         return soft_masks(block, estimates, mask_exponent=self.mask_exponent)
 

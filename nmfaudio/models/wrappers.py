@@ -1,0 +1,118 @@
+"""Models that are made from another model, and plugins' models that do not inherit from `Model`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nmfaudio.errors import SeparatorError
+from nmfaudio.models.contract import Components, Model
+from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
+
+
+@dataclass(frozen=True)
+class ModelWrapper(Model):
+    """Base of models that change another model: what a subclass does not define is the other model's.
+
+    Attributes
+    ----------
+    model : Model
+        The other model.
+    """
+
+    model: Model
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the stems, in order."""
+        return self.model.sources
+
+    @property
+    def stft(self) -> STFT:
+        """Settings of the blocks that the model takes."""
+        return self.model.stft
+
+    @property
+    def context(self) -> int:
+        """Number of frames that the model needs on either side."""
+        return self.model.context
+
+    @property
+    def components(self) -> Components | None:
+        """Templates and activations of the other model."""
+        return self.model.components
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Messages of the other model."""
+        return self.model.messages
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings of the other model."""
+        return self.model.warnings
+
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """Stems of the other model that are not to be written."""
+        return self.model.unwritten
+
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """Only this model; where the other model has several parts, each of them with the same change."""
+        parts = self.model.parts
+        return (self,) if len(parts) == 1 else tuple(replace(self, model=part) for part in parts)
+
+    def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
+        """Return the stems of the other model."""
+        return self.model.separate(block)
+
+
+@dataclass(frozen=True)
+class WithMessages(ModelWrapper):
+    """A model whose messages are replaced.
+
+    Attributes
+    ----------
+    messages : tuple of str
+    """
+
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AdaptedModel(Model):
+    """A plugin's model that has the needed members but does not inherit from `Model`.
+
+    Attributes
+    ----------
+    original : object
+        The plugin's model.
+    """
+
+    original: Any
+    sources: tuple[str, ...]
+    stft: STFT
+    context: int
+
+    def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
+        """Return the stems of the plugin's model."""
+        stems: dict[str, Spectrogram] = self.original.separate(block)
+        return stems
+
+
+def as_model(found: Any) -> Model:
+    """Return what the `fit` of a separator returned as a `Model`.
+
+    Raises
+    ------
+    SeparatorError
+        When it lacks a member that every model needs.
+    """
+    missing = [name for name in ("sources", "stft", "context", "separate") if not hasattr(found, name)]
+    if missing:
+        raise SeparatorError(f"returned {type(found).__name__} without {', '.join(missing)} from fit")
+    if isinstance(found, Model):
+        return found
+    return AdaptedModel(found, tuple(found.sources), found.stft, found.context)
