@@ -10,8 +10,9 @@ import numpy as np
 
 from nmfaudio.errors import NmfaudioError, SeparatorError
 from nmfaudio.models.contract import Separator
-from nmfaudio.pipeline.fitting import Fitted, checked_stems, fit, sum_error
-from nmfaudio.pipeline.registry import options
+from nmfaudio.pipeline.checking import checked_stems, sum_error
+from nmfaudio.pipeline.fitting import Fitted, fit
+from nmfaudio.pipeline.option_values import options_of_class
 from nmfaudio.pipeline.separation import Separation, separate
 from nmfaudio.sound.audio import Audio
 
@@ -69,7 +70,7 @@ def _check_class(separator: Any) -> None:
     documentation = (kind.__doc__ or "").strip()
     if not documentation or documentation.startswith(f"{kind.__name__}("):
         raise SeparatorError(f"{name} needs a docstring: its first line is shown to users")
-    options(kind)
+    options_of_class(kind)
     if dataclasses.replace(separator) != separator:
         raise SeparatorError(f"{name} must be equal to its copy: keep options alone in its fields")
 

@@ -11,8 +11,8 @@ import soundfile
 from conftest import integers, sound
 
 from nmfaudio import Audio, Encoding, separate, separate_file
-from nmfaudio.cli.batch import Telling, run_files
-from nmfaudio.cli.inputs import Task, collect
+from nmfaudio.cli.batch import OutcomePrinter, run_files
+from nmfaudio.cli.inputs import Task, collect_tasks
 from nmfaudio.cli.job import Job
 from nmfaudio.disk.memory_budget import parse_size
 from nmfaudio.errors import AudioFileError, InputError, OptionError, OutputError
@@ -37,17 +37,17 @@ def test_folders_patterns_and_lists_are_meant(make_file, tmp_path, monkeypatch):
     (tmp_path / "in" / "cover.jpg").write_bytes(b"no sound")
     (tmp_path / "list").write_text("c1.wav\n\nmissing.wav\n")
     out = tmp_path / "in" / "out"
-    found = collect(["in", "c?.wav", "-"], tmp_path / "list", out)
+    found = collect_tasks(["in", "c?.wav", "-"], tmp_path / "list", out)
     names = ["in/a.wav", "in/deep/b.flac", "c1.wav", "c2.wav", "-", "c1.wav", "missing.wav"]
     assert [task.file for task in found] == names
     assert found[1].output == out / "deep"
     (tmp_path / "zeros").write_bytes(b"c1.wav\0c2.wav\0")
-    assert [task.file for task in collect([], tmp_path / "zeros", out)] == ["c1.wav", "c2.wav"]
+    assert [task.file for task in collect_tasks([], tmp_path / "zeros", out)] == ["c1.wav", "c2.wav"]
 
 
 def test_files_whose_stems_would_have_the_same_names_are_told(make_file, tmp_path, capsys):
     tasks = [Task(str(make_file(name)), tmp_path / "out") for name in ("a/song.wav", "b/song.wav")]
-    assert not run_files(Job(make("blind", **FAST), {"overwrite": True}), tasks, Telling(as_json=True))
+    assert not run_files(Job(make("blind", **FAST), {"overwrite": True}), tasks, OutcomePrinter(as_json=True))
     told = capsys.readouterr()
     refused, done = (json.loads(line) for line in told.out.splitlines())
     assert not refused["ok"]
@@ -62,16 +62,16 @@ def test_a_run_is_resumed_where_input_settings_and_stems_are_unchanged(make_file
     one, two = first.stems
     when = first.stems[one].path.stat().st_mtime_ns
     again = separate_file(path, out, resume=True, **FAST)
-    assert again.found
+    assert again.already_there
     assert again.shares == pytest.approx(first.shares)
     assert again.stems[one].path.stat().st_mtime_ns == when
-    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).found
+    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).already_there
     make_file(samples=sound(seed=5))
-    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).found
+    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).already_there
     first.stems[two].path.write_bytes(b"cut short")
-    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).found
+    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).already_there
     first.manifest.write_text("{")
-    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).found
+    assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).already_there
 
 
 def test_overwriting_leaves_no_older_stem_and_nothing_else_is_removed(make_file, tmp_path):

@@ -61,14 +61,14 @@ def test_bad_input_is_told_in_one_line(clips, make_file, tmp_path, monkeypatch):
         (("join", "low.safetensors", "low.safetensors", "-o", "y.safetensors"), 1, "have a source 'low'"),
         (("show", silent), 1, "silent.wav: not a dictionary (it is an audio file)"),
         (("convert", "low.safetensors", "--n-fft", "3", "-o", "z.safetensors"), 2, "n_fft=3"),
-        (("separate", clips[0], "--only", "low"), 2, "--only needs a dictionary"),
+        (("separate", clips[0], "--only", "flute"), 1, "no source 'flute': use one of"),
         (("separate", clips[0], "--dictionary", "low.safetensors", "--only", "x"), 2, "no source 'x'"),
         (("separate", clips[0], "--dictionary", "none.safetensors"), 1, "none.safetensors: cannot be opened"),
         (("separate", clips[0], "--dictionary", silent), 1, "not a dictionary"),
         (
             ("separate", clips[0], "--dictionary", "low.safetensors", "--separator", "blind"),
             2,
-            "different ways",
+            "ask for different separators",
         ),
     ]:
         done = run.invoke(app, [str(argument) for argument in arguments])

@@ -6,7 +6,9 @@ from typing import Literal
 import pytest
 
 from nmfaudio.errors import OptionError, SeparatorError
-from nmfaudio.pipeline.registry import Option, find, installed_separators, make, options
+from nmfaudio.pipeline.option_values import Option
+from nmfaudio.pipeline.option_values import options_of_class as options
+from nmfaudio.pipeline.registry import find, installed_separators, make
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.testing import check_separator
 

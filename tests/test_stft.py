@@ -3,7 +3,7 @@ import pytest
 from scipy.signal import ShortTimeFFT, get_window
 
 from nmfaudio.errors import OptionError
-from nmfaudio.pipeline.fitting import _OverlapAdd
+from nmfaudio.pipeline.overlap_add import OverlapAdd
 from nmfaudio.sound import blocks as blocks_module
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.blocks import Blocks
@@ -30,7 +30,7 @@ def test_blocks_joined_are_the_recording(stft, length, seconds, monkeypatch):
     monkeypatch.setattr(blocks_module, "BLOCK_SECONDS", seconds)
     audio = Audio(noise(2, length), 4000)
     mixture = Blocks(audio, stft)
-    adder = _OverlapAdd(mixture)
+    adder = OverlapAdd(mixture)
     joined = np.concatenate([adder.add(block) for block in mixture], axis=1)
     assert joined.shape == (2, length)
     np.testing.assert_allclose(joined, audio.samples, atol=1e-12)
@@ -129,6 +129,6 @@ def test_frames_are_those_of_scipy(stft):
     theirs = scipys.stft(samples)
     np.testing.assert_array_equal(ours, theirs)
     halved = np.where(np.arange(ours.shape[2]) % 2, ours, 0)  # no longer the transform of any samples
-    whole = _OverlapAdd(Blocks(Audio(samples, 4000), stft))
+    whole = OverlapAdd(Blocks(Audio(samples, 4000), stft))
     joined = whole.add(Spectrogram(halved, stft, 4000))
     np.testing.assert_allclose(joined, scipys.istft(halved, k1=9000), atol=1e-12)

@@ -1,4 +1,4 @@
-"""Files in, stems out: each file is separated whatever happens to the others."""
+"""Separate several files: each one is separated, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from nmfaudio.cli.outcome import Outcome, failed, print_table
 
 
 @dataclass(frozen=True)
-class Telling:
-    """How the outcomes are told."""
+class OutcomePrinter:
+    """Prints the outcomes of files.
+
+    Attributes
+    ----------
+    as_json : bool
+        Whether to print one JSON object a file instead of tables.
+    quiet : bool
+        Whether to print only errors.
+    """
 
     as_json: bool = False
     quiet: bool = False
 
-    def tell(self, outcome: Outcome) -> None:
-        """Print one outcome: errors and warnings on stderr, the rest on stdout."""
+    def print(self, outcome: Outcome) -> None:
+        """Print one outcome: errors and warnings on stderr, everything else on stdout."""
         file = outcome["file"]
         if not outcome["ok"]:
             reason = outcome["error"]
@@ -35,60 +43,57 @@ class Telling:
         elif outcome["ok"] and not self.quiet:
             print_table(outcome)
 
-    def sum_up(self, outcomes: list[Outcome]) -> None:
-        """Print how many of several files went well, on stderr."""
+    def print_summary(self, outcomes: list[Outcome]) -> None:
+        """Print on stderr how many of several files were separated."""
         if not self.quiet and len(outcomes) > 1:
-            well = [outcome for outcome in outcomes if outcome["ok"]]
-            found = sum(outcome["found"] for outcome in well)
-            already = f", {found} of them before" if found else ""
-            told = f"{len(well)} of {len(outcomes)} files separated{already}"
-            print(f"nmfaudio: {told}", file=sys.stderr, flush=True)
+            separated = [outcome for outcome in outcomes if outcome["ok"]]
+            existing = sum(outcome["found"] for outcome in separated)
+            already = f", {existing} of them by an earlier run" if existing else ""
+            summary = f"{len(separated)} of {len(outcomes)} files separated{already}"
+            print(f"nmfaudio: {summary}", file=sys.stderr, flush=True)
 
 
-def run_files(job: Job, tasks: list[Task], telling: Telling, processes: int = 1) -> bool:
-    """Separate files, several at a time if wanted; return whether all went well."""
+def run_files(job: Job, tasks: list[Task], printer: OutcomePrinter, processes: int = 1) -> bool:
+    """Separate files, several at a time if wanted; return whether all succeeded."""
     possible, outcomes = [], []
     for task, clash in _clashes(tasks):
         if clash:
             outcomes.append(failed(task.file, clash))
-            telling.tell(outcomes[-1])
+            printer.print(outcomes[-1])
         else:
             possible.append(task)
     _sweep(possible)
-    for outcome in _run(job, possible, telling, processes):
-        telling.tell(outcome)
+    for outcome in _run(job, possible, printer, processes):
+        printer.print(outcome)
         outcomes.append(outcome)
-    telling.sum_up(outcomes)
+    printer.print_summary(outcomes)
     return all(outcome["ok"] for outcome in outcomes)
 
 
-def _run(job: Job, tasks: list[Task], telling: Telling, processes: int) -> Iterator[Outcome]:
+def _run(job: Job, tasks: list[Task], printer: OutcomePrinter, processes: int) -> Iterator[Outcome]:
     if processes > 1 and len(tasks) > 1:
         from nmfaudio.cli.workers import run_parallel
 
-        yield from run_parallel(job, tasks, processes, not telling.quiet)
+        yield from run_parallel(job, tasks, processes, not printer.quiet)
         return
     for task in tasks:
-        with progress_bar(Path(task.file).name, not telling.quiet) as report:
+        with progress_bar(Path(task.file).name, not printer.quiet) as report:
             outcome = job.run(task, report)
         yield outcome
 
 
 def _clashes(tasks: Iterable[Task]) -> Iterator[tuple[Task, str | None]]:
-    """Give each file with what stands against it: one before it whose stems would have the same names."""
+    """Yield each file with an error where its stems would have the names of those of an earlier file."""
     seen: dict[tuple[Path, str], str] = {}
     for task in tasks:
         key = task.output, Path(task.file).stem
-        before = seen.setdefault(key, task.file)
-        same = before is not task.file
-        yield (
-            task,
-            f"its stems would have the names of those of {before}: use another -o for it" if same else None,
-        )
+        first = seen.setdefault(key, task.file)
+        clash = f"its stems would have the names of those of {first}: separate it into another folder (-o)"
+        yield task, clash if first is not task.file else None
 
 
 def _sweep(tasks: Iterable[Task]) -> None:
-    """Remove what runs that are dead left in the folders of the stems."""
+    """Remove what crashed runs left in the folders of the stems."""
     from nmfaudio.disk.partial_file import sweep
 
     for folder in {task.output for task in tasks}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USAGE = 1, 2
 _REFRESH_SECONDS = 0.1
+# Parameters of Python that library messages name, and that are flags of the commands.
+_FLAGS = "overwrite|format|subtype|clip_mode|memory|phase_rounds|strict|sources|filename"
+_PARAMETER = re.compile(rf"\b({_FLAGS})=(True|\"[^\"]*\"|-?\d+\b)")
 
 
 def print_safely() -> None:
@@ -28,9 +32,25 @@ def one_line(message: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
 
 
+def with_flags(message: str) -> str:
+    """Return a message of the library with flags of the command line instead of parameters of Python.
+
+    Examples
+    --------
+    >>> with_flags('pass overwrite=True, or use subtype="FLOAT"')
+    'pass --overwrite, or use --subtype FLOAT'
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2].strip('"')
+        return f"--{name}" if value == "True" else f"--{name} {value}"
+
+    return _PARAMETER.sub(flag, message)
+
+
 def complain(message: str) -> None:
-    """Print an error as one line on stderr."""
-    print(f"nmfaudio: {one_line(message)}", file=sys.stderr, flush=True)
+    """Print an error or a warning as one line on stderr."""
+    print(f"nmfaudio: {one_line(with_flags(message))}", file=sys.stderr, flush=True)
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -42,12 +62,12 @@ def stop(message: str, code: int) -> NoReturn:
 
 
 def parse_settings(settings: list[str]) -> dict[str, str]:
-    """Split `key=value` texts; end the command at one that is not of this form."""
+    """Split texts of the form `name=value`; end the command at one that is not of this form."""
     pairs = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name.strip():
-            stop(f"--set {setting!r} must be of the form name=value: see `nmfaudio separators`", WRONG_USAGE)
+            stop(f"--set {setting!r} must have the form name=value: see `nmfaudio separators`", WRONG_USAGE)
         pairs[name.strip().replace("-", "_")] = value.strip()
     return pairs
 
@@ -55,14 +75,15 @@ def parse_settings(settings: list[str]) -> dict[str, str]:
 def make_separator(name: str, settings: list[str], **flags: object) -> Any:
     """Make a separator from `--set` texts and from flags that were given; end the command if that fails."""
     from nmfaudio.errors import InputError, SeparatorError
-    from nmfaudio.pipeline.registry import find, make
+    from nmfaudio.pipeline.registry import find, make, with_present_names
 
     given = {flag: value for flag, value in flags.items() if value is not None}
     try:
-        known = find(name).options
+        options = find(name).options
+        texts = with_present_names(parse_settings(settings), options)
         parsed = {
-            option: known[option].parse(text) if option in known else text
-            for option, text in parse_settings(settings).items()
+            option: options[option].parse(text) if option in options else text
+            for option, text in texts.items()
         }
         return make(name, **parsed, **{flag: v for flag, v in given.items() if flag not in parsed})
     except (InputError, SeparatorError) as error:
@@ -70,19 +91,19 @@ def make_separator(name: str, settings: list[str], **flags: object) -> Any:
 
 
 def announce_compilation(wanted: bool = True) -> None:
-    """Have it said, unless it is not wanted, when this process compiles what this machine runs first."""
+    """Print a line, unless it is not wanted, when this process compiles code for this machine."""
     from nmfaudio.nmf.compilation import when_compiling
 
-    when_compiling(_say_that_it_compiles if wanted else None)
+    when_compiling(_print_that_it_compiles if wanted else None)
 
 
-def _say_that_it_compiles() -> None:
+def _print_that_it_compiles() -> None:
     print("nmfaudio: compiling for this machine, once: some seconds", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
-    """Give a function that shows a `Progress` on stderr, or None where nobody would see it."""
+    """Yield a function that shows a `Progress` on stderr; None where nobody would see it."""
     if not (wanted and sys.stderr.isatty()):
         yield None
         return
@@ -97,12 +118,12 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _Shown(bar, one_line(name)).report
+        yield _StageLine(bar, one_line(name)).report
 
 
 @contextmanager
 def worker_bars(count: int, files: int, wanted: bool) -> Iterator[WorkerBars]:
-    """Give one line for each worker process, and one for all files; silent where nobody would see them."""
+    """Yield a line for each worker process and one for all files; they are silent where nobody sees them."""
     if not (wanted and sys.stderr.isatty()):
         yield WorkerBars(None, 0, 0)
         return
@@ -116,7 +137,7 @@ def worker_bars(count: int, files: int, wanted: bool) -> Iterator[WorkerBars]:
 
 
 class WorkerBars:
-    """What `worker_bars` gives."""
+    """Lines of a progress bar: one for each worker process, and one for all files."""
 
     def __init__(self, bar: Any, count: int, files: int) -> None:
         self._bar = bar
@@ -126,21 +147,21 @@ class WorkerBars:
     def report(self, line: int, file: str, progress: Progress) -> None:
         """Show what a worker does."""
         if self._bar:
-            told = f"{one_line(Path(file).name)}: {progress.stage}"
+            description = f"{one_line(Path(file).name)}: {progress.stage}"
             done, total = progress.done, progress.total
-            self._bar.update(self._lines[line], description=told, completed=done, total=total)
+            self._bar.update(self._lines[line], description=description, completed=done, total=total)
 
     def advance(self) -> None:
-        """Show that one more file is done."""
+        """Show that one more file is finished."""
         if self._bar:
             self._bar.advance(self._all)
 
 
-class _Shown:
+class _StageLine:
     """One line of a progress bar: the stage that is running."""
 
     def __init__(self, bar: Any, name: str) -> None:
-        self._bar, self._name, self._stage, self._last = bar, name, "", 0.0
+        self._bar, self._name, self._stage, self._last_time = bar, name, "", 0.0
         self._task = bar.add_task(f"{name}: starting", total=None, state="")
 
     def report(self, progress: Progress) -> None:
@@ -148,9 +169,9 @@ class _Shown:
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._bar.reset(self._task, description=f"{self._name}: {progress.stage}", total=progress.total)
-        elif progress.done < progress.total and now - self._last < _REFRESH_SECONDS:
+        elif progress.done < progress.total and now - self._last_time < _REFRESH_SECONDS:
             return
-        self._last = now
+        self._last_time = now
         state = f"{progress.done}/{progress.total}"
         if progress.objective is not None:
             state += f" objective {progress.objective:.5g}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from nmfaudio.cli.console import WRONG_USAGE, stop
 
 STANDARD_STREAM = "-"
-# In a folder, files of other names are not meant; a file that is named itself is read whatever its name.
+# Files of these endings are separated when a folder is named; a file that is named itself may have any name.
 _ENDINGS = frozenset(
     """
     wav wave bwf rf64 w64 aif aiff aifc flac ogg oga opus mp3 mp2 mp1 au snd caf m4a m4b mp4 m4v mov aac mkv
@@ -23,52 +23,54 @@ _ENDINGS = frozenset(
 
 @dataclass(frozen=True)
 class Task:
-    """A file, and the folder for its stems."""
+    """A file to separate, and the folder for its stems."""
 
     file: str
     output: Path
 
 
-def collect(names: Iterable[str], listed_in: Path | None, output: Path) -> list[Task]:
-    """Return what is meant by names of files and folders, patterns, and a list of names in a file.
+def collect_tasks(names: Iterable[str], listed_in: Path | None, output: Path) -> list[Task]:
+    """Return a task for each file that is meant by names, folders, patterns, and a list in a file.
 
-    A folder stands for the audio files in it, and its own folders are kept in the output. What does not exist
-    is kept too: its turn will come, and it will be told.
+    A folder stands for the audio files in it; its subfolders are repeated in the output. A name that does not
+    exist becomes a task too, so that the error is reported when its turn comes.
     """
     tasks = []
-    for name in [*names, *(_lines(listed_in) if listed_in else [])]:
+    for name in [*names, *(_listed_names(listed_in) if listed_in else [])]:
         if name == STANDARD_STREAM or os.path.isfile(name):
             tasks.append(Task(name, output))
         elif os.path.isdir(name):
-            tasks += _in_folder(Path(name), output)
+            tasks += _tasks_in_folder(Path(name), output)
         elif (
-            not os.path.lexists(name) and glob.has_magic(name) and (found := glob.glob(name, recursive=True))
+            not os.path.lexists(name) and glob.has_magic(name) and (paths := glob.glob(name, recursive=True))
         ):
-            tasks += collect(sorted(found), None, output)
+            tasks += collect_tasks(sorted(paths), None, output)
         else:
             tasks.append(Task(name, output))
     return tasks
 
 
-def _in_folder(folder: Path, output: Path) -> Iterator[Task]:
-    """Give the audio files below a folder, but for hidden ones and for stems that are put there."""
-    own = os.path.realpath(output)
-    found = False
+def _tasks_in_folder(folder: Path, output: Path) -> Iterator[Task]:
+    """Yield the audio files below a folder, without hidden files and without the folder of the stems."""
+    output_path = os.path.realpath(output)
+    is_empty = True
     for place, folders, files in os.walk(folder):
-        kept = (
-            f for f in folders if not f.startswith(".") and os.path.realpath(os.path.join(place, f)) != own
+        visible = (
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != output_path
         )
-        folders[:] = sorted(kept)
+        folders[:] = sorted(visible)
         for name in sorted(files):
             if not name.startswith(".") and name.rpartition(".")[2].lower() in _ENDINGS:
-                found = True
+                is_empty = False
                 yield Task(os.path.join(place, name), output / os.path.relpath(place, folder))
-    if not found:
-        yield Task(str(folder), output)  # is told as a folder that is no audio file
+    if is_empty:
+        yield Task(str(folder), output)  # fails with a message about the folder
 
 
-def _lines(path: Path) -> list[str]:
-    """Return the names in a file, one a line, or with zero bytes between them."""
+def _listed_names(path: Path) -> list[str]:
+    """Return the names in a file, one a line, or separated by zero bytes."""
     try:
         content = sys.stdin.buffer.read() if str(path) == STANDARD_STREAM else path.read_bytes()
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.outcome import Outcome, failed, succeeded
 
-NO_MEMORY = "the memory did not suffice: lower --memory, separate a shorter part, or close other programs"
+NO_MEMORY = "there is not enough memory: lower --memory, separate a shorter part, or close other programs"
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,16 @@ class Job:
     Parameters
     ----------
     separator : Separator
+        The separator with its options.
     options : dict
-        What else `separate_file` takes by keyword.
+        Other keyword arguments of `separate_file`.
     """
 
     separator: Any
     options: dict[str, Any] = field(default_factory=dict)
 
     def run(self, task: Task, report: Any = None) -> Outcome:
-        """Separate one file; return what came of it, failures included."""
+        """Separate one file; return the outcome, also where the separation failed."""
         file = task.file
         try:
             from nmfaudio.errors import NmfaudioError
@@ -39,7 +40,7 @@ class Job:
             return succeeded(file, written)
         except MemoryError:
             return failed(file, NO_MEMORY)
-        except Exception as error:  # one file must not end the others; what a bug says is told
+        except Exception as error:  # one file must not end the others
             if means_no_memory(error):
                 return failed(file, NO_MEMORY)
             return failed(file, f"{type(error).__name__}: {error} (a bug in nmfaudio: please report it)")
@@ -47,5 +48,5 @@ class Job:
 
 def means_no_memory(error: BaseException) -> bool:
     """Whether an error of a library says that there was no memory for a thread or for a part of itself."""
-    told = str(error).lower()
-    return any(words in told for words in ("start new thread", "allocate memory", "failed to map segment"))
+    message = str(error).lower()
+    return any(words in message for words in ("start new thread", "allocate memory", "failed to map segment"))

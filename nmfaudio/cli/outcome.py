@@ -1,4 +1,4 @@
-"""What came of one file: as a JSON object, which worker processes can hand over, and as a table."""
+"""The outcome of one file: as a JSON object, which worker processes can send, and as a table."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmfaudio.cli.console import one_line
+from nmfaudio.cli.console import one_line, with_flags
 
 if TYPE_CHECKING:
     from nmfaudio.pipeline.target import Written
 
-# One JSON object: `ok`, `file`, and what else `succeeded` or `failed` put there.
+# One JSON object with `ok`, `file`, and what `succeeded` or `failed` add.
 Outcome = dict[str, Any]
 
 
 def succeeded(file: str, written: Written) -> Outcome:
-    """Return what to tell of a file that was separated."""
+    """Return the outcome of a file that was separated."""
     from nmfaudio.pipeline.manifest import options_of
 
     shares = written.shares
@@ -38,7 +38,7 @@ def succeeded(file: str, written: Written) -> Outcome:
             for stem in (written.stems[name],)
         },
         "manifest": str(written.manifest),
-        "found": written.found,
+        "found": written.already_there,
         "notes": list(written.result.messages),
         "warnings": list(written.warnings),
         "seconds": round(written.result.seconds, 3),
@@ -46,7 +46,7 @@ def succeeded(file: str, written: Written) -> Outcome:
 
 
 def failed(file: str, reason: str) -> Outcome:
-    """Return what to tell of a file that was not separated."""
+    """Return the outcome of a file that was not separated."""
     return {"file": file, "ok": False, "error": reason}
 
 
@@ -71,12 +71,13 @@ def print_table(outcome: Outcome) -> None:
         )
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    for note in outcome["notes"]:
-        console.print(Text(one_line(note)))
+    for message in outcome["notes"]:
+        console.print(Text(one_line(with_flags(message))))
     folder = Path(next(iter(outcome["stems"].values()))["path"]).parent
-    when = "were there already" if outcome["found"] else f"after {outcome['seconds']:.1f} s"
-    told = f"{len(outcome['stems'])} stems in {one_line(str(folder))} {when}"
-    console.print(Text(told))
+    count = len(outcome["stems"])
+    stems = f"{count} stem{'' if count == 1 else 's'} in {one_line(str(folder))}"
+    when = "existed already" if outcome["found"] else f"after {outcome['seconds']:.1f} s"
+    console.print(Text(f"{stems} {when}"))
 
 
 def _components_of(written: Written, source: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""One stem to the standard output."""
+"""Write one stem to the standard output."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nmfaudio.cli.batch import Telling
+from nmfaudio.cli.batch import OutcomePrinter
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, complain, stop
 from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.job import Job
-from nmfaudio.cli.signals import before_the_end
+from nmfaudio.cli.signals import at_signal
 
 
-def stem_to_stdout(job: Job, names: list[str], stem: str | None, telling: Telling) -> None:
-    """Separate one file and write one of its stems to the standard output, header and all."""
-    if len(names) != 1 or telling.as_json:
+def stem_to_stdout(job: Job, names: list[str], stem: str | None, printer: OutcomePrinter) -> None:
+    """Separate one file and write one of its stems, a whole audio file, to the standard output."""
+    if len(names) != 1 or printer.as_json:
         stop("-o - writes one stem of one FILE: name one file, the stem with --stem, no --json", WRONG_USAGE)
     if sys.stdout.isatty():
         stop("-o - would write audio to the terminal: redirect it to a file or a pipe", WRONG_USAGE)
     folder = tempfile.mkdtemp(prefix="nmfaudio-")
-    forget = before_the_end(lambda: shutil.rmtree(folder, ignore_errors=True))
+    cancel = at_signal(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
-        _write(job.run(Task(names[0], Path(folder))), stem, telling)
+        _write(job.run(Task(names[0], Path(folder))), stem, printer)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        forget()
+        cancel()
 
 
-def _write(outcome: dict[str, object], stem: str | None, telling: Telling) -> None:
+def _write(outcome: dict[str, object], stem: str | None, printer: OutcomePrinter) -> None:
     if not outcome["ok"]:
-        telling.tell(outcome)
+        printer.print(outcome)
         raise SystemExit(FAILED)
     stems: dict[str, dict[str, str]] = outcome["stems"]  # type: ignore[assignment]
     if stem not in stems:
-        stop(f"--stem {stem or '(not given)'}: there are {', '.join(stems)}", WRONG_USAGE)
+        stop(f"--stem {stem or '(not given)'}: name one of {', '.join(stems)}", WRONG_USAGE)
     try:
         with open(stems[stem]["path"], "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
         sys.stdout.buffer.flush()
-    except OSError as error:  # such as a reader that ended before
+    except OSError as error:  # for example, the reader of a pipe has ended
         complain(f"-: the standard output cannot be written ({error.strerror})")
         raise SystemExit(FAILED) from None

@@ -1,4 +1,4 @@
-"""`nmfaudio separate`: files in, stems out."""
+"""`nmfaudio separate`: audio files in, stems out."""
 
 from __future__ import annotations
 
@@ -7,145 +7,217 @@ from typing import Annotated, Any
 
 import typer
 
-from nmfaudio.cli.again import repeated
-from nmfaudio.cli.batch import Telling, run_files
-from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, make_separator, stop
-from nmfaudio.cli.inputs import STANDARD_STREAM, collect
+from nmfaudio.cli.batch import OutcomePrinter, run_files
+from nmfaudio.cli.console import (
+    FAILED,
+    WRONG_USAGE,
+    announce_compilation,
+    make_separator,
+    parse_settings,
+    stop,
+)
+from nmfaudio.cli.inputs import STANDARD_STREAM, collect_tasks
 from nmfaudio.cli.job import Job
-from nmfaudio.cli.knowledge import dictionary_options
 from nmfaudio.cli.pipes import stem_to_stdout
-from nmfaudio.cli.presets import preset
+from nmfaudio.cli.repeat_run import refuse_other_flags, repeated_run
+from nmfaudio.cli.separator_flags import Flag, chosen_separator, flag_options
+
+_SWITCHES = {"drums": "drums", "vocals": "voice", "stereo": "stereo"}  # and the separators they stand for
 
 
-def separate(
+def _separator_names() -> list[str]:
+    from nmfaudio.pipeline.registry import installed_separators
+
+    return list(installed_separators())
+
+
+def _setting_names() -> list[str]:
+    from nmfaudio.pipeline.registry import installed_separators
+
+    entries = [entry for entry in installed_separators().values() if not entry.error]
+    return sorted({f"{option}=" for entry in entries for option in entry.options})
+
+
+def _dictionary_labels(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the sources of the dictionaries that the command line names so far."""
+    from nmfaudio.dictionaries.dictionary import Dictionary
+    from nmfaudio.errors import NmfaudioError
+
+    labels: list[str] = []
+    for path in context.params.get("flag_dictionary") or []:
+        try:
+            labels += Dictionary.load(path).sources
+        except NmfaudioError:
+            continue
+    return [label for label in labels if label.startswith(incomplete)]
+
+
+def separate(  # each parameter is a flag of the command line; those of the separators are added in app.py
+    context: typer.Context,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE...", help="Audio files, folders or patterns; `-` is standard input."),
+        typer.Argument(metavar="FILE", help="Audio files, folders or patterns; `-` is standard input."),
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems; `-`: stdout.")] = Path(
-        "separated"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the stems; `-` is standard output.")
+    ] = Path("separated"),
     separator: Annotated[
-        str | None, typer.Option(help="Way of separating; `nmfaudio separators` lists them; default: auto.")
-    ] = None,
-    drums: Annotated[bool, typer.Option("--drums", help="Kick, snare, hi-hat, each by name.")] = False,
-    vocals: Annotated[bool, typer.Option("--vocals", help="The lead voice, and the rest.")] = False,
-    stereo: Annotated[bool, typer.Option("--stereo", help="Sources by where they are panned.")] = False,
-    midi: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Sources by the tracks of this score.")
-    ] = None,
-    dictionary: Annotated[
-        list[Path] | None, typer.Option(help="Separate by what `learn` made; repeatable.")
-    ] = None,
-    free: Annotated[
-        int | None, typer.Option(help="Templates for what the dictionary does not know: stem `residual`.")
-    ] = None,
-    adapt: Annotated[
         str | None,
         typer.Option(
-            metavar="gain|templates", help="Fit the dictionary to the mixture's microphone and room."
+            help="Separator to use; `nmfaudio separators` lists them. Default: auto.",
+            autocompletion=_separator_names,
         ),
     ] = None,
+    drums: Annotated[bool, typer.Option("--drums", help="Separate kick, snare and hi-hat.")] = False,
+    vocals: Annotated[
+        bool, typer.Option("--vocals", help="Separate the lead voice from its accompaniment.")
+    ] = False,
+    stereo: Annotated[
+        bool, typer.Option("--stereo", help="Separate sources by their positions between the loudspeakers.")
+    ] = False,
+    sources: Annotated[
+        int | None, typer.Option(help="Number of stems. Default: chosen from the data.")
+    ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Stem of the dictionary to keep; repeatable.")
+        list[str] | None,
+        typer.Option(help="Stem to keep; repeatable. Default: all.", autocompletion=_dictionary_labels),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option("--except", help="Source to leave out of a single stem; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--except",
+            help="Source to leave out of a single stem, the sum of all others; repeatable.",
+            autocompletion=_dictionary_labels,
+        ),
     ] = None,
-    solo: Annotated[
-        list[str] | None, typer.Option(help="Where a source sounds alone: drums=0:00-0:07; repeatable.")
-    ] = None,
-    silent: Annotated[
-        list[str] | None, typer.Option(help="Where a source is silent: voice=1:02-1:15; repeatable.")
-    ] = None,
-    range: Annotated[
-        list[str] | None, typer.Option(help="Notes of a source: piano=C4-C6; repeatable.")
-    ] = None,
-    pan: Annotated[
-        list[str] | None, typer.Option(help="Place of a source, -1 to 1: guitar=-0.5; repeatable.")
-    ] = None,
-    hints: Annotated[Path | None, typer.Option(help="TOML file of solo, silent, range, pan.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Option of the separator; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Option of the separator; repeatable.",
+            autocompletion=_setting_names,
+        ),
     ] = None,
-    sources: Annotated[
-        int | None, typer.Option(help="Number of stems; default: chosen from the data.")
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Format of the stems: wav, flac, ... Default: that of the input.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    format: Annotated[str | None, typer.Option(help="wav, flac, ...; default: as the input.")] = None,
     subtype: Annotated[
-        str | None, typer.Option(help="PCM_16, PCM_24, FLOAT, ...; default: as the input.")
+        str | None, typer.Option(help="Sample type: PCM_16, PCM_24, FLOAT, ... Default: that of the input.")
     ] = None,
     filename: Annotated[
-        str, typer.Option(help="Names of the stems inside the folder.")
+        str, typer.Option(help="Pattern for the names of the stems inside the folder.")
     ] = "{track}/{stem}.{ext}",
     clip_mode: Annotated[
-        str, typer.Option(help="Stems beyond full scale: clamp, rescale (all alike) or float.")
+        str, typer.Option(help="For stems beyond full scale: clamp, rescale (all stems alike) or float.")
     ] = "clamp",
     phase_rounds: Annotated[
-        int, typer.Option(help="Rounds that make phases agree; 1 to 3 where stems are good already.")
+        int, typer.Option(help="Rounds of phase refinement; 1 to 3 help where stems are good already.")
     ] = 0,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="For spectrograms, like 2G; default: a quarter of it.")
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory for spectrograms, such as 2G. Default: a quarter of all."),
     ] = None,
     from_file: Annotated[
-        Path | None, typer.Option(metavar="LIST", help="Take names of files from this file, one a line.")
+        Path | None, typer.Option(metavar="LIST", help="File with the names of audio files, one a line.")
     ] = None,
     from_manifest: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Repeat the run that wrote this manifest.")
     ] = None,
     processes: Annotated[
-        int, typer.Option("-j", "--jobs", min=1, help="Files that are separated at the same time.")
+        int, typer.Option("-j", "--jobs", min=1, help="Number of files to separate at the same time.")
     ] = 1,
     stem: Annotated[
         str | None, typer.Option(metavar="NAME", help="With `-o -`: the stem for standard output.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse files that end early.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip what is done and unchanged; replace what is not.")
+        bool, typer.Option("--resume", help="Skip files whose stems exist and are up to date.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing stems.")] = False,
+    flags: dict[str, tuple[Flag, Any]] | None = None,
 ) -> None:
     """Separate audio files into stems that add up to them."""
+    names, flags = list(files or []), flags or {}
     writing: dict[str, Any] = {
         "format": format,
         "subtype": subtype,
         "filename": filename,
         "clip_mode": clip_mode,
         "phase_rounds": phase_rounds,
+        "only": tuple(only or ()),
+        "without": tuple(without or ()),
         "overwrite": overwrite,
         "resume": resume,
         "strict": strict,
     }
-    names = list(files or [])
     if from_manifest:
-        given = (from_file, dictionary, settings, sources, format, subtype, names[1:])
-        if any(given) or seed is not None:
-            stop("--from-manifest repeats a run: give nothing else but one FILE, -o and -q", WRONG_USAGE)
-        file, made, told = repeated(from_manifest, names[0] if names else None)
-        names, writing = [file], {**writing, **told}
+        refuse_other_flags(_given(context))
+        file, made, recorded = repeated_run(from_manifest, names)
+        names, writing = [file], {**writing, **recorded}
     else:
-        told = {"solo": solo, "silent": silent, "range": range, "pan": pan, "hints": hints}
-        known = dictionary_options(separator, dictionary, free, adapt, only, without, told)
-        ways = {"drums": drums, "vocals": vocals, "stereo": stereo, "dictionary": bool(known)}
-        name, more = preset(separator, settings or [], **ways, midi=midi)
-        made = make_separator(name, settings or [], sources=sources, seed=seed, **more, **known)
+        switches = {"drums": drums, "vocals": vocals, "stereo": stereo}
+        given = {f"--{name}": _SWITCHES[name] for name, is_on in switches.items() if is_on}
+        made = _made(separator, given, flags, settings or [], {"sources": sources, "seed": seed})
+        _check_choice(made, writing["only"], writing["without"])
     if not names and not from_file:
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
-    writing["memory"] = _checked(writing, memory)
+    if stem and str(output) != STANDARD_STREAM:
+        stop(f"--stem chooses the stem for standard output: add `-o -`, or use --only {stem}", WRONG_USAGE)
+    writing["memory"] = _checked_memory(writing, memory)
     announce_compilation(not quiet)
-    job, telling = Job(made, writing), Telling(as_json, quiet)
+    job, printer = Job(made, writing), OutcomePrinter(as_json, quiet)
     if str(output) == STANDARD_STREAM:
-        stem_to_stdout(job, names, stem, telling)
-    elif not run_files(job, collect(names, from_file, output), telling, processes):
+        stem_to_stdout(job, names, stem, printer)
+    elif not run_files(job, collect_tasks(names, from_file, output), printer, processes):
         raise typer.Exit(FAILED)
 
 
-def _checked(writing: dict[str, Any], memory: str | None) -> int:
-    """Return the memory in bytes; end the command at an option that no file could be written with."""
+def _given(context: typer.Context) -> list[str]:
+    """Return the names of the parameters that the command line gives."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
+def _made(
+    separator: str | None,
+    switches: dict[str, str],
+    flags: dict[str, tuple[Flag, Any]],
+    settings: list[str],
+    common: dict[str, Any],
+) -> Any:
+    """Return the separator that the command line asks for, with its options."""
+    names = {
+        *flags,
+        *parse_settings(settings),
+        *(name for name, value in common.items() if value is not None),
+    }
+    name = chosen_separator(separator, switches, flags, {option.replace("-", "_") for option in names})
+    return make_separator(name, settings, **common, **flag_options(name, flags))
+
+
+def _check_choice(made: Any, only: tuple[str, ...], without: tuple[str, ...]) -> None:
+    """Check the chosen stems against the sources that are known before any file is read."""
+    from nmfaudio.errors import NmfaudioError, OptionError
+    from nmfaudio.models.options import Options
+    from nmfaudio.models.selection import StemChoice
+
+    try:
+        choice = StemChoice(only, without)
+        known = made.known_sources() if isinstance(made, Options) else ()
+        if known:
+            choice.check(known)
+    except OptionError as error:
+        stop(str(error), WRONG_USAGE)
+    except NmfaudioError as error:
+        stop(str(error), FAILED)
+
+
+def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:
+    """Return the memory in bytes; end the command at an option with which no file could be written."""
     from nmfaudio.disk.memory_budget import parse_size
     from nmfaudio.errors import OptionError
     from nmfaudio.models.phased import check_rounds

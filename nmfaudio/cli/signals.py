@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: unfinished files are removed and the process ends, at once."""
+"""End the process at Ctrl-C and SIGTERM at once, after unfinished files are removed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Callable
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_TOLD = {
+_MESSAGES = {
     signal.SIGINT: "interrupted: no stem is left half-written, finished files are kept",
-    signal.SIGTERM: "told to end: no stem is left half-written, finished files are kept",
+    signal.SIGTERM: "terminated: no stem is left half-written, finished files are kept",
 }
-_last_words: list[Callable[[], None]] = []
+_cleanups: list[Callable[[], None]] = []
 
 
 def listen(*, silent: bool = False) -> None:
-    """End at SIGINT and SIGTERM, with 128 and the signal's number as a shell has it.
+    """End the process at SIGINT and SIGTERM, with the exit code that a shell gives: 128 plus the number.
 
-    No exception is raised: the libraries below would lose some, and threads that compute would be waited for.
-    What must not be torn in two defers the signals (`nmfaudio.disk.signals`).
+    No exception is raised, because some libraries lose exceptions, and Python would wait for threads that
+    compute. Work that must not be interrupted defers the signals (`nmfaudio.disk.signals`).
 
     Parameters
     ----------
     silent : bool
-        Whether nothing is printed, as in a worker process whose parent prints.
+        Whether to print nothing, as in a worker process whose parent prints.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -34,21 +34,21 @@ def listen(*, silent: bool = False) -> None:
             signal.signal(other, signal.SIG_IGN)
         _clean()
         if not silent:
-            _tell(number)
+            _print_message(number)
         os._exit(128 + number)
 
     for number in SIGNALS:
         signal.signal(number, end)
 
 
-def before_the_end(action: Callable[[], None]) -> Callable[[], None]:
-    """Have something done before the process ends by a signal; return what makes it be forgotten again."""
-    _last_words.append(action)
-    return lambda: _last_words.remove(action)
+def at_signal(action: Callable[[], None]) -> Callable[[], None]:
+    """Do something before a signal ends the process; return a function that cancels this."""
+    _cleanups.append(action)
+    return lambda: _cleanups.remove(action)
 
 
 def _clean() -> None:
-    for action in reversed(_last_words):
+    for action in reversed(_cleanups):
         with contextlib.suppress(Exception):
             action()
     writing = sys.modules.get("nmfaudio.sound.stem_files")
@@ -57,10 +57,9 @@ def _clean() -> None:
             files.discard()
 
 
-def _tell(number: int) -> None:
+def _print_message(number: int) -> None:
     with contextlib.suppress(Exception):
-        shown = (
-            "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
-        )  # over a progress bar, and the cursor again
-        os.write(2, f"{shown}nmfaudio: {_TOLD[signal.Signals(number)]}\n".encode())
+        # On a terminal: clear the line of the progress bar and show the cursor again.
+        clear = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
+        os.write(2, f"{clear}nmfaudio: {_MESSAGES[signal.Signals(number)]}\n".encode())
         sys.stdout.flush()

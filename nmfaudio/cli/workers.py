@@ -1,4 +1,4 @@
-"""Several files at a time, each in a process of its own that may even be killed."""
+"""Separate several files at a time, each in a process of its own, which may even be killed."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from nmfaudio.cli.console import announce_compilation, worker_bars
 from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.job import Job
 from nmfaudio.cli.outcome import Outcome, failed
-from nmfaudio.cli.signals import before_the_end, listen
+from nmfaudio.cli.signals import at_signal, listen
 
 _REPORT_SECONDS = 0.2  # between two reports of a worker
-_PATIENCE = 0.3  # seconds that workers have to clean up when all ends
+_CLEANUP_SECONDS = 0.3  # that workers have to clean up when the run ends
 
 
 def run_parallel(job: Job, tasks: list[Task], count: int, shown: bool) -> Iterator[Outcome]:
-    """Separate files in `count` processes; give each outcome as it comes.
+    """Separate files in `count` processes; yield each outcome when it comes.
 
     A file whose process dies is tried once more, alone, after all others.
     """
-    crew = _Crew(_sharing(job, count), shown)
-    forget = before_the_end(crew.end)
+    pool = _WorkerPool(_with_share_of_memory(job, count), shown)
+    cancel = at_signal(pool.end)
     try:
-        lost = yield from crew.work(tasks, count)
-        crew.end()
+        lost = yield from pool.work(tasks, count)
+        pool.end()
         for task, _ in lost:
-            for again, reason in (yield from crew.work([task], 1)):
-                yield failed(again.file, f"{reason}, and when it was tried again alone: {_WAY_OUT}")
+            for again, reason in (yield from pool.work([task], 1)):
+                yield failed(again.file, f"{reason}, and again when it was tried alone: {_WAY_OUT}")
     finally:
-        crew.end()
-        forget()
+        pool.end()
+        cancel()
 
 
 Lost = tuple[Task, str]  # a task whose process died, and how
-_WAY_OUT = "perhaps for want of memory; lower --memory, or separate a shorter part"
+_WAY_OUT = "perhaps there was too little memory: lower --memory, or separate a shorter part"
 
 
-def _sharing(job: Job, count: int) -> Job:
-    """Return the job with the part of the memory that one of `count` processes may take."""
+def _with_share_of_memory(job: Job, count: int) -> Job:
+    """Return the job with the part of the memory that each of `count` processes may take."""
     from nmfaudio.disk.memory_budget import default_budget
 
     memory = job.options.get("memory") or default_budget()
@@ -55,7 +55,7 @@ def _sharing(job: Job, count: int) -> Job:
 
 @dataclass
 class _Worker:
-    """A process and the file that it has."""
+    """A process and the file that it separates."""
 
     process: Any
     connection: Connection
@@ -63,7 +63,7 @@ class _Worker:
     line: int
 
     def death(self) -> str:
-        """Say how it died."""
+        """Return how the process died."""
         self.process.join()
         code = self.process.exitcode
         if code < 0:
@@ -72,8 +72,8 @@ class _Worker:
         return f"its process ended with code {code}"
 
 
-class _Crew:
-    """The processes that are at work."""
+class _WorkerPool:
+    """The processes that separate files."""
 
     def __init__(self, job: Job, shown: bool) -> None:
         self._job, self._shown = job, shown
@@ -81,7 +81,7 @@ class _Crew:
         self._workers: dict[int, _Worker] = {}
 
     def work(self, tasks: list[Task], count: int) -> Generator[Outcome, None, list[Lost]]:
-        """Do the tasks; give outcomes; return the tasks whose processes died, and how."""
+        """Do the tasks; yield their outcomes; return the tasks whose processes died, and how they died."""
         waiting, lost = deque(tasks), list[Lost]()
         with worker_bars(min(count, len(tasks)), len(tasks), self._shown) as bars:
             for line in range(min(count, len(tasks))):
@@ -103,10 +103,10 @@ class _Crew:
         return lost
 
     def end(self) -> None:
-        """End all processes: they remove what they have not finished."""
+        """End all processes; each removes its unfinished files."""
         for worker in self._workers.values():
             worker.process.terminate()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _CLEANUP_SECONDS
         for worker in self._workers.values():
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
@@ -120,7 +120,7 @@ class _Crew:
         process.start()
         theirs.close()
         self._workers[line] = _Worker(process, ours, task, line)
-        with contextlib.suppress(OSError):  # a process that is dead already is noticed later
+        with contextlib.suppress(OSError):  # a dead process is noticed later
             ours.send(task)
 
     def _continue(self, worker: _Worker, waiting: deque[Task]) -> None:
@@ -139,7 +139,7 @@ class _Crew:
 
 
 def _received(worker: _Worker) -> Any:
-    """Return what a worker says, None if it is dead."""
+    """Return the next message of a worker; None if it is dead."""
     try:
         return worker.connection.recv()
     except (EOFError, OSError):
@@ -147,7 +147,7 @@ def _received(worker: _Worker) -> Any:
 
 
 def _cores(line: int, count: int) -> list[int]:
-    """Return the cores of one of `count` processes: they share all cores out."""
+    """Return the cores of one of `count` processes, which share all cores."""
     if not hasattr(os, "sched_getaffinity"):
         return []
     cores = sorted(os.sched_getaffinity(0))
@@ -155,22 +155,20 @@ def _cores(line: int, count: int) -> list[int]:
 
 
 def _serve(connection: Connection, job: Job, cores: list[int], shown: bool) -> None:
-    """Separate the files that are named on a connection until it is closed: all that a worker does."""
+    """Separate the files that a connection names until it is closed; the main function of a worker."""
     listen(silent=True)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes; the first one ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process, which ends the others
     if cores:
         os.sched_setaffinity(0, cores)
     announce_compilation(shown)
-    with contextlib.suppress(EOFError, OSError):  # then the first process is gone
+    with contextlib.suppress(EOFError, OSError):  # the first process has ended
         while True:
             task = connection.recv()
             connection.send(job.run(task, _reporting(connection)))
 
 
 def _reporting(connection: Connection) -> Callable[[Any], None]:
-    """Return a function that sends a `Progress` now and then."""
+    """Return a function that sends a `Progress` from time to time."""
     last, stage = 0.0, ""
 
     def report(progress: Any) -> None:

@@ -127,6 +127,13 @@ class Options:
     def __post_init__(self) -> None:
         check_options(self)
 
+    def known_sources(self) -> tuple[str, ...]:
+        """Return the sources that are known before a mixture is read; empty where the mixture decides.
+
+        A separator that reads files reads them here too, so that a bad file ends a run before it begins.
+        """
+        return ()
+
 
 def fingerprint(value: Any) -> str:
     """Return a hash of what an option's value stands for: files, folders, or data with a `fingerprint`.

@@ -29,7 +29,7 @@ class Selection(ModelWrapper):
     """
 
     groups: tuple[tuple[str, tuple[str, ...]], ...]
-    unwritten: tuple[str, ...]
+    unwritten: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -50,52 +50,87 @@ class Selection(ModelWrapper):
         }
 
 
-def select(model: Model, only: tuple[str, ...], without: tuple[str, ...]) -> Model:
-    """Return a model of the stems in `only`, or of the sum of all stems except `without`.
+@dataclass(frozen=True)
+class StemChoice:
+    """Which stems of a separation are wanted; all of them unless said otherwise.
 
-    Parameters
+    Attributes
     ----------
-    model : Model
     only : tuple of str
-        Stems to keep.
+        Stems to keep. The others are not written, so the written stems do not sum to the mixture.
     without : tuple of str
-        Sources to leave out of the single stem that is made.
+        Sources to leave out of a single stem, which is the sum of all others.
 
-    Raises
-    ------
-    OptionError
-        When both are given, when the model lacks a source, or when nothing would remain.
+    Examples
+    --------
+    >>> StemChoice(only=("kick",)).check(("kick", "snare"))
+    >>> StemChoice(only=("flute",)).check(("kick", "snare"))
+    Traceback (most recent call last):
+    ...
+    nmfaudio.errors.OptionError: there is no source 'flute': use one of kick, snare
     """
-    check_selection(only, without, model.sources)
-    if only:
-        rest = tuple(source for source in model.sources if source not in only)
-        kept = tuple((name, (name,)) for name in model.sources if name in only)
-        return Selection(model, (*kept, *([(REST, rest)] if rest else [])), (REST,) if rest else ())
-    if without:
-        rest = tuple(source for source in model.sources if source not in without)
-        left_out = tuple((name, (name,)) for name in without)
-        return Selection(model, ((f"without {' and '.join(without)}", rest), *left_out), without)
-    return model
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.only and self.without:
+            raise OptionError(
+                "only and without exclude each other: name the stems to keep, or those to leave out",
+                option="only",
+            )
+
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """The choice as it stands in a manifest; empty where all stems are wanted."""
+        chosen = {"only": list(self.only), "without": list(self.without)}
+        return {name: sources for name, sources in chosen.items() if sources}
+
+    def check(self, sources: Sequence[str]) -> None:
+        """Check the choice against the sources that exist.
+
+        Raises
+        ------
+        OptionError
+            When a source does not exist, or when nothing would remain.
+        """
+        for name in (*self.only, *self.without):
+            if name not in sources:
+                raise OptionError(
+                    f"there is no source {name!r}: use one of {', '.join(sources)}",
+                    option="only" if self.only else "without",
+                )
+        if self.without and set(self.without) >= set(sources):
+            raise OptionError(
+                f"nothing remains without {', '.join(self.without)}: leave out fewer", option="without"
+            )
+
+    def applied_to(self, model: Model) -> Model:
+        """Return a model that gives the chosen stems.
+
+        Raises
+        ------
+        OptionError
+            When the model lacks a source, or when nothing would remain.
+        """
+        self.check(model.sources)
+        if self.only:
+            rest = tuple(source for source in model.sources if source not in self.only)
+            kept = tuple((name, (name,)) for name in model.sources if name in self.only)
+            return Selection(model, (*kept, *([(REST, rest)] if rest else [])), (REST,) if rest else ())
+        if self.without:
+            rest = tuple(source for source in model.sources if source not in self.without)
+            left_out = tuple((name, (name,)) for name in self.without)
+            stems = ((f"without {' and '.join(self.without)}", rest), *left_out)
+            return Selection(model, stems, self.without)
+        return model
+
+
+def select(model: Model, only: tuple[str, ...], without: tuple[str, ...]) -> Model:
+    """Return a model that gives the chosen stems; see `StemChoice.applied_to`."""
+    return StemChoice(only, without).applied_to(model)
 
 
 def check_selection(only: Sequence[str], without: Sequence[str], sources: Sequence[str]) -> None:
-    """Check which stems are asked for against the sources of a model.
-
-    Raises
-    ------
-    OptionError
-        When both are given, when a source does not exist, or when nothing would remain.
-    """
-    if only and without:
-        raise OptionError(
-            "only and except exclude each other: say which stems to keep, or which to leave out",
-            option="only",
-        )
-    for name in (*only, *without):
-        if name not in sources:
-            raise OptionError(
-                f"there is no source {name!r}: use one of {', '.join(sources)}",
-                option="only" if only else "without",
-            )
-    if without and set(without) >= set(sources):
-        raise OptionError(f"nothing remains without {', '.join(without)}: leave out fewer", option="without")
+    """Check a choice of stems; see `StemChoice.check`."""
+    StemChoice(tuple(only), tuple(without)).check(sources)

@@ -1,9 +1,8 @@
-"""The manifest beside the stems: what was done, in all that is needed to do it again."""
+"""The manifest beside the stems: everything that is needed to make the same stems again."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -16,54 +15,81 @@ import numpy as np
 
 from nmfaudio.errors import InputError, OptionError
 from nmfaudio.models.contract import Components, Separator
+from nmfaudio.models.options import fingerprint, rules_of
+from nmfaudio.pipeline.registry import Entry, entry_of
 from nmfaudio.pipeline.target import Target, Written
 from nmfaudio.sound.audio import Encoding, SampleSource
 
-_LARGEST = 64 << 20  # bytes; a manifest has some kilobytes
+_LARGEST = 64 << 20  # bytes; manifests have some kilobytes
 _LIBRARIES = ("numpy", "scipy", "numba", "soundfile")
+IN_MEMORY = "(in memory)"  # stands for the value of an option that is neither a number nor a text
 
 
 def options_of(separator: Separator) -> dict[str, Any]:
     """Return the options of a separator by name."""
-    made: Any = separator
-    names = [f.name for f in dataclasses.fields(made)] if dataclasses.is_dataclass(made) else []
-    return {name: getattr(made, name) for name in names}
-
-
-def file_hash(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {field.name: getattr(separator, field.name) for field in _fields(separator)}
 
 
 def request(separator: Separator, target: Target) -> dict[str, Any]:
-    """Return what was asked for: with the input and the version, it determines the stems."""
+    """Return what decides the stems of an input: versions, the separator, its options and their data.
+
+    Options that read files, folders or data in memory are recorded by a hash of the content, so that a
+    changed file makes another request. No other option is taken for the name of a file.
+    """
     kind = type(separator)
-    options = options_of(separator)
-    asked = {
+    entry = entry_of(kind)
+    settings = {
         "nmfaudio": version("nmfaudio"),
         "separator": f"{kind.__module__}:{kind.__qualname__}",
-        "options": options,
-        "files": {value: file_hash(value) for value in sorted(_files_in(options.values()))},
-        "output": target.asked,
+        "package": entry.package if entry else "unknown",
+        "options": options_of(separator),
+        "contents": contents_of(separator),
+        "output": target.settings,
     }
-    return dict(json.loads(json.dumps(asked, default=_plain)))
+    return dict(json.loads(json.dumps(settings, default=_plain)))
+
+
+def contents_of(separator: Separator) -> dict[str, str]:
+    """Return the hash of what each option reads that names files or folders or holds data.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read.
+    """
+    contents = {}
+    for field in _fields(separator):
+        value = getattr(separator, field.name)
+        if rules_of(field).reads and value:
+            try:
+                contents[field.name] = fingerprint(value)
+            except OSError as error:
+                raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    return contents
 
 
 def content(source: SampleSource, written: Written, target: Target, encoding: Encoding) -> bytes:
-    """Return the manifest, as bytes, of stems that are written, in the end in this encoding."""
+    """Return the manifest of stems that are written, as bytes.
+
+    Parameters
+    ----------
+    source : SampleSource
+        The mixture.
+    written : Written
+        The stems.
+    target : Target
+        Where stems go and how they were to be encoded.
+    encoding : Encoding
+        How the stems were encoded in the end.
+    """
     result = written.result
-    told = {
+    document = {
         **request(result.separator, target),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "libraries": {name: version(name) for name in _LIBRARIES},
         "input": _input(source),
-        "written": {
-            "format": encoding.format,
-            "subtype": encoding.subtype,
-            "gain": written.gain,
-        },
+        "written": {"format": encoding.format, "subtype": encoding.subtype, "gain": written.gain},
         "stems": {
             name: {
                 "file": os.path.relpath(stem.path, target.manifest.parent),
@@ -79,7 +105,7 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
         "warnings": written.warnings,
         "seconds": round(result.seconds, 3),
     }
-    text = json.dumps(told, indent=2, default=_plain, ensure_ascii=False)
+    text = json.dumps(document, indent=2, default=_plain, ensure_ascii=False)
     return (text + "\n").encode("utf-8", "surrogateescape")
 
 
@@ -89,13 +115,13 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When it cannot be read, or is not a manifest.
+        When the file cannot be read or is not a manifest.
     """
     try:
         if os.path.getsize(path) > _LARGEST:
             raise InputError(f"{path}: it is too large for a manifest: name a manifest.json of nmfaudio")
         text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
-        found = json.loads(text)
+        document = json.loads(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, RecursionError) as error:
@@ -103,30 +129,31 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise
         raise InputError(f"{path}: not a manifest ({error}): name a manifest.json of nmfaudio") from None
     parts = ("options", "input", "output", "stems")
-    if not isinstance(found, dict) or not all(isinstance(found.get(part), dict) for part in parts):
+    if not isinstance(document, dict) or not all(isinstance(document.get(part), dict) for part in parts):
         raise InputError(f"{path}: not a manifest of this version: it lacks {', '.join(parts)}")
-    return found
+    return document
 
 
-def done(target: Target, separator: Separator, source_hash: str) -> dict[str, Any] | None:
-    """Return the manifest of stems that are there, whole, and those that a new run would give; else None."""
+def finished(target: Target, separator: Separator, source_hash: str) -> dict[str, Any] | None:
+    """Return the manifest of existing stems if a new run would make the same ones; else None."""
     try:
-        found = load(target.manifest)
-        same = all(found.get(key) == value for key, value in request(separator, target).items())
-        return found if same and found["input"]["sha256"] == source_hash and _whole(found, target) else None
+        document = load(target.manifest)
+        same = all(document.get(key) == value for key, value in request(separator, target).items())
+        same = same and document["input"]["sha256"] == source_hash
+        return document if same and _is_whole(document, target) else None
     except (InputError, KeyError, TypeError, OSError):
         return None
 
 
-def older_stems(target: Target, kept: Mapping[str, Any]) -> list[Path]:
-    """Return the stems of a manifest that is about to be replaced, but for those that are written anew."""
+def obsolete_stems(target: Target, new_paths: Mapping[str, Path]) -> list[Path]:
+    """Return the stems of a manifest that is about to be replaced, except those that are written again."""
     try:
         names = [str(stem["file"]) for stem in load(target.manifest)["stems"].values()]
     except (InputError, KeyError, TypeError, AttributeError):
         return []
     folder = target.manifest.parent
     inside = [folder / name for name in names if name and ".." not in Path(name).parts]
-    new = {os.path.realpath(path) for path in kept.values()}
+    new = {os.path.realpath(path) for path in new_paths.values()}
     root = os.path.realpath(target.folder)
     return [
         path
@@ -137,26 +164,30 @@ def older_stems(target: Target, kept: Mapping[str, Any]) -> list[Path]:
     ]
 
 
-def separator_name(found: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """Return the name of a manifest's separator among the installed ones.
+def separator_name(document: Mapping[str, Any], entries: Mapping[str, Entry]) -> str:
+    """Return the name of the separator of a manifest among the installed ones.
 
     Raises
     ------
     OptionError
         When it is not installed.
     """
-    wanted = found.get("separator")
-    for name, entry in known.items():
+    wanted = document.get("separator")
+    for name, entry in entries.items():
         if any(point.value.replace(" ", "") == wanted for point in entry.points):
             return name
     raise OptionError(
-        f"the manifest's separator {wanted!r} is not installed: install the package that has it"
+        f"the separator {wanted!r} of the manifest is not installed: install the package that has it"
     )
 
 
-def _whole(found: Mapping[str, Any], target: Target) -> bool:
+def _fields(separator: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(separator) if dataclasses.is_dataclass(separator) else ()
+
+
+def _is_whole(document: Mapping[str, Any], target: Target) -> bool:
     folder = target.manifest.parent
-    return all(os.path.getsize(folder / s["file"]) == s["bytes"] for s in found["stems"].values())
+    return all(os.path.getsize(folder / s["file"]) == s["bytes"] for s in document["stems"].values())
 
 
 def _input(source: SampleSource) -> dict[str, Any]:
@@ -179,29 +210,20 @@ def _input(source: SampleSource) -> dict[str, Any]:
 def _factorization(components: Components | None) -> dict[str, Any] | None:
     if components is None:
         return None
-    found = components.factorization
+    factorization = components.factorization
     return {
-        "beta": found.divergence.beta,
-        "seed": found.seed,
-        "iterations": found.looks,
-        "objective": found.objective,
-        "converged": found.converged,
+        "beta": factorization.divergence.beta,
+        "seed": factorization.seed,
+        "iterations": factorization.looks,
+        "objective": factorization.objective,
+        "converged": factorization.converged,
         "labels": components.labels,
         "shares": components.shares,
     }
 
 
-def _files_in(values: Any) -> set[str]:
-    """Return the options, alone or in tuples, that are names of files."""
-    found: set[str] = set()
-    for value in values:
-        if isinstance(value, (tuple, list)):
-            found |= _files_in(value)
-        elif isinstance(value, (str, os.PathLike)) and os.path.isfile(value):
-            found.add(os.fspath(value))
-    return found
-
-
 def _plain(value: object) -> object:
-    """Numbers and arrays of numpy as those of Python; all else by name."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+    """Return numbers and arrays of numpy as those of Python, paths as texts, and a mark for other data."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return os.fspath(value) if isinstance(value, os.PathLike) else IN_MEMORY

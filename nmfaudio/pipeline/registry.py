@@ -1,11 +1,10 @@
-"""Finds separators by name: those of nmfaudio and those that other packages install, in the same way."""
+"""Find separators by name: those of nmfaudio and those that other packages install, in the same way."""
 
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -13,55 +12,11 @@ from typing import Any
 
 from nmfaudio.errors import OptionError, SeparatorError
 from nmfaudio.models.contract import Separator
+from nmfaudio.models.options import check_options
+from nmfaudio.pipeline.option_values import Option, options_of_class
 
-GROUP = "nmfaudio.separators"
-DEFAULT, GENERAL = "auto", "blind"
-_TRUTH = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of a separator: a field of its dataclass.
-
-    Attributes
-    ----------
-    name : str
-    default : object
-        `dataclasses.MISSING` where a value must be given.
-    type : object
-        The field's annotation.
-    help : str
-        What the field's metadata say under `"help"`.
-    """
-
-    name: str
-    default: Any
-    type: Any
-    help: str
-
-    def parse(self, text: str) -> Any:
-        """Return the value that a text from a command line stands for.
-
-        Raises
-        ------
-        OptionError
-            When it stands for none.
-
-        Examples
-        --------
-        >>> Option("seed", 0, int, "").parse("7")
-        7
-        """
-        return _parse(text, self.type, self.name)
+GROUP = "nmfaudio.separators"  # of entry points
+DEFAULT_SEPARATOR, GENERAL_SEPARATOR = "auto", "blind"
 
 
 @dataclass(frozen=True)
@@ -71,8 +26,9 @@ class Entry:
     Attributes
     ----------
     name : str
+        Name of the separator.
     points : tuple of EntryPoint
-        Where it comes from; more than one when packages quarrel over the name.
+        Where it comes from; more than one where several packages use the name.
     """
 
     name: str
@@ -83,27 +39,33 @@ class Entry:
         """The package, or packages, that it comes from."""
         return " and ".join(f"{_package(point)} ({point.value})" for point in self.points)
 
+    @property
+    def package(self) -> str:
+        """Name and version of the package that it comes from."""
+        distribution = self.points[0].dist
+        return f"{distribution.name} {distribution.version}" if distribution else "unknown"
+
     @cached_property
     def error(self) -> str | None:
-        """Why it cannot be used, or None."""
+        """Why the separator cannot be used; None where it can."""
         if len(self.points) > 1:
             return f"the name is taken twice, by {self.origin}: uninstall one of them"
         try:
-            found = self.points[0].load()
+            loaded = self.points[0].load()
         except (Exception, SystemExit) as error:  # a broken plugin may raise anything at all
             return f"{self.origin} cannot be loaded ({type(error).__name__}: {error}): repair or uninstall it"
-        if not (isinstance(found, type) and dataclasses.is_dataclass(found) and hasattr(found, "fit")):
+        if not (isinstance(loaded, type) and dataclasses.is_dataclass(loaded) and hasattr(loaded, "fit")):
             return f"{self.origin} is not a dataclass with a method `fit`: repair or uninstall it"
         return None
 
     @property
     def kind(self) -> type[Any]:
-        """The separator's class.
+        """Class of the separator.
 
         Raises
         ------
         SeparatorError
-            When it cannot be used.
+            When the separator cannot be used.
         """
         if self.error:
             raise SeparatorError(f"separator {self.name!r}: {self.error}")
@@ -111,27 +73,27 @@ class Entry:
 
     @property
     def summary(self) -> str:
-        """The first line of its documentation."""
+        """First line of the documentation of the class."""
         return (self.kind.__doc__ or "").strip().splitlines()[0] if self.kind.__doc__ else ""
 
     @property
     def options(self) -> dict[str, Option]:
-        """Its options by name."""
-        return options(self.kind)
+        """Options by name."""
+        return options_of_class(self.kind)
 
 
 def installed_separators() -> dict[str, Entry]:
-    """Return every separator that is installed, by name; broken ones too, with their `error`.
+    """Return every separator that is installed, by name. Broken ones are listed with their `error`.
 
     Examples
     --------
-    >>> installed_separators()["blind"].summary
-    'Separate without knowing anything of the sources: find components, group them by timbre.'
+    >>> installed_separators()["blind"].options["sources"].default is None
+    True
     """
-    found: dict[str, list[EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
-        found.setdefault(point.name, []).append(point)
-    return {name: Entry(name, tuple(found[name])) for name in sorted(found)}
+        points.setdefault(point.name, []).append(point)
+    return {name: Entry(name, tuple(points[name])) for name in sorted(points)}
 
 
 def find(name: str) -> Entry:
@@ -140,15 +102,24 @@ def find(name: str) -> Entry:
     Raises
     ------
     SeparatorError
-        When there is none, or it cannot be loaded.
+        When it does not exist or cannot be loaded.
     """
-    known = installed_separators()
-    if name not in known:
-        listed = ", ".join(known) or "none: install nmfaudio itself with `pip install .`"
-        raise SeparatorError(f"there is no separator {name!r}: use one of {listed}")
-    if known[name].error:
-        raise SeparatorError(f"separator {name!r}: {known[name].error}")
-    return known[name]
+    entries = installed_separators()
+    if name not in entries:
+        names = ", ".join(entries) or "none: install nmfaudio itself with `pip install .`"
+        raise SeparatorError(f"there is no separator {name!r}: use one of {names}")
+    if entries[name].error:
+        raise SeparatorError(f"separator {name!r}: {entries[name].error}")
+    return entries[name]
+
+
+def entry_of(kind: type[Any]) -> Entry | None:
+    """Return the entry of a separator's class; None where it is not installed under a name."""
+    value = f"{kind.__module__}:{kind.__qualname__}"
+    for entry in installed_separators().values():
+        if any(point.value.replace(" ", "") == value for point in entry.points):
+            return entry
+    return None
 
 
 def make(name: str, **settings: Any) -> Separator:
@@ -157,9 +128,9 @@ def make(name: str, **settings: Any) -> Separator:
     Raises
     ------
     SeparatorError
-        When there is no such separator, or it cannot be loaded.
+        When the separator does not exist or cannot be loaded.
     OptionError
-        For an option that it does not have, or a value that it refuses.
+        When it lacks an option, or when a value is outside its limits.
 
     Examples
     --------
@@ -167,25 +138,33 @@ def make(name: str, **settings: Any) -> Separator:
     3
     """
     kind = find(name).kind
-    known = options(kind)
-    for option in settings:
-        if option not in known:
-            raise OptionError(
-                f"separator {name!r} has no option {option!r}: it has {', '.join(known) or 'none'}"
-            )
-    missing = [o.name for o in known.values() if o.default is dataclasses.MISSING and o.name not in settings]
+    options = options_of_class(kind)
+    values = with_present_names(settings, options)
+    for option in values:
+        if option not in options:
+            names = ", ".join(options) or "none"
+            raise OptionError(f"separator {name!r} has no option {option!r}: it has {names}", option=option)
+    missing = [o.name for o in options.values() if o.default is dataclasses.MISSING and o.name not in values]
     if missing:
-        raise OptionError(f"separator {name!r} needs a value for {', '.join(missing)}")
+        raise OptionError(f"separator {name!r} needs a value for {', '.join(missing)}", option=missing[0])
     try:
-        return typing.cast(Separator, kind(**settings))
+        separator = kind(**values)
+        check_options(separator)
     except (TypeError, ValueError) as error:
         if isinstance(error, OptionError):
             raise
         raise OptionError(f"separator {name!r} refuses its options: {error}") from None
+    return typing.cast(Separator, separator)
+
+
+def with_present_names(settings: Mapping[str, Any], options: Mapping[str, Option]) -> dict[str, Any]:
+    """Return the settings with former names of options replaced by their present names."""
+    present = {option.rules.former_name: name for name, option in options.items() if option.rules.former_name}
+    return {name if name in options else present.get(name, name): value for name, value in settings.items()}
 
 
 def default_name(settings: Iterable[str] = ()) -> str:
-    """Return the separator that is meant where none is named: `auto`, or `blind` for options of its own.
+    """Return the separator for runs that name none: `auto`, or `blind` where options of its own are given.
 
     Examples
     --------
@@ -193,61 +172,9 @@ def default_name(settings: Iterable[str] = ()) -> str:
     ('auto', 'blind')
     """
     given = set(settings)
-    if given <= set(find(DEFAULT).options) or not given <= set(find(GENERAL).options):
-        return DEFAULT
-    return GENERAL
-
-
-def options(kind: type[Any]) -> dict[str, Option]:
-    """Return the options of a separator's class by name, in the order of its fields."""
-    hints = typing.get_type_hints(kind)
-    return {
-        f.name: Option(f.name, _default(f), hints[f.name], str(f.metadata.get("help", "")))
-        for f in dataclasses.fields(kind)
-        if f.init
-    }
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
-
-
-def _parse(text: str, kind: Any, name: str) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _parse_any(text, arguments, name)
-    if origin is typing.Literal:
-        if text in map(str, arguments):
-            return next(a for a in arguments if str(a) == text)
-        raise OptionError(f"{name}={text!r}: use one of {', '.join(map(str, arguments))}")
-    if origin is tuple:
-        return tuple(_parse(part.strip(), arguments[0], name) for part in text.split(",") if part.strip())
-    if kind is bool:
-        if text.lower() in _TRUTH:
-            return _TRUTH[text.lower()]
-        raise OptionError(f"{name}={text!r}: use true or false")
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            number = "a whole number" if kind is int else "a number"
-            raise OptionError(f"{name}={text!r}: it must be {number}") from None
-    return text
-
-
-def _parse_any(text: str, kinds: tuple[Any, ...], name: str) -> Any:
-    """Return the first alternative that fits; text itself fits last."""
-    if type(None) in kinds and text.lower() in ("none", "auto", ""):
-        return None
-    refusals = []
-    for kind in sorted((k for k in kinds if k is not type(None)), key=lambda k: k is str):
-        try:
-            return _parse(text, kind, name)
-        except OptionError as error:
-            refusals.append(error)
-    raise refusals[0]
+    if given <= set(find(DEFAULT_SEPARATOR).options) or not given <= set(find(GENERAL_SEPARATOR).options):
+        return DEFAULT_SEPARATOR
+    return GENERAL_SEPARATOR
 
 
 def _package(point: EntryPoint) -> str:

@@ -1,21 +1,23 @@
-"""The spine's face: separate sound in memory, or a file on disk."""
+"""Separate sound in memory, or a file on disk."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nmfaudio.errors import InputError
+from nmfaudio.errors import InputError, OptionError
 from nmfaudio.models.contract import Components, Separator
-from nmfaudio.pipeline.fitting import Report, fit
-from nmfaudio.pipeline.manifest import done
+from nmfaudio.models.selection import StemChoice
+from nmfaudio.pipeline.fitting import Fitted, Report, fit
+from nmfaudio.pipeline.manifest import finished
 from nmfaudio.pipeline.registry import default_name, make
-from nmfaudio.pipeline.stems import write_stems, written_before
+from nmfaudio.pipeline.stems import existing_stems, write_stems
 from nmfaudio.pipeline.target import DEFAULT_FILENAME, Result, Target, Written, track_name
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.encoding import stem_encoding
@@ -25,17 +27,18 @@ from nmfaudio.sound.stem_format import StemFormat
 
 @dataclass(frozen=True)
 class Separation:
-    """A mixture in memory, taken apart.
+    """A mixture in memory and its stems.
 
     Attributes
     ----------
     mixture : Audio
+        The mixture.
     stems : dict of str to Audio
-        They sum to the mixture.
+        Stems by name; they sum to the mixture unless only some of them were chosen.
     result : Result
-        The separator with its options, the components where it has some, messages, warnings and seconds.
+        The separator with its options, the components where the model has some, messages, warnings, seconds.
     unwritten : dict of str to Audio
-        Stems that nobody asked for; empty unless the separator was told to keep only some.
+        Stems that were not chosen; empty where all were.
 
     Examples
     --------
@@ -50,7 +53,7 @@ class Separation:
 
     @property
     def components(self) -> Components | None:
-        """What the factorization found, where the separator has one."""
+        """Templates and activations, where the model has some."""
         return self.result.components
 
     def write(
@@ -63,21 +66,22 @@ class Separation:
         overwrite: bool = False,
         clip_mode: str = "clamp",
     ) -> Written:
-        """Write the stems and a manifest; integer samples sum exactly to the mixture's.
+        """Write the stems and a manifest. Integer samples sum exactly to those of the mixture.
 
         Parameters
         ----------
         folder : path-like
-            Made where it is missing.
+            Folder of the stems; it is made where it is missing.
         format, subtype : str, optional
-            Default: those of the mixture where they lose nothing, else WAV with float samples.
+            Format and sample type, as libsndfile names them. By default those of the mixture where they lose
+            nothing, else WAV with float samples.
         filename : str
-            A pattern of `{track}`, `{stem}` and `{ext}`.
+            A pattern made of `{track}`, `{stem}` and `{ext}`.
         overwrite : bool
-            Whether files of these names may be replaced.
+            Whether existing files may be replaced.
         clip_mode : {"clamp", "rescale", "float"}
-            Where a stem is louder than its encoding can tell: clip it there, make all stems quieter by the
-            same factor, or write floats.
+            What happens where a stem exceeds the range of its encoding: its samples are clipped, or all stems
+            are made quieter by the same factor, or all stems are written as floats.
 
         Returns
         -------
@@ -86,18 +90,26 @@ class Separation:
         Raises
         ------
         OutputError
-            When a file exists already or cannot be written; nothing is left half-written.
+            When a file exists already or cannot be written. No file is left half-written.
         OptionError
-            For a format that cannot be written or a bad pattern.
+            When the format cannot be written, or the pattern is malformed.
         """
         encoding = stem_encoding(self.mixture.encoding, format, subtype)
-        rounds = self.result.phase_rounds
-        target = Target(Path(folder), self.mixture.name, encoding, filename, overwrite, clip_mode, rounds)
+        target = Target(
+            Path(folder),
+            self.mixture.name,
+            encoding,
+            filename=filename,
+            overwrite=overwrite,
+            clip_mode=clip_mode,
+            phase_rounds=self.result.phase_rounds,
+            choice=self.result.choice,
+        )
         target.check_free(self.stems)
-        piece = self.mixture.read(0, self.mixture.length)
-        every = {**self.stems, **self.unwritten}
-        parts = {name: stem.read(0, stem.length) for name, stem in every.items()}
-        return write_stems(self.mixture, self.stems, lambda: [(piece, parts)], target, self.result)
+        mixture = self.mixture.read(0, self.mixture.length)
+        all_stems = {**self.stems, **self.unwritten}
+        samples = {name: stem.read(0, stem.length) for name, stem in all_stems.items()}
+        return write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result)
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.stems)}: {self.mixture!r})"
@@ -107,6 +119,8 @@ def separate(
     mixture: Audio | str | os.PathLike[str],
     separator: str | Separator | None = None,
     *,
+    only: Iterable[str] = (),
+    without: Iterable[str] = (),
     report: Report | None = None,
     phase_rounds: int = 0,
     **options: Any,
@@ -118,16 +132,20 @@ def separate(
     mixture : Audio or path-like
         Sound, or the file to read it from.
     separator : str or Separator, optional
-        The name of one that is installed, or one that is made already. By default `auto`, which looks at the
-        mixture and says what it chose; or `blind`, where options are given that are its own.
+        Name of an installed separator, or a separator object. By default `auto`, which analyses the mixture
+        and reports what it chose; or `blind` where options are given that only `blind` has.
+    only : iterable of str
+        Stems to keep; by default all.
+    without : iterable of str
+        Sources to leave out of a single stem, which is the sum of all others.
     report : callable, optional
-        Takes a `Progress` now and then; may raise to stop the work.
+        Takes a `Progress` now and then; may raise an exception to stop the work.
     phase_rounds : int
-        Rounds in which the stems' phases are made to agree from frame to frame (see
-        `nmfaudio.models.phase.invert_together`). Where sources come apart well already, one to three gain
-        some tenths of a dB; elsewhere they may lose as much. 0, the default, leaves phases as the mixture's.
+        Number of rounds in which the phases of the stems are made to agree from frame to frame (see
+        `nmfaudio.models.phase.invert_together`). Where sources are separated well already, one to three
+        rounds gain some tenths of a dB; elsewhere they may lose as much. 0 keeps the phases of the mixture.
     **options
-        Of the separator that is named, such as `sources=3`, `seed=1`.
+        Options of the separator that is named, such as `sources=3`, `seed=1`.
 
     Returns
     -------
@@ -136,11 +154,11 @@ def separate(
     Raises
     ------
     AudioFileError
-        For a file that cannot be read.
+        When the file cannot be read.
     OptionError
-        For an option that the separator does not have.
+        When the separator lacks an option, or a stem is chosen that does not exist.
     SeparatorError
-        For a separator that is unknown or fails.
+        When the separator does not exist or fails.
 
     Examples
     --------
@@ -153,20 +171,19 @@ def separate(
     True
     """
     audio = mixture if isinstance(mixture, Audio) else read(mixture)
-    began = time.perf_counter()
-    made = _made(separator, options)
-    fitted = fit(audio, made, report=report, phase_rounds=phase_rounds)
-    stems = {name: np.empty(audio.samples.shape) for name in fitted.sources}
+    start = time.perf_counter()
+    chosen, choice = _separator(separator, options), _choice(only, without)
+    fitted = fit(audio, chosen, report=report, phase_rounds=phase_rounds, choice=choice)
+    samples = {name: np.empty(audio.samples.shape) for name in fitted.sources}
     position = 0
-    for piece, parts in fitted.stems():
-        for name, part in parts.items():
-            stems[name][:, position : position + piece.shape[1]] = part
+    for piece, stem_pieces in fitted.stems():
+        for name, stem_piece in stem_pieces.items():
+            samples[name][:, position : position + piece.shape[1]] = stem_piece
         position += piece.shape[1]
-    made_of = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in stems.items()}
-    kept, rest = ({n: made_of[n] for n in names} for names in (fitted.written, fitted.unwritten))
-    seconds = time.perf_counter() - began
-    result = Result(made, fitted.components, fitted.messages, fitted.warnings, seconds, phase_rounds)
-    return Separation(audio, kept, result, rest)
+    stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
+    written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
+    result = _result(chosen, fitted, start, phase_rounds, choice)
+    return Separation(audio, written, result, unwritten)
 
 
 def separate_file(
@@ -174,6 +191,8 @@ def separate_file(
     folder: str | os.PathLike[str] = "separated",
     separator: str | Separator | None = None,
     *,
+    only: Iterable[str] = (),
+    without: Iterable[str] = (),
     format: str | None = None,
     subtype: str | None = None,
     filename: str = DEFAULT_FILENAME,
@@ -191,31 +210,31 @@ def separate_file(
     Parameters
     ----------
     path : path-like
-        Any file that libsndfile reads.
+        Any audio file that can be read.
     folder : path-like
-        Where stems go, named by `filename`.
-    separator, report, phase_rounds, **options
-        As for `separate`.
+        Folder of the stems, whose names follow `filename`.
+    separator, only, without, report, phase_rounds, **options
+        The same as for `separate`.
     format, subtype, filename, overwrite, clip_mode
-        As for `Separation.write`.
+        The same as for `Separation.write`.
     strict : bool
-        Whether a file that ends before its header says is an error; else what is there is used.
+        Whether a file that ends before its header says is an error; else its existing samples are used.
     memory : int
-        Bytes that spectrograms of the whole, and all else of their size, may take in memory together, beyond
-        which they go to temporary files; 0 stands for a quarter of what there is.
+        Number of bytes that arrays as large as the whole spectrogram may take in memory together; beyond it
+        they lie in temporary files. 0 means a quarter of the memory of the machine.
     resume : bool
-        Whether to leave stems alone whose manifest says that they are what this call would give, and to
-        replace others.
+        Whether to keep existing stems whose manifest says that this call would make the same, and to replace
+        all others.
 
     Returns
     -------
     Written
-        Paths, levels, manifest and warnings.
+        Paths and levels of the stems, path of the manifest, and warnings.
 
     Raises
     ------
     AudioFileError, OptionError, SeparatorError, OutputError
-        As for `separate` and `Separation.write`. No stem is left half-written.
+        The same as for `separate` and `Separation.write`. No stem is left half-written.
 
     Examples
     --------
@@ -225,27 +244,36 @@ def separate_file(
     ...     print(*(stem.path.name for stem in written.stems.values()))
     kick.flac snare.flac hihat.flac
     """
-    made = _made(separator, options)
+    chosen, choice = _separator(separator, options), _choice(only, without)
     with AudioFile(path, strict=strict) as source:
-        encoding = stem_encoding(source.encoding, format, subtype)
-        name = source.name if source.name == "stdin" else track_name(path)
-        target = Target(Path(folder), name, encoding, filename, overwrite or resume, clip_mode, phase_rounds)
-        if resume and (found := done(target, made, source.sha256())):
-            return written_before(found, target, made)
+        target = Target(
+            Path(folder),
+            source.name if source.name == "stdin" else track_name(path),
+            stem_encoding(source.encoding, format, subtype),
+            filename=filename,
+            overwrite=overwrite or resume,
+            clip_mode=clip_mode,
+            phase_rounds=phase_rounds,
+            choice=choice,
+        )
+        if resume and (document := finished(target, chosen, source.sha256())):
+            return existing_stems(document, target, chosen)
         target.check_free([])
-        StemFormat(source.sample_rate, source.channels, source.length, encoding).check(target.stem("stem"))
-        began = time.perf_counter()
+        form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding)
+        form.check(target.stem("stem"))
+        start = time.perf_counter()
         try:
-            fitted = fit(source, made, report=report, memory=memory, phase_rounds=phase_rounds)
+            fitted = fit(
+                source, chosen, report=report, memory=memory, phase_rounds=phase_rounds, choice=choice
+            )
         except InputError as error:
-            raise type(error)(f"{path}: {error}") if str(path) not in str(error) else error from None
+            raise error if str(path) in str(error) else _with_path(error, path) from None
         target.check_free(fitted.written)
-        seconds = time.perf_counter() - began
-        result = Result(made, fitted.components, fitted.messages, fitted.warnings, seconds, phase_rounds)
+        result = _result(chosen, fitted, start, phase_rounds, choice)
         return write_stems(source, fitted.written, fitted.stems, target, result)
 
 
-def _made(separator: str | Separator | None, options: dict[str, Any]) -> Separator:
+def _separator(separator: str | Separator | None, options: dict[str, Any]) -> Separator:
     separator = separator or default_name(options)
     if isinstance(separator, str):
         return make(separator, **options)
@@ -254,3 +282,26 @@ def _made(separator: str | Separator | None, options: dict[str, Any]) -> Separat
             f"options {sorted(options)} belong to a separator given by name: set them in its constructor"
         )
     return separator
+
+
+def _choice(only: Iterable[str], without: Iterable[str]) -> StemChoice:
+    """Return the chosen stems; one name alone may be given as a text."""
+    names = ((given,) if isinstance(given, str) else tuple(given) for given in (only, without))
+    return StemChoice(*names)
+
+
+def _result(
+    separator: Separator, fitted: Fitted, start: float, phase_rounds: int, choice: StemChoice
+) -> Result:
+    seconds = time.perf_counter() - start
+    return Result(
+        separator, fitted.components, fitted.messages, fitted.warnings, seconds, phase_rounds, choice
+    )
+
+
+def _with_path(error: InputError, path: str | os.PathLike[str]) -> InputError:
+    """Return the error with the path of the file in front of its message."""
+    message = f"{os.fsdecode(path)}: {error}"
+    if isinstance(error, OptionError):
+        return type(error)(message, option=error.option)
+    return type(error)(message)

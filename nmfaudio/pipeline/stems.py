@@ -1,4 +1,4 @@
-"""Stems of a mixture to files, with the manifest beside them."""
+"""Write the stems of a mixture to files, with the manifest beside them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_stems(
     target: Target,
     result: Result,
 ) -> Written:
-    """Write stems and their manifest, so that all appear whole or none does.
+    """Write stems and their manifest. Either all of them appear, whole, or none does.
 
     Parameters
     ----------
@@ -36,60 +36,63 @@ def write_stems(
     sources : iterable of str
         Names of the stems.
     pieces : callable
-        Gives the mixture and its stems piece by piece; called again where they clip and may not.
+        Returns the mixture and its stems piece by piece. It is called a second time where stems clip although
+        `target.clip_mode` forbids it.
     target : Target
+        Where the stems go.
     result : Result
-        The time that writing takes is added to its seconds.
+        The separation; the time of writing is added to its seconds.
 
     Raises
     ------
     OutputError
-        When they cannot be written.
+        When a file cannot be written.
     """
-    began, names = time.perf_counter(), tuple(sources)
-    files, used, gain = _written(source, names, pieces(), target, 1.0), target, 1.0
+    start, names = time.perf_counter(), tuple(sources)
+    files, used, gain = _unplaced_files(source, names, pieces(), target, 1.0), target, 1.0
     if target.clip_mode != "clamp" and any(stem.clipped for stem in files.stems.values()):
         files.discard()
         used, gain = _without_clipping(target, files)
         used.check_free(names)
-        files = _written(source, names, pieces(), used, gain)
+        files = _unplaced_files(source, names, pieces(), used, gain)
     with files:
         files.close()
-        told = (*result.warnings, *_clipping(files.stems, used, gain))
-        seconds = result.seconds + time.perf_counter() - began
-        written = Written(files.stems, used.manifest, replace(result, seconds=seconds), told, gain)
+        warnings = (*result.warnings, *_clipping_warnings(files.stems, used, gain))
+        seconds = result.seconds + time.perf_counter() - start
+        written = Written(files.stems, used.manifest, replace(result, seconds=seconds), warnings, gain)
         paths = {name: stem.path for name, stem in files.stems.items()}
-        obsolete = manifest.older_stems(target, paths) if target.overwrite else []
+        obsolete = manifest.obsolete_stems(target, paths) if target.overwrite else []
         document = manifest.content(source, written, replace(used, encoding=target.encoding), used.encoding)
         files.commit({used.manifest: document}, obsolete)
         return written
 
 
-def written_before(found: Mapping[str, Any], target: Target, separator: Separator) -> Written:
-    """Return what a manifest says of stems that are there."""
+def existing_stems(document: Mapping[str, Any], target: Target, separator: Separator) -> Written:
+    """Return what a manifest says of stems that exist already."""
     folder = target.manifest.parent
     stems = {
         name: WrittenStem(folder / stem["file"], stem["peak"], stem["share"], stem["clipped"], stem["bytes"])
-        for name, stem in found["stems"].items()
+        for name, stem in document["stems"].items()
     }
-    result = Result(separator, None, tuple(found["notes"]), (), found["seconds"])
-    return Written(stems, target.manifest, result, tuple(found["warnings"]), found["written"]["gain"], True)
+    result = Result(separator, None, tuple(document["notes"]), (), document["seconds"])
+    warnings, gain = tuple(document["warnings"]), document["written"]["gain"]
+    return Written(stems, target.manifest, result, warnings, gain, already_there=True)
 
 
-def _written(
+def _unplaced_files(
     source: SampleSource, names: tuple[str, ...], pieces: Pieces, target: Target, gain: float
 ) -> StemFiles:
-    """Write the stems to files that have no name yet."""
+    """Write the stems to files that do not have their names yet."""
     paths = {name: target.stem(name) for name in names}
     tags = getattr(source, "tags", {})
     form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding, tags)
     files = StemFiles(paths, form, overwrite=target.overwrite)
     try:
-        for mixture, parts in pieces:
+        for mixture, stems in pieces:
             if gain == 1:
-                files.write(mixture, parts)
+                files.write(mixture, stems)
             else:
-                files.write(mixture * gain, {name: part * gain for name, part in parts.items()})
+                files.write(mixture * gain, {name: stem * gain for name, stem in stems.items()})
     except BaseException:
         files.discard()
         raise
@@ -97,23 +100,23 @@ def _written(
 
 
 def _without_clipping(target: Target, files: StemFiles) -> tuple[Target, float]:
-    """Return where stems go that did clip, and the gain that they need there."""
+    """Return a target and a gain with which stems that clipped do not clip."""
     if target.clip_mode == "float":
         return replace(target, encoding=float_encoding(target.encoding)), 1.0
-    full = 1 << ((target.encoding.bits or 16) - 1)
-    return target, (full - 2) / full / max(stem.peak for stem in files.stems.values())
+    full_scale = 1 << ((target.encoding.bits or 16) - 1)
+    return target, (full_scale - 2) / full_scale / max(stem.peak for stem in files.stems.values())
 
 
-def _clipping(stems: Mapping[str, WrittenStem], target: Target, gain: float) -> list[str]:
+def _clipping_warnings(stems: Mapping[str, WrittenStem], target: Target, gain: float) -> list[str]:
     if gain != 1:
-        return [f"the stems are {-20 * np.log10(gain):.1f} dB quieter than they were, lest they clip"]
-    told = []
+        return [f"all stems were made {-20 * np.log10(gain):.1f} dB quieter to prevent clipping"]
+    warnings = []
     for name, stem in stems.items():
         if stem.clipped:
-            over = 20 * np.log10(stem.peak)
-            told.append(
-                f"{name}: {stem.clipped} samples beyond full scale (peak {over:+.1f} dBFS) were clipped in "
-                f"{target.encoding.subtype}, and there the stems do not sum to the mixture: use "
-                "--subtype FLOAT, or --clip-mode rescale or float"
+            excess = 20 * np.log10(stem.peak)
+            warnings.append(
+                f"{name}: {stem.clipped} samples beyond full scale (peak {excess:+.1f} dBFS) were clipped in "
+                f"{target.encoding.subtype}. There the stems do not sum to the mixture: use "
+                'subtype="FLOAT", or clip_mode="rescale" or clip_mode="float"'
             )
-    return told
+    return warnings

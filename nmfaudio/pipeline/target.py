@@ -1,4 +1,4 @@
-"""Where stems go, and what is told of them."""
+"""Where stems go, and what is known of a finished separation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nmfaudio.disk.atomic import check_absent
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Components, Separator
 from nmfaudio.models.phased import check_rounds
+from nmfaudio.models.selection import StemChoice
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
@@ -20,29 +21,32 @@ DEFAULT_FILENAME = "{track}/{stem}.{ext}"
 CLIP_MODES = ("clamp", "rescale", "float")
 _FIELDS = {"track", "stem", "ext"}
 _LONGEST_NAME = 255  # bytes of one part of a path on every common file system
-_ROOM = 40  # of them for the stem's name and its ending where the track shares the part
+_RESERVED = 40  # of these bytes, for the name of the stem and the ending where the track shares the part
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where stems of one mixture go and how they are encoded.
+    """Where the stems of one mixture go and how they are encoded.
 
     Parameters
     ----------
     folder : Path
-        Everything stays inside it.
+        Folder that everything stays inside.
     track : str
-        What to call the mixture.
+        Name of the mixture.
     encoding : Encoding
+        Format and sample type of the stems.
     filename : str
-        A pattern of `{track}`, `{stem}` and `{ext}`.
+        A pattern made of `{track}`, `{stem}` and `{ext}`.
     overwrite : bool
-        Whether files that exist may be replaced.
+        Whether existing files may be replaced.
     clip_mode : {"clamp", "rescale", "float"}
-        What is done where a stem is louder than its encoding can tell: its samples are clipped there; all
-        stems are made quieter by the same factor; all stems are written as floats.
+        What happens where a stem exceeds the range of its encoding: its samples are clipped, or all stems are
+        made quieter by the same factor, or all stems are written as floats.
     phase_rounds : int
-        Rounds in which phases were refined before.
+        Number of rounds in which the phases were refined.
+    choice : StemChoice
+        Stems that are wanted.
     """
 
     folder: Path
@@ -52,6 +56,7 @@ class Target:
     overwrite: bool = False
     clip_mode: str = "clamp"
     phase_rounds: int = 0
+    choice: StemChoice = StemChoice()
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
@@ -59,23 +64,29 @@ class Target:
         check_rounds(self.phase_rounds)
 
     def stem(self, name: str) -> Path:
-        """Return where the stem of that name goes."""
+        """Return the path of the stem of that name."""
         return self._path(name, extension(self.encoding))
 
     @property
     def manifest(self) -> Path:
-        """Where the manifest goes."""
+        """Path of the manifest."""
         return self._path("manifest", "json")
 
     @property
-    def asked(self) -> dict[str, str | int]:
-        """What determines, beside the separator, which samples are written."""
+    def settings(self) -> dict[str, str | int | list[str]]:
+        """Settings that decide, together with the separator, which samples are written."""
         encoding = {"format": self.encoding.format, "subtype": self.encoding.subtype}
         phases = {"phase_rounds": self.phase_rounds} if self.phase_rounds else {}
-        return {**encoding, "filename": self.filename, "clip_mode": self.clip_mode, **phases}
+        return {
+            **encoding,
+            "filename": self.filename,
+            "clip_mode": self.clip_mode,
+            **phases,
+            **self.choice.settings,
+        }
 
     def check_free(self, sources: Iterable[str]) -> None:
-        """Raise OutputError when a file is there already and may not be replaced."""
+        """Raise OutputError when a file exists already and may not be replaced."""
         if not self.overwrite:
             check_absent([*(self.stem(name) for name in sources), self.manifest])
 
@@ -86,17 +97,22 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """What is told of a finished separation, whatever kept its stems.
+    """What is known of a finished separation, in memory or on disk.
 
     Attributes
     ----------
     separator : Separator
-        With all its options.
+        The separator with all its options.
     components : Components or None
+        Templates and activations, where the model has some.
     messages, warnings : tuple of str
+        What the user should read.
     seconds : float
-        Wall time of separating.
+        Wall time of the separation.
     phase_rounds : int
+        Number of rounds in which the phases were refined.
+    choice : StemChoice
+        Stems that were chosen.
     """
 
     separator: Separator
@@ -105,6 +121,7 @@ class Result:
     warnings: tuple[str, ...]
     seconds: float
     phase_rounds: int = 0
+    choice: StemChoice = StemChoice()
 
 
 @dataclass(frozen=True)
@@ -114,14 +131,17 @@ class Written:
     Attributes
     ----------
     stems : dict of str to WrittenStem
+        Paths and levels of the stems, by name.
     manifest : Path
+        Path of the manifest.
     result : Result
+        The separation that made the stems.
     warnings : tuple of str
-        Those of the result and those of writing.
+        Warnings of the separation and of writing.
     gain : float
-        What the stems were multiplied by lest they clip; 1 unless that was asked for.
-    found : bool
-        Whether they were there already and were left alone.
+        Factor by which the stems were multiplied to prevent clipping; 1 unless this was asked for.
+    already_there : bool
+        Whether the stems existed before and were left unchanged.
     """
 
     stems: dict[str, WrittenStem]
@@ -129,11 +149,11 @@ class Written:
     result: Result
     warnings: tuple[str, ...]
     gain: float = 1.0
-    found: bool = False
+    already_there: bool = False
 
     @property
     def shares(self) -> dict[str, float]:
-        """Part of the stems' energy in each stem."""
+        """Part of the energy of all stems that each stem has."""
         total = sum(stem.energy for stem in self.stems.values())
         return {n: s.energy / total if total > 0 else 1 / len(self.stems) for n, s in self.stems.items()}
 
@@ -144,7 +164,7 @@ def check_filename(pattern: str) -> None:
     Raises
     ------
     OptionError
-        When it has unknown fields, no `{stem}`, or could leave its folder.
+        When the pattern has unknown fields, lacks `{stem}`, or could lead out of its folder.
 
     Examples
     --------
@@ -154,27 +174,33 @@ def check_filename(pattern: str) -> None:
         parts = list(string.Formatter().parse(pattern))
     except ValueError as error:
         raise OptionError(
-            f"filename {pattern!r} is not a pattern ({error}): try {DEFAULT_FILENAME!r}"
+            f"filename {pattern!r} is not a pattern ({error}): try {DEFAULT_FILENAME!r}", option="filename"
         ) from None
     fields = {name for _, name, _, _ in parts if name is not None}
     if "stem" not in fields or not fields <= _FIELDS or any(spec or conv for _, _, spec, conv in parts):
         raise OptionError(
             f"filename {pattern!r} must be made of {{track}}, {{stem}} and {{ext}}, with {{stem}} in it: "
-            f"try {DEFAULT_FILENAME!r}"
+            f"try {DEFAULT_FILENAME!r}",
+            option="filename",
         )
     folders = pattern.replace("\\", "/").split("/")
     if Path(pattern).is_absolute() or ".." in folders or "" in folders:
-        raise OptionError(f"filename {pattern!r} must stay inside the output folder: leave out '..' and '/'")
+        raise OptionError(
+            f"filename {pattern!r} must stay inside the output folder: leave out '..' and a leading '/'",
+            option="filename",
+        )
 
 
 def check_clip_mode(mode: str) -> None:
-    """Raise OptionError for a clip mode that is not known."""
+    """Raise OptionError for an unknown clip mode."""
     if mode not in CLIP_MODES:
-        raise OptionError(f"clip mode {mode!r} is not known: use one of {', '.join(CLIP_MODES)}")
+        raise OptionError(
+            f"clip mode {mode!r} does not exist: use one of {', '.join(CLIP_MODES)}", option="clip_mode"
+        )
 
 
 def track_name(path: str | os.PathLike[str]) -> str:
-    """Return what to call a file's stems: its name without the ending.
+    """Return the name under which the stems of a file are kept: its name without the ending.
 
     Examples
     --------
@@ -185,10 +211,10 @@ def track_name(path: str | os.PathLike[str]) -> str:
 
 
 def _safe_track(track: str) -> str:
-    """Make a track's name safe as a part of a path: no separators, not hidden, not too long."""
+    """Make the name of a track usable as a part of a path: no separators, not hidden, not too long."""
     cleaned = "".join("_" if c in "/\\\0" else c for c in track)
     cleaned = cleaned if cleaned.strip(". ") else "track"
-    longest = _LONGEST_NAME - _ROOM
+    longest = _LONGEST_NAME - _RESERVED
     return (
         os.fsencode(cleaned)[:longest].decode("utf-8", "ignore") if len(cleaned) > longest // 4 else cleaned
     )

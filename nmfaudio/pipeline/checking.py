@@ -1,0 +1,118 @@
+"""Checks of what separators and models return, and errors that name the plugin at fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.errors import NmfaudioError, SeparatorError
+from nmfaudio.models.contract import Model, Separator
+from nmfaudio.models.wrappers import as_model
+from nmfaudio.sound.spectrogram import Spectrogram
+
+_SUM_TOLERANCE = 1e-5  # relative to the mixture; a larger difference is a fault of the separator
+_SUM_ROUNDING = 1e-9  # relative to the mixture; a smaller difference is rounding and is left alone
+
+
+class naming_plugin:
+    """Context manager that turns any exception of a plugin into a SeparatorError that names the plugin."""
+
+    def __init__(self, plugin: object) -> None:
+        self._plugin = plugin
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, NmfaudioError | MemoryError):
+            raise plugin_error(self._plugin, f"failed with {type(error).__name__}: {error}") from error
+
+
+def plugin_error(plugin: object, fault: str) -> SeparatorError:
+    """Return an error that names the class of a separator or model and its fault."""
+    kind = type(plugin)
+    return SeparatorError(f"{kind.__module__}.{kind.__qualname__} {fault}")
+
+
+def checked_model(fitted: object, separator: Separator) -> Model:
+    """Return what the `fit` of a separator returned as a model whose sources can name files.
+
+    Raises
+    ------
+    SeparatorError
+        When a member is missing or a name of a source cannot be used.
+    """
+    try:
+        model = as_model(fitted)
+    except SeparatorError as error:
+        raise plugin_error(separator, str(error)) from None
+    sources = model.sources
+    if not sources or len(set(sources)) != len(sources):
+        raise plugin_error(separator, f"names its sources {sources}: give each stem a name of its own")
+    for name in sources:
+        if not name or name.startswith(".") or set(name) & set("/\\\0"):
+            raise plugin_error(separator, f"names a source {name!r}, which cannot be part of a file name")
+    return model
+
+
+def checked_stems(model: Model, block: Spectrogram) -> dict[str, Spectrogram]:
+    """Separate a block and check names, shapes and numbers of the stems.
+
+    Raises
+    ------
+    SeparatorError
+        When a stem breaks the contract; the message says how.
+    """
+    with naming_plugin(model):
+        stems = model.separate(block)
+    if tuple(stems) != tuple(model.sources):
+        raise plugin_error(model, f"gave stems {tuple(stems)}, but its sources are {tuple(model.sources)}")
+    for name, stem in stems.items():
+        if not isinstance(stem, Spectrogram):
+            raise plugin_error(model, f"gave {type(stem).__name__} for {name!r}: use block.with_values(...)")
+        if stem.values.shape != block.values.shape or stem.start != block.start:
+            raise plugin_error(
+                model, f"gave {name!r} the shape {stem.values.shape} for a block of {block.values.shape}"
+            )
+        if not np.isfinite(stem.values).all():
+            raise plugin_error(model, f"gave NaN or infinity in {name!r}")
+    return stems
+
+
+def sum_error(block: Spectrogram, stems: dict[str, Spectrogram]) -> tuple[NDArray[Any], float]:
+    """Return the difference of the block and the sum of the stems, and its relative size.
+
+    Returns
+    -------
+    ndarray of complex, shape (channels, bins, frames)
+        The block minus the sum of the stems.
+    float
+        The largest absolute value of the difference, divided by that of the block.
+    """
+    rest = block.values.copy("K")
+    for stem in stems.values():
+        rest -= stem.values
+    level = float(np.abs(block.values).max(initial=0.0))
+    worst = float(np.abs(rest).max(initial=0.0))
+    return rest, worst / level if level > 0 else float(worst > 0)
+
+
+def summing_to(block: Spectrogram, stems: dict[str, Spectrogram], model: Model) -> dict[str, Spectrogram]:
+    """Return the stems with small differences from the block shared out, so that they sum to the block.
+
+    Raises
+    ------
+    SeparatorError
+        When the difference is too large to be an error of rounding.
+    """
+    rest, error = sum_error(block, stems)
+    if error > _SUM_TOLERANCE:
+        raise plugin_error(
+            model, f"gave stems that miss the mixture by {error:.1e} of it: end in soft_masks(...)"
+        )
+    if error < _SUM_ROUNDING:
+        return stems
+    share = rest / len(stems)
+    return {name: stem.with_values(stem.values + share) for name, stem in stems.items()}

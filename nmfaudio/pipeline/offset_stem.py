@@ -1,0 +1,38 @@
+"""Give the offset that was taken out of a mixture back to one stem, so that the stems still sum to it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nmfaudio.models.contract import Model
+from nmfaudio.pipeline.checking import checked_stems
+from nmfaudio.pipeline.overlap_add import StemStream
+from nmfaudio.sound.audio import SampleSource
+from nmfaudio.sound.blocks import Blocks
+
+_LOW_HZ = 150.0  # the stem with most energy below this frequency gets the offset
+_BLOCKS = 3  # of the mixture, evenly spaced, that are compared
+
+
+def lowest_stem(mixture: Blocks, model: Model) -> str:
+    """Return the source with the most energy in low bins: the one that an offset disturbs least."""
+    part = model.parts[0]
+    mixture = mixture.with_stft(part.stft)
+    bounds = mixture.bounds
+    low = mixture.stft.frequencies(mixture.sample_rate) <= _LOW_HZ
+    energies = dict.fromkeys(model.sources, 0.0)
+    for number in sorted({round(n) for n in np.linspace(0, len(bounds) - 1, _BLOCKS)}):
+        start, stop = bounds[number]
+        wide = mixture.block(start - part.context, stop + part.context)
+        for name, stem in checked_stems(part, wide).items():
+            energies[name] += float((np.abs(stem.cut(start, stop).values[:, low]) ** 2).sum())
+    return max(energies, key=lambda name: energies[name])
+
+
+def with_offset(stream: StemStream, original: SampleSource, stem: str) -> StemStream:
+    """Yield pieces of the original mixture; the stem gets what was taken out of them."""
+    position = 0
+    for cleaned, stems in stream:
+        mixture = original.read(position, position + cleaned.shape[1])
+        position += cleaned.shape[1]
+        yield mixture, {**stems, stem: stems[stem] + (mixture - cleaned)}

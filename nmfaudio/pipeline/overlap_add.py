@@ -1,0 +1,51 @@
+"""From blocks of spectrograms to samples: overlap-add, and the mean of several streams of stems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nmfaudio.sound.audio import Samples
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.spectrogram import Spectrogram
+
+StemStream = Iterator[tuple[Samples, dict[str, Samples]]]  # pieces of the mixture, each with its stems
+
+
+class OverlapAdd:
+    """Joins the blocks of one stem to samples. A sample is given out once no later frame can reach it."""
+
+    def __init__(self, mixture: Blocks) -> None:
+        self._stft, self._frames, self._length = mixture.stft, mixture.frames, mixture.length
+        self._tail = np.zeros((mixture.channels, 0))
+
+    def add(self, block: Spectrogram) -> Samples:
+        """Add the next frames and return the samples that are complete, shape (channels, samples)."""
+        samples = self._stft.synthesise(block.values)
+        samples[:, : self._tail.shape[1]] += self._tail
+        is_last = block.stop == self._frames
+        complete = samples.shape[1] if is_last else block.frames * self._stft.hop_length
+        self._tail = samples[:, complete:]
+        first = self._stft.first_sample(block.start)
+        return samples[:, max(0, -first) : min(complete, max(0, self._length - first))]
+
+
+def averaged(streams: Sequence[StemStream]) -> StemStream:
+    """Yield the mixture and the mean of each stem over several streams, whose pieces may differ in length."""
+    pieces = [next(stream) for stream in streams]
+    while True:
+        length = min(mixture.shape[1] for mixture, _ in pieces)
+        mean = {name: _mean([stems[name][:, :length] for _, stems in pieces]) for name in pieces[0][1]}
+        yield pieces[0][0][:, :length], mean
+        for number, (mixture, stems) in enumerate(pieces):
+            pieces[number] = mixture[:, length:], {name: stem[:, length:] for name, stem in stems.items()}
+            while not pieces[number][0].shape[1]:
+                following = next(streams[number], None)
+                if following is None:
+                    return
+                pieces[number] = following
+
+
+def _mean(pieces: list[Samples]) -> Samples:
+    return np.asarray(np.mean(pieces, axis=0))
