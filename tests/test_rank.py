@@ -259,7 +259,7 @@ def test_the_command_shows_evidence_and_reason(nmfaudio, make_file, tmp_path):
     done = nmfaudio("rank", make_file(), *FAST, "-o", "rank.png", check=0)
     assert "stability" in done.stdout
     assert "evenly spread" in done.stdout
-    assert "drawn in rank.png" in done.stdout
+    assert "written to rank.png" in done.stdout
     assert np.asarray(Image.open(tmp_path / "rank.png").convert("L")).std() > 20
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def advise(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to look at.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to analyse.")],
     sources: Annotated[int | None, typer.Option(min=1, help="Number of stems, if you know it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the advice alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the advice.")] = False,
 ) -> None:
-    """Say which separator to try first on a file, and why."""
+    """Recommend a separator for a file, with the reasons."""
     from nmfaudio.errors import NmfaudioError
 
     try:
         with progress_bar(file.name, not quiet) as report:
-            facts, advice = _look(file, sources, report)
+            facts, advice = _analysed(file, sources, report)
     except NmfaudioError as error:
         reason = str(error)
         complain(reason if str(file) in reason else f"{file}: {reason}")
@@ -40,7 +40,7 @@ def advise(
         _print(file, facts, advice)
 
 
-def _look(file: Path, sources: int | None, report: Any) -> tuple[Facts, Advice]:
+def _analysed(file: Path, sources: int | None, report: Any) -> tuple[Facts, Advice]:
     from nmfaudio.pipeline.fitting import blocks_of
     from nmfaudio.separators.auto import advice
     from nmfaudio.sound.files import AudioFile

@@ -1,4 +1,4 @@
-"""`nmfaudio join`: dictionaries side by side."""
+"""`nmfaudio join`: several dictionaries in, one dictionary out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nmfaudio.cli.learn import dictionary_path
 
 
 def join(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Dictionaries.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The joined dictionary.")],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Dictionaries to join.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Dictionary to write.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dictionary.")] = False,
 ) -> None:
-    """Put dictionaries of several sources into one file; settings become those of the first."""
+    """Join dictionaries of several sources into one, with the settings of the first."""
     from nmfaudio.dictionaries.dictionary import Dictionary
     from nmfaudio.disk.atomic import check_absent
     from nmfaudio.errors import NmfaudioError, OptionError
@@ -34,4 +34,4 @@ def join(
     except NmfaudioError as error:
         stop(str(error), FAILED)
     if not quiet:
-        typer.echo(f"{', '.join(joined.sources)} kept in {target}")
+        typer.echo(f"{', '.join(joined.sources)} written to {target}")

@@ -11,25 +11,31 @@ from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, comp
 
 
 def learn(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings of one source, alone.")],
-    label: Annotated[str, typer.Option(help="Name of the source: what its stems will be called.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Recordings in which only the source plays.")
+    ],
+    label: Annotated[str, typer.Option(help="Name of the source; its stems get this name.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Dictionary; default: LABEL.safetensors.")
+        Path | None, typer.Option("-o", "--output", help="Dictionary to write. Default: LABEL.safetensors.")
     ] = None,
-    rank: Annotated[int | None, typer.Option(help="Templates; default: chosen from the data.")] = None,
+    rank: Annotated[
+        int | None, typer.Option(help="Number of templates. Default: chosen from the data.")
+    ] = None,
     sample_rate: Annotated[
-        int | None, typer.Option(help="Of the dictionary, in Hz; default: that of the first file.")
+        int | None, typer.Option(help="Sample rate of the dictionary in Hz. Default: that of the first file.")
     ] = None,
-    window: Annotated[float, typer.Option(help="Seconds of the analysis window.")] = 0.093,
-    divergence: Annotated[str, typer.Option(help="kl, is, euclidean, or a beta in [-1, 3].")] = "kl",
+    window: Annotated[float, typer.Option(help="Length of the analysis window in seconds.")] = 0.093,
+    divergence: Annotated[
+        str, typer.Option(help="Divergence: kl, is, euclidean, or a beta in [-1, 3].")
+    ] = "kl",
     add_to: Annotated[
-        Path | None, typer.Option(help="Dictionary of the same source that the files are added to.")
+        Path | None, typer.Option(help="Dictionary of the same source to extend with the files.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dictionary that exists.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dictionary.")] = False,
 ) -> None:
-    """Learn the sound of a source, and keep it in a file."""
+    """Learn the sound of a source and write it to a dictionary file."""
     from nmfaudio.dictionaries.dictionary import Dictionary
     from nmfaudio.dictionaries.labels import check_label
     from nmfaudio.disk.atomic import check_absent
@@ -48,25 +54,25 @@ def learn(
             check_absent([target])
         options["add_to"] = Dictionary.load(add_to) if add_to else None
         with progress_bar(label, not quiet) as report:
-            found, silent = _learned(files, label, options, report)
-        found.save(target)
+            dictionary, silent = _learned(files, label, options, report)
+        dictionary.save(target)
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
     except NmfaudioError as error:
         stop(str(error), FAILED)
     if not quiet:
         for name in silent:
-            complain(f"{name}: warning: it is silent and taught nothing")
-        _tell(found, target)
+            complain(f"{name}: warning: the recording is silent, so nothing was learned from it")
+        _print_summary(dictionary, target)
 
 
 def _learned(files: list[Path], label: str, options: dict[str, Any], report: Any) -> tuple[Any, list[str]]:
     from nmfaudio.dictionaries.learning import Learner
 
-    known = options.pop("add_to")
+    extended = options.pop("add_to")
     learner = Learner(label, report=report, **options)
-    if known is not None:
-        learner.recall(known)
+    if extended is not None:
+        learner.recall(extended)
     for file in files:
         learner.partial_fit(file)
     return learner.dictionary(), learner.silent
@@ -80,27 +86,27 @@ def _number(text: str) -> str | float:
 
 
 def dictionary_path(path: Path) -> Path:
-    """Return where a dictionary goes.
+    """Check the path of a dictionary that is to be written, and return it.
 
     Raises
     ------
     OptionError
-        For a name that does not end in .safetensors, or a folder that is not there.
+        When the name does not end in .safetensors.
     """
     from nmfaudio.errors import OptionError
 
     if path.suffix.lower() != ".safetensors":
-        raise OptionError(f"{path}: a dictionary's name ends in .safetensors")
+        raise OptionError(f"{path}: the name of a dictionary must end in .safetensors")
     return path
 
 
-def _tell(found: Any, target: Path) -> None:
-    seconds = sum(clip.seconds for clip in found.clips)
-    pitched = int((found.pitches > 0).sum())
-    count = len(found.labels)
-    several = f"{len(found.clips)} recordings" if len(found.clips) > 1 else "one recording"
+def _print_summary(dictionary: Any, target: Path) -> None:
+    seconds = sum(clip.seconds for clip in dictionary.clips)
+    pitched = int((dictionary.pitches > 0).sum())
+    count = len(dictionary.labels)
+    recordings = f"{len(dictionary.clips)} recordings" if len(dictionary.clips) > 1 else "one recording"
     typer.echo(
-        f"{found.sources[0]}: {count} template{'s' if count > 1 else ''} ({pitched} with a pitch) "
-        f"from {seconds:.1f} s in {several}"
+        f"{dictionary.sources[0]}: {count} template{'s' if count > 1 else ''} ({pitched} with a pitch) "
+        f"from {seconds:.1f} s in {recordings}"
     )
-    typer.echo(f"kept in {target}")
+    typer.echo(f"written to {target}")

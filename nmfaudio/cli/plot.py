@@ -1,4 +1,4 @@
-"""`nmfaudio plot`: a picture of the components."""
+"""`nmfaudio plot`: a picture of the components of a recording."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from nmfaudio.cli.console import FAILED, announce_compilation, make_separator, p
 
 
 def plot(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to look into.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Picture: .png, .svg or .pdf.")] = Path(
-        "components.png"
-    ),
-    separator: Annotated[str, typer.Option(help="Way of separating whose components are drawn.")] = "blind",
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to analyse.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Picture to write: .png, .svg or .pdf.")
+    ] = Path("components.png"),
+    separator: Annotated[str, typer.Option(help="Separator whose components are drawn.")] = "blind",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Option of the separator; repeatable."),
     ] = None,
     sources: Annotated[
-        int | None, typer.Option(help="Number of sources; default: chosen from the data.")
+        int | None, typer.Option(help="Number of sources. Default: chosen from the data.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
-    """Draw the mixture's spectrogram and each component's template and activation."""
+    """Draw the spectrogram of a recording, and the template and activation of each component."""
     from nmfaudio.errors import NmfaudioError
     from nmfaudio.plots.components import draw_file
 
-    made = make_separator(separator, settings or [], sources=sources, seed=seed)
+    chosen = make_separator(separator, settings or [], sources=sources, seed=seed)
     announce_compilation(not quiet)
     try:
         with progress_bar(file.name, not quiet) as report:
-            draw_file(file, output, made, report=report)
+            draw_file(file, output, chosen, report=report)
     except NmfaudioError as error:
         stop(str(error) if str(file) in str(error) else f"{file}: {error}", FAILED)
     if not quiet:
-        typer.echo(f"drawn in {output}")
+        typer.echo(f"written to {output}")

@@ -25,64 +25,67 @@ if TYPE_CHECKING:
     from nmfaudio.nmf import Recommendation
 
 _SETTINGS = ("divergence", "window")  # as for the separator `blind`
-_LISTED = 12  # relevance weights shown
+_LISTED = 12  # relevance weights that are printed
 
 
 def rank(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to look into.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to analyse.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Draw the evidence: .png, .svg or .pdf.")
+        Path | None,
+        typer.Option("-o", "--output", help="Picture of the evidence to write: .png, .svg or .pdf."),
     ] = None,
-    most: Annotated[int, typer.Option(help="Components to try; twice as many are weighed.")] = 12,
-    restarts: Annotated[int, typer.Option(help="Random starts at each number of components.")] = 6,
+    most: Annotated[
+        int, typer.Option(help="Largest number of components to try; twice as many are tested for relevance.")
+    ] = 12,
+    restarts: Annotated[int, typer.Option(help="Number of random starts for each number of components.")] = 6,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="divergence=kl|is|... or window=SECONDS."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
-    """Recommend a number of components, and show why."""
+    """Recommend a number of components and show the evidence."""
     from nmfaudio.errors import NmfaudioError, OptionError
 
     options = {"most": most, "restarts": restarts, "seed": seed, **_parsed(settings or [])}
     announce_compilation(not quiet)
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
         with progress_bar(file.name, not quiet) as report:
-            found = _look(file, output, options, report)
+            recommendation = _recommended(file, output, options, report)
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
     except NmfaudioError as error:
         _fail(file, str(error), as_json)
     if as_json:
-        told = _as_json(file, output, options, found)
-        print(json.dumps({**told, "seconds": round(time.perf_counter() - began, 3)}), flush=True)
+        document = _as_json(file, output, options, recommendation)
+        print(json.dumps({**document, "seconds": round(time.perf_counter() - start, 3)}), flush=True)
     elif not quiet:
-        _print_evidence(file, found)
+        _print_evidence(file, recommendation)
         if output:
-            typer.echo(f"drawn in {output}")
+            typer.echo(f"written to {output}")
 
 
 def _parsed(settings: list[str]) -> dict[str, Any]:
-    """Parse `--set` texts as the separator `blind` does."""
+    """Return the values of `--set` texts, as the separator `blind` understands them."""
     from nmfaudio.errors import OptionError
     from nmfaudio.pipeline.registry import find
 
-    known = find("blind").options
+    options = find("blind").options
     parsed = {}
     for name, text in parse_settings(settings).items():
         if name not in _SETTINGS:
-            stop(f"no option {name!r}: use one of {', '.join(_SETTINGS)}", WRONG_USAGE)
+            stop(f"there is no option {name!r}: use one of {', '.join(_SETTINGS)}", WRONG_USAGE)
         try:
-            parsed[name] = known[name].parse(text)
+            parsed[name] = options[name].parse(text)
         except OptionError as error:
             stop(str(error), WRONG_USAGE)
     return parsed
 
 
-def _look(file: Path, output: Path | None, options: dict[str, Any], report: Any) -> Recommendation:
+def _recommended(file: Path, output: Path | None, options: dict[str, Any], report: Any) -> Recommendation:
     from nmfaudio.sound.files import AudioFile
     from nmfaudio.studies.counting import count_components
 
@@ -94,9 +97,9 @@ def _look(file: Path, output: Path | None, options: dict[str, Any], report: Any)
 
     check_picture(output)
     with AudioFile(file) as source:
-        found = count_components(source, report=report, **options)
-    save_picture(plot_rank(found, name=file.name), output)
-    return found
+        recommendation = count_components(source, report=report, **options)
+    save_picture(plot_rank(recommendation, name=file.name), output)
+    return recommendation
 
 
 def _fail(file: Path, reason: str, as_json: bool) -> None:
@@ -107,14 +110,14 @@ def _fail(file: Path, reason: str, as_json: bool) -> None:
 
 
 def _as_json(
-    file: Path, output: Path | None, options: dict[str, Any], found: Recommendation
+    file: Path, output: Path | None, options: dict[str, Any], recommendation: Recommendation
 ) -> dict[str, Any]:
-    relevance, stability = found.relevance, found.stability
+    relevance, stability = recommendation.relevance, recommendation.stability
     return {
         "file": str(file),
         "ok": True,
-        "rank": found.rank,
-        "reason": found.reason,
+        "rank": recommendation.rank,
+        "reason": recommendation.reason,
         "options": options,
         "frames": int(stability.best[0].H.shape[1]),
         "relevance": {
@@ -128,7 +131,7 @@ def _as_json(
                 "rank": int(rank),
                 "stability": float(stability.means[i]),
                 "components": stability.components[i].tolist(),
-                "explained": float(found.explained[i]),
+                "explained": float(recommendation.explained[i]),
                 "objective": float(stability.lowest[i]),
             }
             for i, rank in enumerate(stability.ranks)
@@ -137,12 +140,12 @@ def _as_json(
     }
 
 
-def _print_evidence(file: Path, found: Recommendation) -> None:
+def _print_evidence(file: Path, recommendation: Recommendation) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    stability, relevance = found.stability, found.relevance
+    stability, relevance = recommendation.stability, recommendation.relevance
     table = Table(title=Text(one_line(file.name)), title_justify="left")
     for heading in ("components", "stability", "least stable", "explained", "divergence"):
         table.add_column(heading, justify="right")
@@ -151,19 +154,19 @@ def _print_evidence(file: Path, found: Recommendation) -> None:
             str(rank),
             f"{stability.means[i]:.2f}",
             f"{stability.components[i].min():.2f}",
-            f"{100 * found.explained[i]:.0f} %",
+            f"{100 * recommendation.explained[i]:.0f} %",
             f"{stability.lowest[i]:.4g}",
-            style="bold" if rank == found.rank else None,
+            style="bold" if rank == recommendation.rank else None,
         )
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
     console.print(table)
     weights = " ".join(f"{weight:.3g}" for weight in relevance.weights[:_LISTED])
     rest = " ..." if relevance.most > _LISTED else ""
     frames = stability.best[0].H.shape[1]
-    plural = "" if found.rank == 1 else "s"
+    plural = "" if recommendation.rank == 1 else "s"
     for line in (
         f"relevance, {relevance.rank} of {relevance.most} above 2: {weights}{rest}",
-        f"judged by {frames} frames, evenly spread over the file",
-        f"{found.rank} component{plural}: {found.reason}",
+        f"based on {frames} frames, evenly spaced over the file",
+        f"{recommendation.rank} component{plural}: {recommendation.reason}",
     ):
         console.print(Text(line), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`nmfaudio separators`: what there is."""
+"""`nmfaudio separators`: the separators that are installed, with their options."""
 
 from __future__ import annotations
 
@@ -52,14 +52,17 @@ def _print_entry(name: str, entry: Any) -> None:
     console.print(heading.append(f"  {entry.summary}", style="not bold"))
     table = Table(box=None, padding=(0, 2), show_header=False)
     for option in entry.options.values():
-        default = "(needed)" if option.default is dataclasses.MISSING else str(option.default)
+        default = "(required)" if option.default is dataclasses.MISSING else str(option.default)
         table.add_row(
             f"  {option.name}", Text(default), Text(_type_name(option.type), style="dim"), Text(option.help)
         )
     console.print(table)
-    reach: dict[Any, str] = {True: "looks at the whole recording; ", False: "streams any length; "}
-    told = reach.get(getattr(entry.kind, "needs_whole", None), "")
-    console.print(Text(f"    {told}from {entry.origin}\n", style="dim"))
+    memory: dict[Any, str] = {
+        True: "needs the whole recording; ",
+        False: "works on recordings of any length; ",
+    }
+    note = memory.get(getattr(entry.kind, "needs_whole", None), "")
+    console.print(Text(f"    {note}from {entry.origin}\n", style="dim"))
 
 
 def _type_name(kind: Any) -> str:

@@ -1,4 +1,4 @@
-"""`nmfaudio tune`: how well sources will come apart, before there is a mixture."""
+"""`nmfaudio tune`: a forecast of how well sources can be separated, before there is a mixture."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, prog
 
 def tune(
     clips: Annotated[
-        list[str], typer.Argument(metavar="LABEL=FILE...", help="A recording of each source alone.")
+        list[str],
+        typer.Argument(metavar="LABEL=FILE...", help="A recording of each source alone, with its label."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
-    """Forecast how well sources will come apart: halves of their recordings are learned, mixed, separated."""
+    """Forecast how well sources can be separated, from a recording of each source alone."""
     from nmfaudio.dictionaries.labels import check_label
     from nmfaudio.errors import DictionaryError, NmfaudioError, OptionError
     from nmfaudio.sound.files import read
@@ -28,9 +29,9 @@ def tune(
     for text in clips:
         label, equals, path = text.partition("=")
         if not equals or not path:
-            stop(f"{text!r} must be of the form label=file", WRONG_USAGE)
+            stop(f"{text!r} must have the form label=file", WRONG_USAGE)
         if label in named:
-            stop(f"the label {label!r} comes twice: join the recordings into one file first", WRONG_USAGE)
+            stop(f"the label {label!r} is given twice: join its recordings into one file first", WRONG_USAGE)
         try:
             named[check_label(label)] = path
         except DictionaryError as error:
@@ -39,19 +40,21 @@ def tune(
     try:
         sounds = {label: read(path) for label, path in named.items()}
         with progress_bar("forecast", not quiet) as report:
-            found = forecast(sounds, report=report)
+            outlooks = forecast(sounds, report=report)
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
     except NmfaudioError as error:
         stop(str(error), FAILED)
     if as_json:
-        pairs = [{"sources": o.sources, "gains": o.gains, "leaks": o.leaks, "words": o.words} for o in found]
+        pairs = [
+            {"sources": o.sources, "gains": o.gains, "leaks": o.leaks, "words": o.words} for o in outlooks
+        ]
         print(json.dumps({"pairs": pairs}), flush=True)
     elif not quiet:
-        _print_table(found)
+        _print_table(outlooks)
 
 
-def _print_table(found: Any) -> None:
+def _print_table(outlooks: Any) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -60,7 +63,7 @@ def _print_table(found: Any) -> None:
     table.add_column("sources")
     for heading in ("dB gained", "leaks"):
         table.add_column(heading, justify="right")
-    for outlook in found:
+    for outlook in outlooks:
         table.add_row(
             Text(" / ".join(outlook.sources)),
             " / ".join(f"{gain:.1f}" for gain in outlook.gains),
@@ -68,5 +71,5 @@ def _print_table(found: Any) -> None:
         )
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
     console.print(table)
-    for outlook in sorted(found, key=lambda one: one.gain):
+    for outlook in sorted(outlooks, key=lambda one: one.gain):
         console.print(Text(outlook.words))
