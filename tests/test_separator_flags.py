@@ -1,5 +1,13 @@
 """Flags of `nmfaudio separate` that come from the options of separators, and the choice of stems."""
 
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nmfaudio import STFT, Dictionary
 from nmfaudio.pipeline.manifest import load
 
 
@@ -47,3 +55,29 @@ def test_a_single_stem_is_warned_of(nmfaudio, make_file):
     assert "warning: nothing was separated" in done.stderr
     assert "--sources 2" in done.stderr
     assert "1 stem in" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("nmfaudio sepa", ["separate", "separators"]),
+        ("nmfaudio separate --dictio", ["--dictionary"]),
+        ("nmfaudio separate --separator ", ["auto", "blind", "drums"]),
+        ("nmfaudio separate --set mask", ["mask_exponent="]),
+        ("nmfaudio separate --dictionary kit.safetensors --only ", ["kick", "snare"]),
+    ],
+)
+def test_the_shell_completes(tmp_path, line, expected):
+    """What bash asks for: the words of the line and the number of the one that is completed."""
+    kit = Dictionary(np.eye(129, 2), ("kick", "snare"), 8000, STFT(256))
+    kit.save(tmp_path / "kit.safetensors")
+    words = line.split(" ")
+    environment = {
+        **os.environ,
+        "_NMFAUDIO_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    command = [sys.executable, "-c", "from nmfaudio.cli.app import app; app(prog_name='nmfaudio')"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert set(expected) <= set(done.stdout.split()), done.stdout + done.stderr
