@@ -106,7 +106,7 @@ def test_missing_files_folders_and_pipes_are_refused_by_name(tmp_path):
 
 
 def test_no_samples_are_refused(make_file):
-    with pytest.raises(AudioFileError, match=r"song.wav: it holds no samples"):
+    with pytest.raises(AudioFileError, match=r"song.wav: it contains no samples"):
         read(make_file(samples=np.zeros((1, 0))))
 
 

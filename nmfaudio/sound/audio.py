@@ -1,4 +1,4 @@
-"""Samples with their rate, and what they were encoded as."""
+"""Samples with their sample rate and their encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BITS |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 
 @dataclass(frozen=True)
 class Encoding:
-    """How samples are kept in a file, in libsndfile's words.
+    """File format and sample type, named as in libsndfile.
 
     Examples
     --------
@@ -31,21 +31,21 @@ class Encoding:
 
     @property
     def bits(self) -> int | None:
-        """Bits of an integer sample; None where samples are not integers."""
+        """Number of bits of an integer sample; None if samples are not integers."""
         return _BITS.get(self.subtype)
 
     @property
     def exact(self) -> bool:
-        """Whether samples come back from such a file as they were written."""
+        """Whether a file in this encoding returns exactly the samples that were written."""
         return self.bits is not None or self.subtype in ("FLOAT", "DOUBLE")
 
 
 class SampleSource(Protocol):
-    """Where a mixture's samples come from: a file read bit by bit, or an array."""
+    """The samples of a mixture: a file that is read piece by piece, or an array."""
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Name of the mixture in messages."""
 
     @property
     def sample_rate(self) -> int:
@@ -61,35 +61,35 @@ class SampleSource(Protocol):
 
     @property
     def encoding(self) -> Encoding:
-        """What it was encoded as."""
+        """Encoding of the file that the samples were read from."""
 
     @property
     def peak(self) -> float:
-        """The largest absolute sample; all samples are finite."""
+        """Largest absolute sample; all samples are finite."""
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return samples `start` to `stop`, (channels, samples) in float64; both lie within the source."""
+        """Return samples `start` to `stop` as float64, (channels, samples); 0 <= start <= stop <= length."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Sound in memory.
+    """Samples in memory.
 
     Parameters
     ----------
     samples : array_like, shape (channels, samples) or (samples,)
-        Full scale is 1. Kept as a read-only view; a vector becomes one channel.
+        Samples with full scale 1. They are stored as a read-only view; a vector becomes one channel.
     sample_rate : int
         Samples per second.
     encoding : Encoding
-        What it was read from, and what stems made of it are written as.
+        Encoding of the file that the samples were read from; stems are written in it by default.
     name : str
-        What to call it: the default folder of its stems.
+        Name of the recording, which is the default name of the folder of its stems.
 
     Raises
     ------
     AudioFileError
-        For samples of another shape or type, for NaN or infinity, or for a rate below 1.
+        If the samples have another shape or type or are not finite, or the sample rate is below 1.
 
     Examples
     --------
@@ -136,11 +136,11 @@ class Audio:
 
     @property
     def peak(self) -> float:
-        """The largest absolute sample."""
+        """Largest absolute sample."""
         return float(np.abs(self.samples).max(initial=0.0))
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return a copy of samples `start` to `stop` in float64."""
+        """Return a copy of samples `start` to `stop` as float64."""
         return self.samples[:, start:stop].astype(np.float64)
 
     def __repr__(self) -> str:
@@ -149,13 +149,14 @@ class Audio:
 
 
 class Recent:
-    """A source that remembers what was read last, for readers that follow one another closely.
+    """A source that stores the samples that were read last, for several readers at nearly the same position.
 
     Parameters
     ----------
     source : SampleSource
+        Source of the samples.
     length : int
-        Samples that it remembers before the furthest one that was read.
+        Number of stored samples before the last one that was read.
 
     Examples
     --------
@@ -172,27 +173,27 @@ class Recent:
         self.encoding, self.peak = source.encoding, source.peak
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return samples `start` to `stop`, (channels, samples) in float64."""
+        """Return samples `start` to `stop` as float64, (channels, samples)."""
         end = self._start + self._samples.shape[1]
         if start < self._start or start > end:
             return self._source.read(start, stop)
         if stop > end:
             joined = np.concatenate([self._samples, self._source.read(end, stop)], axis=1)
-            forgotten = max(0, joined.shape[1] - max(self._length, stop - start))
-            self._start, self._samples = self._start + forgotten, joined[:, forgotten:]
+            dropped = max(0, joined.shape[1] - max(self._length, stop - start))
+            self._start, self._samples = self._start + dropped, joined[:, dropped:]
         return self._samples[:, start - self._start : stop - self._start].copy()
 
 
 def check_finite(samples: NDArray[Any], name: str, start: int, sample_rate: int) -> None:
-    """Check samples (channels, samples) of which the first is sample `start` of `name`.
+    """Check that samples (channels, samples) are finite; the first one is sample `start` of `name`.
 
     Raises
     ------
     AudioFileError
-        Naming the first sample that is NaN or infinite.
+        If a sample is NaN or infinite; the message gives the position of the first one.
     """
     if np.isfinite(samples).all():
         return
     sample, channel = (int(i) for i in np.argwhere(~np.isfinite(samples).T)[0])
     where = f"sample {start + sample} ({(start + sample) / sample_rate:.3f} s) of channel {channel + 1}"
-    raise AudioFileError(f"{name}: {where} is {samples[channel, sample]}: repair or export the file again")
+    raise AudioFileError(f"{name}: {where} is {samples[channel, sample]}: repair the file or export it again")

@@ -1,4 +1,4 @@
-"""Reading audio files, bit by bit."""
+"""Reading audio files piece by piece."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from nmfaudio.sound import containers
 from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
 
 STANDARD_INPUT = "-"
-_CHUNK_VALUES = 1 << 19  # samples times channels decoded at a time, whatever the header promises
-# Before the last request: a model may look back, and decoding anew costs more.
-_KEPT_SECONDS, _KEPT_VALUES = 15, 1 << 22
-_WAVE_HEAD = 1 << 12  # bytes in which a WAV file tells its format, but for odd ones
-_SALVAGED = 64  # samples decoded at a time before a place that is damaged
+_CHUNK_VALUES = 1 << 19  # number of values (samples times channels) that are decoded at a time
+# Decoded samples that are stored before the start of the last request: models read some samples again.
+_STORED_SECONDS, _STORED_VALUES = 15, 1 << 22
+_WAVE_HEAD = 1 << 12  # number of bytes that contain the format chunk of a usual WAV file
+_SALVAGED = 64  # samples that are decoded at a time just before a damaged part
 _TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
 
 
@@ -35,17 +35,17 @@ def read(path: str | os.PathLike[str]) -> Audio:
     Parameters
     ----------
     path : path-like
-        Any file that libsndfile reads, told by its content.
+        File in any format that libsndfile or PyAV reads. The content determines the format, not the name.
 
     Returns
     -------
     Audio
-        Samples in float64, integers scaled so that full scale is 1; nothing is lost.
+        Exact samples as float64; integers are scaled so that full scale is 1.
 
     Raises
     ------
     AudioFileError
-        When there is no such file, it is not audio, is empty, or holds NaN or infinite samples.
+        If the file does not exist, is not audio, has no samples, or has samples that are not finite.
 
     Examples
     --------
@@ -57,23 +57,23 @@ def read(path: str | os.PathLike[str]) -> Audio:
 
 
 class AudioFile:
-    """An audio file as a source of samples, decoded bit by bit.
+    """An audio file as a source of samples, which are decoded when they are needed.
 
-    Opening reads it through once: that tells its true length, whatever its header says, its peak, and that
-    every sample is finite. Reading forward is cheap; reading further back than some seconds before the last
-    request decodes from the start. The file stays open: it may be renamed or removed meanwhile, not changed.
+    Opening decodes the whole file once to determine its true length and its peak, and to check that all
+    samples are finite. Reading forward is fast; reading samples far before the last request decodes the file
+    from its start. The file stays open: it may be renamed or removed, but not changed.
 
     Parameters
     ----------
     path : path-like
-        `"-"` is the standard input, which is kept in a temporary file.
+        Path of the file; `"-"` is the standard input, which is copied to a temporary file.
     strict : bool
-        Whether a file that ends before its header says is an error.
+        Whether a file with fewer samples than its header declares is an error.
 
     Raises
     ------
     AudioFileError
-        As `read` does.
+        As for `read`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, strict: bool = False) -> None:
@@ -81,19 +81,19 @@ class AudioFile:
         self.name = "stdin" if os.fspath(path) == STANDARD_INPUT else self.path.stem
         self._stream = _stdin() if os.fspath(path) == STANDARD_INPUT else _open(self.path)
         try:
-            self._before = _state(self._stream)
+            self._state_at_opening = _state(self._stream)
             self._file = self._decoder()
             self.sample_rate = int(self._file.samplerate)
             self.channels = int(self._file.channels)
             self.encoding = Encoding(self._file.format, self._file.subtype)
             self.declared_length = int(self._file.frames)
             self.tags = {tag: value for tag in _TAGS if (value := getattr(self._file, tag, ""))}
-            self._forget(0)
+            self._clear(0)
             self.length, self.peak = self._survey()
             if strict and self.truncated:
                 raise AudioFileError(
-                    f"{path}: it ends early: {self.length} of {self.declared_length} samples are there; "
-                    "leave out --strict (strict=False) to use them"
+                    f"{path}: it ends early: it contains {self.length} of {self.declared_length} samples; "
+                    "pass strict=False to use them"
                 )
             self._rewind()
         except BaseException:
@@ -102,48 +102,48 @@ class AudioFile:
 
     @property
     def truncated(self) -> bool:
-        """Whether the file holds fewer samples than its header declares."""
+        """Whether the file contains fewer samples than its header declares."""
         return self.length < self.declared_length
 
     def read(self, start: int, stop: int) -> Samples:
         """Return samples `start` to `stop`, (channels, samples) in float64."""
-        if start < self._kept_start:
+        if start < self._stored_start:
             self._rewind()
         while self._end < stop:
             decoded = self._decode(min(self._chunk, stop - self._end))
             if decoded.shape[1] == 0:
                 raise self._changed()
-            self._kept.append(decoded)
+            self._stored.append(decoded)
             self._end += decoded.shape[1]
-            self._drop(start - min(_KEPT_SECONDS * self.sample_rate, _KEPT_VALUES // self.channels))
-        found = np.empty((self.channels, stop - start))
-        position = self._kept_start
-        for samples in self._kept:
+            self._drop(start - min(_STORED_SECONDS * self.sample_rate, _STORED_VALUES // self.channels))
+        result = np.empty((self.channels, stop - start))
+        position = self._stored_start
+        for samples in self._stored:
             first, last = max(start, position), min(stop, position + samples.shape[1])
             if first < last:
-                found[:, first - start : last - start] = samples[:, first - position : last - position]
+                result[:, first - start : last - start] = samples[:, first - position : last - position]
             position += samples.shape[1]
-        return found
+        return result
 
     def sha256(self) -> str:
-        """Return the hash of the file's bytes, in hexadecimal.
+        """Return the SHA-256 hash of the bytes of the file, in hexadecimal.
 
         Raises
         ------
         AudioFileError
-            When the file was changed since it was opened.
+            If the file has changed since it was opened.
         """
-        position, found = self._stream.tell(), hashlib.sha256()
+        position, digest = self._stream.tell(), hashlib.sha256()
         self._stream.seek(0)
         while content := self._stream.read(1 << 20):
-            found.update(content)
+            digest.update(content)
         self._stream.seek(position)
         self.check_unchanged()
-        return found.hexdigest()
+        return digest.hexdigest()
 
     def check_unchanged(self) -> None:
-        """Raise AudioFileError when the file was changed since it was opened."""
-        if _state(self._stream) != self._before:
+        """Raise AudioFileError if the file has changed since it was opened."""
+        if _state(self._stream) != self._state_at_opening:
             raise self._changed()
 
     def close(self) -> None:
@@ -166,17 +166,18 @@ class AudioFile:
         return max(1, _CHUNK_VALUES // self.channels)
 
     def _survey(self) -> tuple[int, float]:
+        """Decode the whole file; return the number of samples and the peak."""
         length, peak = 0, 0.0
         for samples in self._all():
             check_finite(samples, str(self.path), length, self.sample_rate)
             length += samples.shape[1]
             peak = max(peak, float(np.abs(samples).max()))
         if length == 0:
-            raise AudioFileError(f"{self.path}: it holds no samples: record or export it again")
+            raise AudioFileError(f"{self.path}: it contains no samples: record or export it again")
         return length, peak
 
     def _all(self) -> Iterator[Samples]:
-        """Give all samples, piece by piece; of a file that is damaged, those before the damage."""
+        """Yield all samples piece by piece; in a damaged file, those before the damaged part."""
         length = 0
         try:
             while (samples := self._decode(self._chunk)).shape[1]:
@@ -190,7 +191,7 @@ class AudioFile:
             yield from intact
 
     def _before_damage(self, start: int) -> Iterator[Samples]:
-        """Give the samples from `start` up to where decoding fails, in small pieces."""
+        """Yield the samples from `start` to the position at which decoding fails, in small pieces."""
         for first in range(0, start, self._chunk):
             self._decode(min(self._chunk, start - first))
         with contextlib.suppress(AudioFileError):
@@ -205,23 +206,23 @@ class AudioFile:
         return decoded.T
 
     def _rewind(self) -> None:
-        # Opened afresh: seeking is not exact in every compressed format.
+        # The file is opened again because seeking is not exact in every compressed format.
         self.check_unchanged()
         self._file.close()
         self._file = self._decoder()
-        self._forget(0)
+        self._clear(0)
 
-    def _forget(self, position: int) -> None:
-        self._kept: list[Samples] = []
-        self._kept_start = self._end = position
+    def _clear(self, position: int) -> None:
+        self._stored: list[Samples] = []
+        self._stored_start = self._end = position
 
     def _drop(self, before: int) -> None:
-        """Forget the pieces that end before a sample."""
-        while self._kept and self._kept_start + self._kept[0].shape[1] <= before:
-            self._kept_start += self._kept.pop(0).shape[1]
+        """Remove the stored pieces that end before a sample."""
+        while self._stored and self._stored_start + self._stored[0].shape[1] <= before:
+            self._stored_start += self._stored.pop(0).shape[1]
 
     def _decoder(self) -> Any:
-        """Return what decodes the file from its start: libsndfile, or what knows other containers."""
+        """Return a decoder at the start of the file: libsndfile, or one for other containers."""
         self._stream.seek(0)
         if fault := wave_fault(self._stream):
             raise _unreadable(self.path, ValueError(fault))
@@ -230,40 +231,40 @@ class AudioFile:
             return soundfile.SoundFile(self._stream.fileno(), closefd=False)
         except (RuntimeError, TypeError, ValueError) as error:
             self._stream.seek(0)
-            other = containers.open_decoder(self._stream, str(self.path))
-            if other is None:
+            decoder = containers.open_decoder(self._stream, str(self.path))
+            if decoder is None:
                 raise _unreadable(self.path, error) from None
-            return other
+            return decoder
 
     def _changed(self) -> AudioFileError:
-        return AudioFileError(f"{self.path}: it changed while it was read: separate it again")
+        return AudioFileError(f"{self.path}: it changed while it was read: run the command again")
 
 
 def wave_fault(stream: IO[bytes]) -> str | None:
-    """Return what is wrong with the format chunk of a WAV file, where libsndfile would guess; else None."""
+    """Return a description of an error in the format chunk that libsndfile does not detect, or None."""
     head = stream.read(_WAVE_HEAD)
     if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:12] != b"WAVE":
         return None
     order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
-    place = 12
-    while place + 8 <= len(head):
-        size = int.from_bytes(head[place + 4 : place + 8], order)
-        if head[place : place + 4] == b"fmt ":
-            return f"its format chunk has {size} bytes of at least 16" if size < 16 else None
-        place += 8 + size + size % 2
+    offset = 12
+    while offset + 8 <= len(head):
+        size = int.from_bytes(head[offset + 4 : offset + 8], order)
+        if head[offset : offset + 4] == b"fmt ":
+            return f"its format chunk has {size} bytes instead of 16 or more" if size < 16 else None
+        offset += 8 + size + size % 2
     return None
 
 
 def _state(stream: IO[bytes]) -> tuple[int, int]:
-    found = os.fstat(stream.fileno())
-    return found.st_size, found.st_mtime_ns
+    status = os.fstat(stream.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _open(path: Path) -> IO[bytes]:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = "a folder" if path.is_dir() else "not an ordinary file"
-            raise AudioFileError(f"{path}: it is {kind}: name an audio file")
+            raise AudioFileError(f"{path}: it is {kind}: choose an audio file")
         return open(path, "rb", buffering=0)
     except OSError as error:
         raise AudioFileError(f"{path}: cannot be opened ({error.strerror or error})") from None
@@ -274,17 +275,17 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _stdin() -> IO[bytes]:
-    """Keep the standard input in a temporary file, which has no name and goes with the process."""
-    kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
+    """Copy the standard input to a temporary file without a name, which the system removes at the end."""
+    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
     try:
-        shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
+        shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
     except (OSError, AttributeError) as error:
-        kept.close()
+        copy.close()
         reason = getattr(error, "strerror", None) or error
         raise AudioFileError(
-            f"-: the standard input cannot be kept in {tempfile.gettempdir()} ({reason}): set TMPDIR"
+            f"-: the standard input cannot be stored in {tempfile.gettempdir()} ({reason}): set TMPDIR"
         ) from None
-    return kept
+    return copy
 
 
 def _unreadable(path: Path, error: Exception) -> AudioFileError:

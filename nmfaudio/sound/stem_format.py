@@ -1,4 +1,4 @@
-"""What all stems of one mixture have in common: sample rate, channels, length, encoding and tags."""
+"""Properties shared by all stems of a mixture: sample rate, channels, length, encoding and tags."""
 
 from __future__ import annotations
 
@@ -17,24 +17,22 @@ from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Encoding
 
-_LIMIT = (1 << 32) - (1 << 16)  # bytes of samples that 32-bit sizes in a header can count
-
-
+_LIMIT = (1 << 32) - (1 << 16)  # largest number of bytes of samples in a file whose header has 32-bit sizes
 _COUNTED_IN_32_BITS = ("WAV", "WAVEX", "AIFF", "AU")
 
 
 @dataclass(frozen=True)
 class StemFormat:
-    """What all stems of a mixture have in common.
+    """Properties shared by all stems of a mixture.
 
     Attributes
     ----------
     sample_rate, channels, length : int
-        Of the mixture.
+        Samples per second, number of channels, and samples per channel.
     encoding : Encoding
-        Of the stems.
+        Encoding of the stems.
     tags : mapping of str to str
-        Such as `artist`; written where the format has a place for them.
+        Tags such as `artist`, which are written if the format supports them.
     """
 
     sample_rate: int
@@ -45,45 +43,45 @@ class StemFormat:
 
     @property
     def bytes(self) -> int:
-        """Size of one stem's samples; 0 where the format compresses them."""
+        """Size of the samples of one stem in bytes; 0 if the format compresses them."""
         width = {"DOUBLE": 8, "FLOAT": 4}.get(self.encoding.subtype, (self.encoding.bits or 0) // 8)
         return 0 if self.encoding.format == "FLAC" else self.length * self.channels * width
 
     @property
     def format(self) -> str:
-        """The container: RF64 where a WAV file would be too large."""
+        """Format of the files: RF64 if a WAV file would be too large."""
         large = self.encoding.format in ("WAV", "WAVEX") and self.bytes > _LIMIT
         return "RF64" if large else self.encoding.format
 
     @property
     def described(self) -> str:
-        """What it is, for messages."""
+        """Description for messages."""
         return f"{self.channels} channels at {self.sample_rate} Hz as {self.format} {self.encoding.subtype}"
 
     def open(self, file: Any) -> Any:
-        """Return a libsndfile writer of this form into a file."""
+        """Return a `soundfile.SoundFile` that writes stems of this format to a file."""
         return soundfile.SoundFile(
             file, "w", self.sample_rate, self.channels, subtype=self.encoding.subtype, format=self.format
         )
 
     def check(self, path: Path) -> None:
-        """Raise OutputError where the format does not know such channels, rates or lengths."""
-        with writing(path, f"{self.described}: resample it, or use another --format"), DeferredSignals():
+        """Raise OutputError if the format does not support the sample rate, the channels or the length."""
+        with writing(path, f"{self.described}: resample it, or pass another format=..."), DeferredSignals():
             self.open(io.BytesIO()).close()
         if self.format in _COUNTED_IN_32_BITS and self.bytes > _LIMIT:
             size = f"{self.bytes / 1e9:.1f} GB of samples"
             raise OutputError(
-                f"{path}: {size} do not fit into {self.format}, which counts 4 GB: use --format wav (which "
-                "becomes RF64), w64 or flac"
+                f"{path}: {size} do not fit into {self.format}, whose limit is 4 GB: pass format='wav' "
+                "(which becomes RF64), 'w64' or 'flac'"
             )
 
     def check_room(self, folder: Path, stems: int) -> None:
-        """Raise OutputError where so many stems surely do not fit on the disk."""
+        """Raise OutputError if the disk is too full for this number of stems."""
         needed = stems * self.bytes
         with contextlib.suppress(OSError):
             free = shutil.disk_usage(folder).free
             if needed > free:
                 raise OutputError(
                     f"{folder}: {stems} stems need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free: "
-                    "make room, choose another folder, or use --format flac"
+                    "free some space, choose another folder, or pass format='flac'"
                 )
