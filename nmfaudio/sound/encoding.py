@@ -19,6 +19,9 @@ _EXTENSIONS = {
     "OGG": "ogg",
     "MP3": "mp3",
 }
+LOSSLESS_FORMATS = ("wav", "aiff", "w64", "caf", "au", "flac")
+# Limits of the Vorbis encoder. Beyond them, libsndfile 1.2 crashes instead of reporting an error.
+_VORBIS_RATE, _VORBIS_CHANNELS = 200_000, 255
 
 
 def stem_encoding(source: Encoding, format: str | None = None, subtype: str | None = None) -> Encoding:
@@ -59,6 +62,21 @@ def stem_encoding(source: Encoding, format: str | None = None, subtype: str | No
             f"subtype {subtype!r} does not exist in {encoding.format}: use one of {known}", option="subtype"
         )
     return Encoding(encoding.format, subtype.upper())
+
+
+def crash_reason(encoding: Encoding, sample_rate: int, channels: int) -> str:
+    """Return why libsndfile would crash on opening a file with these settings; empty if it does not crash.
+
+    Examples
+    --------
+    >>> crash_reason(Encoding("OGG", "VORBIS"), 384_000, 2)
+    'Vorbis is limited to 200000 Hz'
+    """
+    if encoding.subtype != "VORBIS":
+        return ""
+    if sample_rate > _VORBIS_RATE:
+        return f"Vorbis is limited to {_VORBIS_RATE} Hz"
+    return f"Vorbis is limited to {_VORBIS_CHANNELS} channels" if channels > _VORBIS_CHANNELS else ""
 
 
 def float_encoding(encoding: Encoding) -> Encoding:

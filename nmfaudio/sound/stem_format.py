@@ -6,16 +6,17 @@ import contextlib
 import io
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 
-from nmfaudio.disk.partial_file import writing
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Encoding
+from nmfaudio.sound.encoding import LOSSLESS_FORMATS, crash_reason, stem_encoding
 
 _LIMIT = (1 << 32) - (1 << 16)  # largest number of bytes of samples in a file whose header has 32-bit sizes
 _COUNTED_IN_32_BITS = ("WAV", "WAVEX", "AIFF", "AU")
@@ -58,6 +59,36 @@ class StemFormat:
         """Description for messages."""
         return f"{self.channels} channels at {self.sample_rate} Hz as {self.format} {self.encoding.subtype}"
 
+    @property
+    def unsupported(self) -> str:
+        """The reason why the format does not support the sample rate or the channels; empty if it does."""
+        if reason := crash_reason(self.encoding, self.sample_rate, self.channels):
+            return reason
+        try:
+            with DeferredSignals():
+                written = self._trial()
+        except (OSError, RuntimeError, TypeError, ValueError, AssertionError) as error:
+            return str(getattr(error, "error_string", error)).strip().rstrip(".")
+        if written != (self.sample_rate, self.channels):
+            return f"the file would declare {written[0]} Hz and {written[1]} channels"
+        return ""
+
+    def _trial(self) -> tuple[int, int]:
+        """Write one sample to memory; return the sample rate and the channels that the file declares."""
+        content = io.BytesIO()
+        with self.open(content) as file:
+            file.write(np.zeros((1, self.channels)))  # the FLAC encoder checks the sample rate here
+        content.seek(0)
+        with soundfile.SoundFile(content) as file:
+            file.read(1)  # fails for DWVW, which libsndfile 1.2 cannot write although it offers to
+            return int(file.samplerate), int(file.channels)
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """Lossless formats that support the sample rate and the channels."""
+        encodings = {name: stem_encoding(self.encoding, format=name) for name in LOSSLESS_FORMATS}
+        return tuple(name for name, e in encodings.items() if not replace(self, encoding=e).unsupported)
+
     def open(self, file: Any) -> Any:
         """Return a `soundfile.SoundFile` that writes stems of this format to a file."""
         return soundfile.SoundFile(
@@ -66,8 +97,12 @@ class StemFormat:
 
     def check(self, path: Path) -> None:
         """Raise OutputError if the format does not support the sample rate, the channels or the length."""
-        with writing(path, f"{self.described}: resample it, or pass another format=..."), DeferredSignals():
-            self.open(io.BytesIO()).close()
+        if reason := self.unsupported:
+            others = ", ".join(repr(name) for name in self.alternatives)
+            raise OutputError(
+                f"{path}: cannot be written with {self.described} ({reason}): resample it, or pass another "
+                f"format=...; these formats support it: {others}"
+            )
         if self.format in _COUNTED_IN_32_BITS and self.bytes > _LIMIT:
             size = f"{self.bytes / 1e9:.1f} GB of samples"
             raise OutputError(
