@@ -167,7 +167,7 @@ def test_pipes_carry_audio_in_and_one_stem_out(make_file, tmp_path):
 
 
 def test_what_does_not_fit_into_a_format_is_told_before_the_work(make_file, tmp_path):
-    with pytest.raises(OutputError, match=r"opus: .* 44100 Hz .*: resample it, or use another format="):
+    with pytest.raises(OutputError, match=r"opus: .* 44100 Hz .*: resample it, or pass another format="):
         separate_file(make_file(rate=44100), tmp_path / "out", format="opus", **FAST)
     hours = StemFormat(48000, 2, 2**30, Encoding("AIFF", "PCM_16"))
     with pytest.raises(OutputError, match=r"4.3 GB of samples do not fit into AIFF.*w64"):

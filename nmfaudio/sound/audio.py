@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,14 @@ from nmfaudio.errors import AudioFileError
 
 Samples = NDArray[np.float64]
 
+# An array with more channels than samples, and more channels than this, is taken to be transposed. Microphone
+# arrays and Ambisonics of order 7 have up to 64 channels.
+_MOST_CHANNELS = 64
+
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BITS |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
+
+_MOST_STORED_VALUES = 1 << 24  # values that `Recent` stores at most: 134 MB
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ class Audio:
     Raises
     ------
     AudioFileError
-        If the samples have another shape or type or are not finite, or the sample rate is below 1.
+        If the samples have another shape or type or are not finite, or the sample rate is not a whole number
+        of at least 1.
 
     Examples
     --------
@@ -103,21 +111,52 @@ class Audio:
     name: str = "audio"
 
     def __post_init__(self) -> None:
-        samples = np.asarray(self.samples)
-        if samples.dtype not in (np.float32, np.float64):
-            if not np.issubdtype(samples.dtype, np.floating):
-                raise AudioFileError(
-                    f"samples are {samples.dtype}: scale them to floats with full scale at 1"
-                )
-            samples = samples.astype(np.float64)
-        samples = np.atleast_2d(samples).view()
-        if samples.ndim != 2 or samples.shape[0] == 0:
-            raise AudioFileError(f"samples have shape {samples.shape}: it must be (channels, samples)")
-        if self.sample_rate < 1:
-            raise AudioFileError(f"sample_rate={self.sample_rate}: it must be at least 1")
-        check_finite(samples, self.name, 0, self.sample_rate)
+        samples = _checked_samples(self.samples)
+        if samples.shape[0] > max(samples.shape[1], _MOST_CHANNELS):
+            raise AudioFileError(
+                f"samples have shape {samples.shape}, but it must be (channels, samples): transpose them, or "
+                "use Audio.from_frames for the shape (samples, channels), in which soundfile returns samples"
+            )
+        self._set(samples, _checked_rate(self.sample_rate))
+
+    @classmethod
+    def from_frames(
+        cls, frames: Any, sample_rate: int, encoding: Encoding | None = None, name: str = "audio"
+    ) -> Self:
+        """Create an `Audio` from samples of shape (samples, channels), as soundfile returns them.
+
+        Parameters
+        ----------
+        frames : array_like, shape (samples, channels) or (samples,)
+            Samples with full scale 1.
+        sample_rate : int
+            Samples per second.
+        encoding : Encoding, optional
+            Encoding of the file that the samples were read from.
+        name : str
+            Name of the recording.
+
+        Examples
+        --------
+        >>> Audio.from_frames(np.zeros((100, 2)), 44100)
+        Audio(2 channels, 100 samples, 44100 Hz, 0.002 s)
+        """
+        samples = _checked_samples(frames)
+        channels_first = samples if np.ndim(frames) < 2 else samples.T
+        audio = object.__new__(cls)
+        object.__setattr__(audio, "encoding", encoding or Encoding())
+        object.__setattr__(audio, "name", name)
+        audio._set(channels_first, _checked_rate(sample_rate))
+        return audio
+
+    def _set(self, samples: NDArray[Any], sample_rate: int) -> None:
+        if samples.shape[0] == 0:
+            raise AudioFileError(f"samples have shape {samples.shape}: there must be at least one channel")
+        check_finite(samples, self.name, 0, sample_rate)
+        samples = samples.view()
         samples.flags.writeable = False
         object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "sample_rate", sample_rate)
 
     @property
     def channels(self) -> int:
@@ -166,7 +205,8 @@ class Recent:
     """
 
     def __init__(self, source: SampleSource, length: int) -> None:
-        self._source, self._length = source, length
+        self._source = source
+        self._length = min(length, _MOST_STORED_VALUES // source.channels)
         self._start, self._samples = 0, np.empty((source.channels, 0))
         self.name, self.sample_rate = source.name, source.sample_rate
         self.channels, self.length = source.channels, source.length
@@ -182,6 +222,36 @@ class Recent:
             dropped = max(0, joined.shape[1] - max(self._length, stop - start))
             self._start, self._samples = self._start + dropped, joined[:, dropped:]
         return self._samples[:, start - self._start : stop - self._start].copy()
+
+
+def _checked_samples(values: Any) -> NDArray[Any]:
+    """Return samples as a two-dimensional array of floats."""
+    if np.ma.isMaskedArray(values):
+        raise AudioFileError("samples are a masked array: fill the masked samples first, as with .filled(0)")
+    try:
+        samples = np.asarray(values)
+    except ValueError:
+        raise AudioFileError("samples have channels of different lengths: make the lengths equal") from None
+    if samples.dtype not in (np.float32, np.float64):
+        if not np.issubdtype(samples.dtype, np.floating):
+            raise AudioFileError(f"samples are {samples.dtype}: convert them to floats with full scale 1")
+        samples = samples.astype(np.float64)
+    if samples.ndim == 0:
+        raise AudioFileError("samples are a single number: pass the samples first, then the sample rate")
+    if samples.ndim > 2:
+        raise AudioFileError(f"samples have shape {samples.shape}: it must be (channels, samples)")
+    return np.atleast_2d(samples)
+
+
+def _checked_rate(sample_rate: Any) -> int:
+    """Return the sample rate as an int; whole numbers of other types, such as 44100.0, are accepted."""
+    if type(sample_rate) is not bool and isinstance(sample_rate, numbers.Real):
+        rate = float(sample_rate)
+        if rate.is_integer() and rate >= 1:
+            return int(rate)
+    if isinstance(sample_rate, (np.ndarray, list, tuple)) and np.size(sample_rate) > 1:
+        raise AudioFileError("sample_rate is an array: pass the samples first, then the sample rate")
+    raise AudioFileError(f"sample_rate={sample_rate!r}: it must be a whole number of at least 1")
 
 
 def check_finite(samples: NDArray[Any], name: str, start: int, sample_rate: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.disk.memory_budget import MemoryBudget, default_budget
+from nmfaudio.errors import AudioFileError
 from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.progress import Progress, ignore_progress
 from nmfaudio.sound.spectrogram import Spectrogram, frame_times
@@ -18,6 +19,7 @@ from nmfaudio.sound.stft import STFT
 # Duration of a block, and its largest number of complex values: about 14 MB of spectrogram for two channels
 # at 44.1 kHz. A model allocates about a dozen arrays of that size.
 BLOCK_SECONDS, BLOCK_VALUES = 5, 1_000_000
+_ARRAYS_OF_A_MODEL = 12
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,20 @@ class Blocks:
     report: Callable[[Progress], None] = field(default=ignore_progress, repr=False)
     memory: int = field(default=0, repr=False)
     _budget: MemoryBudget = field(default_factory=MemoryBudget, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values = self.channels * self.stft.bins
+        if values > BLOCK_VALUES:  # a block of a single frame is larger than usual blocks
+            self._check_memory(values * np.dtype(np.complex128).itemsize * _ARRAYS_OF_A_MODEL)
+
+    def _check_memory(self, needed: int) -> None:
+        budget = self.memory or default_budget()
+        if needed > budget:
+            raise AudioFileError(
+                f"{self.source.name}: one frame of {self.channels} channels needs {needed / 1e9:.2f} GB of "
+                f"memory, and the limit is {budget / 1e9:.2f} GB: separate fewer channels at once, or pass a "
+                "larger memory=...; transpose the samples if their shape is (samples, channels)"
+            )
 
     @property
     def sample_rate(self) -> int:

@@ -53,7 +53,8 @@ def read(path: str | os.PathLike[str]) -> Audio:
     44100
     """
     with AudioFile(path) as file:
-        return Audio(file.read(0, file.length), file.sample_rate, file.encoding, file.name)
+        frames = file.read(0, file.length).T
+        return Audio.from_frames(frames, file.sample_rate, file.encoding, file.name)
 
 
 class AudioFile:
