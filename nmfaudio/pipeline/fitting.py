@@ -276,6 +276,4 @@ def _warnings(source: SampleSource, mixture: Blocks) -> Iterator[str]:
             f"{source.length} samples are shorter than one window ({mixture.stft.win_length}): "
             "there is too little to tell sources apart"
         )
-    if getattr(source, "truncated", False):
-        declared = getattr(source, "declared_length", source.length)
-        yield f"the file ends early: {source.length} of {declared} samples are there and were used"
+    yield from source.warnings

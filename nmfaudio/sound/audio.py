@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import numbers
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -74,6 +75,10 @@ class SampleSource(Protocol):
     def peak(self) -> float:
         """Largest absolute sample; all samples are finite."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Defects of the file that the user should know."""
+
     def read(self, start: int, stop: int) -> Samples:
         """Return samples `start` to `stop` as float64, (channels, samples); 0 <= start <= stop <= length."""
 
@@ -92,6 +97,8 @@ class Audio:
         Encoding of the file that the samples were read from; stems are written in it by default.
     name : str
         Name of the recording, which is the default name of the folder of its stems.
+    warnings : tuple of str
+        Defects of the file that the samples were read from.
 
     Raises
     ------
@@ -109,6 +116,7 @@ class Audio:
     sample_rate: int
     encoding: Encoding = field(default_factory=Encoding)
     name: str = "audio"
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         samples = _checked_samples(self.samples)
@@ -146,6 +154,7 @@ class Audio:
         audio = object.__new__(cls)
         object.__setattr__(audio, "encoding", encoding or Encoding())
         object.__setattr__(audio, "name", name)
+        object.__setattr__(audio, "warnings", ())
         audio._set(channels_first, _checked_rate(sample_rate))
         return audio
 
@@ -157,6 +166,13 @@ class Audio:
         samples.flags.writeable = False
         object.__setattr__(self, "samples", samples)
         object.__setattr__(self, "sample_rate", sample_rate)
+
+    def with_description(self, **changes: Any) -> Audio:
+        """Return the same samples with other values of `warnings`."""
+        audio = copy.copy(self)
+        for name, value in changes.items():
+            object.__setattr__(audio, name, value)
+        return audio
 
     @property
     def channels(self) -> int:
@@ -210,7 +226,7 @@ class Recent:
         self._start, self._samples = 0, np.empty((source.channels, 0))
         self.name, self.sample_rate = source.name, source.sample_rate
         self.channels, self.length = source.channels, source.length
-        self.encoding, self.peak = source.encoding, source.peak
+        self.encoding, self.peak, self.warnings = source.encoding, source.peak, source.warnings
 
     def read(self, start: int, stop: int) -> Samples:
         """Return samples `start` to `stop` as float64, (channels, samples)."""

@@ -5,12 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
-import stat
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 import numpy as np
@@ -19,23 +14,28 @@ import soundfile
 from nmfaudio.errors import AudioFileError
 from nmfaudio.sound import containers
 from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
+from nmfaudio.sound.header_repair import RepairedFile, find_repair
+from nmfaudio.sound.opening import Source, open_source
 
-STANDARD_INPUT = "-"
 _CHUNK_VALUES = 1 << 19  # number of values (samples times channels) that are decoded at a time
 # Decoded samples that are stored before the start of the last request: models read some samples again.
 _STORED_SECONDS, _STORED_VALUES = 15, 1 << 22
 _WAVE_HEAD = 1 << 12  # number of bytes that contain the format chunk of a usual WAV file
+_UNKNOWN_LENGTH = 1 << 62  # libsndfile reports a larger length for FLAC streams of unknown length
+# Formats in which libsndfile seeks to the exact sample, if the samples are stored without loss.
+_EXACT_SEEKING = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "FLAC")
 _SALVAGED = 64  # samples that are decoded at a time just before a damaged part
 _TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
 
 
-def read(path: str | os.PathLike[str]) -> Audio:
+def read(path: Source) -> Audio:
     """Read an audio file into memory.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or binary file
         File in any format that libsndfile or PyAV reads. The content determines the format, not the name.
+        Objects with a method `read` that returns bytes, such as an `io.BytesIO`, are accepted too.
 
     Returns
     -------
@@ -54,7 +54,8 @@ def read(path: str | os.PathLike[str]) -> Audio:
     """
     with AudioFile(path) as file:
         frames = file.read(0, file.length).T
-        return Audio.from_frames(frames, file.sample_rate, file.encoding, file.name)
+        audio = Audio.from_frames(frames, file.sample_rate, file.encoding, file.name)
+        return audio.with_description(warnings=file.warnings)
 
 
 class AudioFile:
@@ -66,10 +67,18 @@ class AudioFile:
 
     Parameters
     ----------
-    path : path-like
-        Path of the file; `"-"` is the standard input, which is copied to a temporary file.
+    path : path-like or binary file
+        Path of the file, or an object with a method `read`; `"-"` is the standard input. The standard input
+        and file objects are copied to a temporary file.
     strict : bool
-        Whether a file with fewer samples than its header declares is an error.
+        Whether a file whose header declares more samples than it contains, or none, is an error.
+
+    Attributes
+    ----------
+    path : Path or None
+        Path of the file, if it has one.
+    warnings : tuple of str
+        Defects of the file that the user should know.
 
     Raises
     ------
@@ -77,25 +86,30 @@ class AudioFile:
         As for `read`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, strict: bool = False) -> None:
-        self.path = Path(path)
-        self.name = "stdin" if os.fspath(path) == STANDARD_INPUT else self.path.stem
-        self._stream = _stdin() if os.fspath(path) == STANDARD_INPUT else _open(self.path)
+    def __init__(self, path: Source, *, strict: bool = False) -> None:
+        opened = open_source(path)
+        self._stream, self.path, self.name, self._label = (
+            opened.stream,
+            opened.path,
+            opened.name,
+            opened.label,
+        )
         try:
+            self._repair = find_repair(self._stream)
             self._state_at_opening = _state(self._stream)
             self._file = self._decoder()
             self.sample_rate = int(self._file.samplerate)
             self.channels = int(self._file.channels)
             self.encoding = Encoding(self._file.format, self._file.subtype)
-            self.declared_length = int(self._file.frames)
+            declared = int(self._file.frames)
             self.tags = {tag: value for tag in _TAGS if (value := getattr(self._file, tag, ""))}
             self._clear(0)
             self.length, self.peak = self._survey()
-            if strict and self.truncated:
-                raise AudioFileError(
-                    f"{path}: it ends early: it contains {self.length} of {self.declared_length} samples; "
-                    "pass strict=False to use them"
-                )
+            self.declared_length = declared if 0 < declared < _UNKNOWN_LENGTH else self.length
+            defect = self._defect()
+            self.warnings = (f"{defect}, which were used",) if defect else ()
+            if strict and defect:
+                raise AudioFileError(f"{self._label}: {defect}; pass strict=False to use them")
             self._rewind()
         except BaseException:
             self.close()
@@ -107,9 +121,9 @@ class AudioFile:
         return self.length < self.declared_length
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return samples `start` to `stop`, (channels, samples) in float64."""
-        if start < self._stored_start:
-            self._rewind()
+        """Return samples `start` to `stop` as float64, (channels, samples)."""
+        if start < self._stored_start or start > self._end + self._chunk:
+            self._go_to(start)
         while self._end < stop:
             decoded = self._decode(min(self._chunk, stop - self._end))
             if decoded.shape[1] == 0:
@@ -160,21 +174,28 @@ class AudioFile:
         self.close()
 
     def __repr__(self) -> str:
-        return f"AudioFile({str(self.path)!r}, {self.channels} channels, {self.length} samples)"
+        return f"AudioFile({self._label!r}, {self.channels} channels, {self.length} samples)"
 
     @property
     def _chunk(self) -> int:
         return max(1, _CHUNK_VALUES // self.channels)
 
+    def _defect(self) -> str:
+        if self._repair and self._repair.warning:
+            return f"{self._repair.warning}; it contains {self.length} samples"
+        if self.truncated:
+            return f"the file ends early: it contains {self.length} of {self.declared_length} samples"
+        return ""
+
     def _survey(self) -> tuple[int, float]:
         """Decode the whole file; return the number of samples and the peak."""
         length, peak = 0, 0.0
         for samples in self._all():
-            check_finite(samples, str(self.path), length, self.sample_rate)
+            check_finite(samples, self._label, length, self.sample_rate)
             length += samples.shape[1]
             peak = max(peak, float(np.abs(samples).max()))
         if length == 0:
-            raise AudioFileError(f"{self.path}: it contains no samples: record or export it again")
+            raise AudioFileError(f"{self._label}: it contains no samples: record or export it again")
         return length, peak
 
     def _all(self) -> Iterator[Samples]:
@@ -187,7 +208,7 @@ class AudioFile:
         except AudioFileError:
             self._rewind()
             intact = list(self._before_damage(length))
-            if length + sum(samples.shape[1] for samples in intact) in (0, self.declared_length):
+            if length + sum(samples.shape[1] for samples in intact) in (0, int(self._file.frames)):
                 raise
             yield from intact
 
@@ -203,7 +224,7 @@ class AudioFile:
         try:
             decoded: Samples = self._file.read(count, dtype="float64", always_2d=True)
         except (RuntimeError, AssertionError) as error:
-            raise _unreadable(self.path, error) from None
+            raise _unreadable(self._label, error) from None
         return decoded.T
 
     def _rewind(self) -> None:
@@ -212,6 +233,18 @@ class AudioFile:
         self._file.close()
         self._file = self._decoder()
         self._clear(0)
+
+    def _go_to(self, position: int) -> None:
+        """Continue decoding at a sample: by seeking where that is exact, else from the start of the file."""
+        exact = self.encoding.format in _EXACT_SEEKING and self.encoding.exact and not self.truncated
+        if exact and self._repair is None:
+            self.check_unchanged()
+            with contextlib.suppress(RuntimeError):
+                if self._file.seek(position) == position:
+                    self._clear(position)
+                    return
+        if position < self._stored_start:
+            self._rewind()
 
     def _clear(self, position: int) -> None:
         self._stored: list[Samples] = []
@@ -226,19 +259,34 @@ class AudioFile:
         """Return a decoder at the start of the file: libsndfile, or one for other containers."""
         self._stream.seek(0)
         if fault := wave_fault(self._stream):
-            raise _unreadable(self.path, ValueError(fault))
+            raise _unreadable(self._label, ValueError(fault))
         self._stream.seek(0)
         try:
-            return soundfile.SoundFile(self._stream.fileno(), closefd=False)
+            if self._repair:
+                return soundfile.SoundFile(RepairedFile(self._stream, self._repair))
+            file = soundfile.SoundFile(self._stream.fileno(), closefd=False)
+            if file.frames < _UNKNOWN_LENGTH:
+                return file
+            file.close()
+            self._stream.seek(0)
+            return _SequentialFile(self._stream.fileno(), closefd=False)
         except (RuntimeError, TypeError, ValueError) as error:
             self._stream.seek(0)
-            decoder = containers.open_decoder(self._stream, str(self.path))
+            decoder = containers.open_decoder(self._stream, self._label)
             if decoder is None:
-                raise _unreadable(self.path, error) from None
+                raise _unreadable(self._label, error) from None
             return decoder
 
     def _changed(self) -> AudioFileError:
-        return AudioFileError(f"{self.path}: it changed while it was read: run the command again")
+        return AudioFileError(f"{self._label}: it changed while it was read: run the command again")
+
+
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file of unknown length, in which `soundfile` must not seek: seeking to its end fails."""
+
+    def seekable(self) -> bool:
+        """Return False, so that `read` does not seek."""
+        return False
 
 
 def wave_fault(stream: IO[bytes]) -> str | None:
@@ -261,34 +309,6 @@ def _state(stream: IO[bytes]) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _open(path: Path) -> IO[bytes]:
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = "a folder" if path.is_dir() else "not an ordinary file"
-            raise AudioFileError(f"{path}: it is {kind}: choose an audio file")
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        raise AudioFileError(f"{path}: cannot be opened ({error.strerror or error})") from None
-    except ValueError as error:
-        if isinstance(error, AudioFileError):
-            raise
-        raise AudioFileError(f"{path}: cannot be opened ({error})") from None
-
-
-def _stdin() -> IO[bytes]:
-    """Copy the standard input to a temporary file without a name, which the system removes at the end."""
-    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
-    try:
-        shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
-    except (OSError, AttributeError) as error:
-        copy.close()
-        reason = getattr(error, "strerror", None) or error
-        raise AudioFileError(
-            f"-: the standard input cannot be stored in {tempfile.gettempdir()} ({reason}): set TMPDIR"
-        ) from None
-    return copy
-
-
-def _unreadable(path: Path, error: Exception) -> AudioFileError:
+def _unreadable(label: str, error: Exception) -> AudioFileError:
     reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
-    return AudioFileError(f"{path}: not readable as audio ({reason}): convert it to WAV or FLAC first")
+    return AudioFileError(f"{label}: not readable as audio ({reason}): convert it to WAV or FLAC first")
