@@ -55,7 +55,7 @@ def write_stems(
         files = _written(source, names, pieces(), used, gain)
     with files:
         files.close()
-        told = (*result.warnings, *_clipping(files.stems, used, gain))
+        told = (*result.warnings, *files.form.warnings, *_clipping(files.stems, used, gain))
         seconds = result.seconds + time.perf_counter() - began
         written = Written(files.stems, used.manifest, replace(result, seconds=seconds), told, gain)
         paths = {name: stem.path for name, stem in files.stems.items()}
@@ -81,8 +81,8 @@ def _written(
 ) -> StemFiles:
     """Write the stems to files that have no name yet."""
     paths = {name: target.stem(name) for name in names}
-    tags = getattr(source, "tags", {})
-    form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding, tags)
+    metadata = source.metadata
+    form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding, metadata)
     files = StemFiles(paths, form, overwrite=target.overwrite)
     try:
         for mixture, parts in pieces:

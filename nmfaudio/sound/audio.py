@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import AudioFileError
+from nmfaudio.sound.metadata import Metadata
 
 Samples = NDArray[np.float64]
 
@@ -79,6 +81,10 @@ class SampleSource(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """Defects of the file that the user should know."""
 
+    @property
+    def metadata(self) -> Metadata:
+        """Tags, positions on a timeline, speakers and pictures, which stems inherit."""
+
     def read(self, start: int, stop: int) -> Samples:
         """Return samples `start` to `stop` as float64, (channels, samples); 0 <= start <= stop <= length."""
 
@@ -99,6 +105,8 @@ class Audio:
         Name of the recording, which is the default name of the folder of its stems.
     warnings : tuple of str
         Defects of the file that the samples were read from.
+    metadata : Metadata
+        Tags, positions on a timeline, speakers and pictures, which stems inherit.
 
     Raises
     ------
@@ -117,6 +125,7 @@ class Audio:
     encoding: Encoding = field(default_factory=Encoding)
     name: str = "audio"
     warnings: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
     def __post_init__(self) -> None:
         samples = _checked_samples(self.samples)
@@ -155,6 +164,7 @@ class Audio:
         object.__setattr__(audio, "encoding", encoding or Encoding())
         object.__setattr__(audio, "name", name)
         object.__setattr__(audio, "warnings", ())
+        object.__setattr__(audio, "metadata", Metadata())
         audio._set(channels_first, _checked_rate(sample_rate))
         return audio
 
@@ -168,11 +178,16 @@ class Audio:
         object.__setattr__(self, "sample_rate", sample_rate)
 
     def with_description(self, **changes: Any) -> Audio:
-        """Return the same samples with other values of `warnings`."""
+        """Return the same samples with other values of `warnings` and `metadata`."""
         audio = copy.copy(self)
         for name, value in changes.items():
             object.__setattr__(audio, name, value)
         return audio
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags of the recording, such as `artist`."""
+        return self.metadata.tags
 
     @property
     def channels(self) -> int:
@@ -227,6 +242,7 @@ class Recent:
         self.name, self.sample_rate = source.name, source.sample_rate
         self.channels, self.length = source.channels, source.length
         self.encoding, self.peak, self.warnings = source.encoding, source.peak, source.warnings
+        self.metadata = source.metadata
 
     def read(self, start: int, stop: int) -> Samples:
         """Return samples `start` to `stop` as float64, (channels, samples)."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import AudioFileError
+from nmfaudio.sound.metadata import SPEAKERS, Metadata
 
 _HEAD = 16  # number of bytes that identify a container
 # Offset, signature, and the name of the container in FFmpeg. No other containers are tried: FFmpeg also reads
@@ -35,6 +36,16 @@ _SIGNATURES = (
     (0, b"#!AMR", "amr"),
     (0, b"\x00\x00\x01\xba", "mpeg"),
 )
+# Tags that stems inherit: name in FFmpeg, and name in libsndfile and Vorbis comments.
+_TAG_NAMES = {
+    name: name for name in ("title", "artist", "album", "date", "genre", "comment", "copyright", "composer")
+} | {
+    "album_artist": "albumartist",
+    "track": "tracknumber",
+    "bpm": "bpm",
+    "tmpo": "bpm",
+    "initialkey": "initialkey",
+}
 _LOSSLESS = ("alac", "flac", "wavpack", "ape", "tta", "mlp", "truehd")
 
 
@@ -110,6 +121,7 @@ class Decoder:
                 f"{name}: its audio track has no sample rate or no channels: convert it to WAV first"
             )
         self.format, self.subtype = container.upper(), _subtype(context)
+        self.metadata = _metadata(self._container, context)
         self.frames = 0  # unknown: the length that a container declares is not exact
         self._ready: deque[NDArray[np.float64]] = deque()
         self._samples = self._decoded(track, av.AudioResampler("dbl", context.layout, self.samplerate))
@@ -149,6 +161,14 @@ class Decoder:
         return AudioFileError(
             f"{self._name}: not readable as audio ({reason}): convert it to WAV or FLAC first"
         )
+
+
+def _metadata(container: Any, context: Any) -> Metadata:
+    tags = {_TAG_NAMES[k.lower()]: v for k, v in container.metadata.items() if k.lower() in _TAG_NAMES and v}
+    names = [channel.name for channel in context.layout.channels]
+    bits = [SPEAKERS.index(name) for name in names if name in SPEAKERS]
+    in_order = len(bits) == len(names) and bits == sorted(bits)
+    return Metadata(tags, channel_mask=sum(1 << bit for bit in bits) if in_order else None)
 
 
 def _subtype(context: Any) -> str:

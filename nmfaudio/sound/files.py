@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Literal, Self
 
 import numpy as np
@@ -14,7 +14,8 @@ import soundfile
 from nmfaudio.errors import AudioFileError
 from nmfaudio.sound import containers
 from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
-from nmfaudio.sound.header_repair import RepairedFile, find_repair
+from nmfaudio.sound.header_repair import RepairedFile, find_repair, minimal_header
+from nmfaudio.sound.metadata_reading import read_metadata
 from nmfaudio.sound.opening import Source, open_source
 
 _CHUNK_VALUES = 1 << 19  # number of values (samples times channels) that are decoded at a time
@@ -25,7 +26,6 @@ _UNKNOWN_LENGTH = 1 << 62  # libsndfile reports a larger length for FLAC streams
 # Formats in which libsndfile seeks to the exact sample, if the samples are stored without loss.
 _EXACT_SEEKING = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "FLAC")
 _SALVAGED = 64  # samples that are decoded at a time just before a damaged part
-_TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
 
 
 def read(path: Source) -> Audio:
@@ -55,7 +55,7 @@ def read(path: Source) -> Audio:
     with AudioFile(path) as file:
         frames = file.read(0, file.length).T
         audio = Audio.from_frames(frames, file.sample_rate, file.encoding, file.name)
-        return audio.with_description(warnings=file.warnings)
+        return audio.with_description(warnings=file.warnings, metadata=file.metadata)
 
 
 class AudioFile:
@@ -77,6 +77,8 @@ class AudioFile:
     ----------
     path : Path or None
         Path of the file, if it has one.
+    metadata : Metadata
+        Tags, positions on a timeline, speakers and pictures.
     warnings : tuple of str
         Defects of the file that the user should know.
 
@@ -102,7 +104,7 @@ class AudioFile:
             self.channels = int(self._file.channels)
             self.encoding = Encoding(self._file.format, self._file.subtype)
             declared = int(self._file.frames)
-            self.tags = {tag: value for tag in _TAGS if (value := getattr(self._file, tag, ""))}
+            self.metadata = read_metadata(self._stream, self._file)
             self._clear(0)
             self.length, self.peak = self._survey()
             self.declared_length = declared if 0 < declared < _UNKNOWN_LENGTH else self.length
@@ -114,6 +116,11 @@ class AudioFile:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags of the file, such as `artist`."""
+        return self.metadata.tags
 
     @property
     def truncated(self) -> bool:
@@ -271,6 +278,9 @@ class AudioFile:
             self._stream.seek(0)
             return _SequentialFile(self._stream.fileno(), closefd=False)
         except (RuntimeError, TypeError, ValueError) as error:
+            if self._repair is None and (repair := minimal_header(self._stream)):
+                self._repair = repair
+                return self._decoder()
             self._stream.seek(0)
             decoder = containers.open_decoder(self._stream, self._label)
             if decoder is None:

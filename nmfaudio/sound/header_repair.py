@@ -15,6 +15,7 @@ from typing import IO
 from nmfaudio.sound.riff import Chunk, chunk_list, ends_well, packed
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
+_LARGEST_RIFF = _UNKNOWN_SIZE - 1
 _LARGEST_HEADER = 16 << 20  # bytes before the samples; larger headers are left as they are
 _CRASHED = "its header declares no samples, as after a crash of the recorder"
 _WRAPPED = "its header declares fewer samples than it contains, because it is larger than 4 GB"
@@ -104,15 +105,25 @@ def _wave_repair(stream: IO[bytes], head: bytes) -> Repair | None:
 
 
 def _with_sizes(stream: IO[bytes], chunks: list[Chunk], data: Chunk, size: int, warning: str) -> Repair:
-    """Return an RF64 header with the format chunk, for `size` bytes of samples.
-
-    Other chunks are left out: libsndfile does not need them, and does not read all of them in RF64 files.
-    """
+    """Return a header with the format chunk alone, for `size` bytes of samples; RF64 if beyond 4 GB."""
     form = b"".join(packed(c.name, c.read(stream)[: c.size]) for c in chunks if c.name == b"fmt ")
-    riff_size = 4 + 36 + len(form) + 8 + size
+    riff_size = 4 + len(form) + 8 + size
+    if riff_size <= _LARGEST_RIFF:
+        header = b"RIFF" + riff_size.to_bytes(4, "little") + b"WAVE" + form + b"data"
+        return Repair(header + size.to_bytes(4, "little"), data.offset, warning)
+    riff_size += 36
     sizes = b"".join(number.to_bytes(8, "little") for number in (riff_size, size, 0)) + bytes(4)
     header = b"RF64" + b"\xff" * 4 + b"WAVE" + packed(b"ds64", sizes) + form + b"data" + b"\xff" * 4
     return Repair(header, data.offset, warning)
+
+
+def minimal_header(stream: IO[bytes]) -> Repair | None:
+    """Return the header of a WAV file without the chunks that libsndfile may fail to read, or None."""
+    chunks = chunk_list(stream)
+    data = next((chunk for chunk in chunks if chunk.name == b"data"), None)
+    if data is None or data.size == 0 or not any(c.name == b"fmt " and c.size >= 16 for c in chunks):
+        return None
+    return _with_sizes(stream, chunks, data, data.size, "")
 
 
 def _au_repair(stream: IO[bytes], head: bytes) -> Repair | None:

@@ -20,6 +20,7 @@ from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Samples
 from nmfaudio.sound.exact import split_integers
 from nmfaudio.sound.stem_format import StemFormat
+from nmfaudio.sound.stem_writer import StemWriter
 
 
 @dataclass
@@ -60,7 +61,7 @@ class StemFiles:
         self.stems = {name: WrittenStem(path) for name, path in paths.items()}
         self._overwrite = overwrite
         self._partial_files: dict[str, PartialFile] = {}
-        self._files: dict[str, Any] = {}
+        self._writers: dict[str, StemWriter] = {}
         self._new_folders: list[Path] = []
         if not overwrite:
             check_absent(paths.values())
@@ -95,10 +96,10 @@ class StemFiles:
 
     def close(self) -> None:
         """Write all stems to the disk under their temporary names."""
-        for name, file in self._files.items():
+        for name, writer in self._writers.items():
             with writing(self.stems[name].path):
                 with DeferredSignals():
-                    file.close()
+                    writer.close()
                 self._partial_files[name].flush()
                 self.stems[name].bytes = self._partial_files[name].size
 
@@ -130,9 +131,9 @@ class StemFiles:
     def discard(self) -> None:
         """Remove all unfinished files, and the folders created for them that are empty."""
         with DeferredSignals():
-            for file in self._files.values():
+            for writer in self._writers.values():
                 with contextlib.suppress(OSError, RuntimeError, AssertionError):
-                    file.close()
+                    writer.close()
             for partial_file in self._partial_files.values():
                 partial_file.discard()
             unfinished.discard(self)
@@ -152,12 +153,11 @@ class StemFiles:
         with writing(path, self.form.described), DeferredSignals():
             self._partial_files[name] = partial_file = PartialFile(path)
             try:
-                file = self.form.open(partial_file)
+                writer = StemWriter(partial_file, self.form, self.form.inherited)
             except (RuntimeError, AssertionError):
                 partial_file.check()  # its error says more than that of libsndfile
                 raise
-            self._files[name] = file
-            _write_tags(file, self.form.tags)
+            self._writers[name] = writer
             partial_file.check()
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
@@ -167,7 +167,7 @@ class StemFiles:
         with writing(stem.path):
             try:
                 with DeferredSignals():
-                    self._files[name].write(np.ascontiguousarray(values.T))
+                    self._writers[name].write(np.ascontiguousarray(values.T))
             except (RuntimeError, AssertionError):
                 self._partial_files[name].check()
                 raise
@@ -192,12 +192,6 @@ class StemFiles:
                 for path in placed:
                     path.unlink(missing_ok=True)
             raise
-
-
-def _write_tags(file: Any, tags: Mapping[str, str]) -> None:
-    for tag, value in tags.items():
-        with contextlib.suppress(RuntimeError):  # the format does not support this tag
-            setattr(file, tag, value)
 
 
 # All instances with unfinished files. A signal handler that ends the process discards them first.

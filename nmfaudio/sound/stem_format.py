@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,19 @@ from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import LOSSLESS_FORMATS, crash_reason, stem_encoding
+from nmfaudio.sound.metadata import CHUNK_NAMES, Metadata
+from nmfaudio.sound.metadata_reading import read_metadata
+from nmfaudio.sound.stem_writer import StemWriter, has_layout
 
 _LIMIT = (1 << 32) - (1 << 16)  # largest number of bytes of samples in a file whose header has 32-bit sizes
 _COUNTED_IN_32_BITS = ("WAV", "WAVEX", "AIFF", "AU")
+
+# Losses that the user is warned of: speakers, and what places the samples on a timeline.
+_IMPORTANT = (
+    "speakers",
+    "order of the speakers",
+    *(CHUNK_NAMES[n] for n in (b"bext", b"cue ", b"LIST", b"smpl")),
+)
 
 
 @dataclass(frozen=True)
@@ -32,27 +43,80 @@ class StemFormat:
         Samples per second, number of channels, and samples per channel.
     encoding : Encoding
         Encoding of the stems.
-    tags : mapping of str to str
-        Tags such as `artist`, which are written if the format supports them.
+    metadata : Metadata
+        Metadata of the mixture, which stems inherit as far as their format supports it.
     """
 
     sample_rate: int
     channels: int
     length: int
     encoding: Encoding
-    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def bytes(self) -> int:
         """Size of the samples of one stem in bytes; 0 if the format compresses them."""
+        return 0 if self.encoding.format == "FLAC" else self.bytes_as_wav
+
+    @property
+    def bytes_as_wav(self) -> int:
+        """Size of the samples of one stem in an uncompressed file, in bytes."""
         width = {"DOUBLE": 8, "FLOAT": 4}.get(self.encoding.subtype, (self.encoding.bits or 0) // 8)
-        return 0 if self.encoding.format == "FLAC" else self.length * self.channels * width
+        return self.length * self.channels * width
+
+    @property
+    def bits(self) -> int | None:
+        """Number of bits of an integer sample; None if samples are not integers."""
+        return self.encoding.bits
 
     @property
     def format(self) -> str:
-        """Format of the files: RF64 if a WAV file would be too large."""
-        large = self.encoding.format in ("WAV", "WAVEX") and self.bytes > _LIMIT
-        return "RF64" if large else self.encoding.format
+        """Format of the files: RF64 if a WAV file would be too large, WAVEX if speakers are declared."""
+        if self.encoding.format not in ("WAV", "WAVEX"):
+            return self.encoding.format
+        if self.bytes > _LIMIT:
+            return "RF64"
+        extensible = soundfile.check_format("WAVEX", self.encoding.subtype)
+        return "WAVEX" if extensible and has_layout(self.metadata, self.channels) else self.encoding.format
+
+    @cached_property
+    def not_kept(self) -> tuple[str, ...]:
+        """What the mixture's metadata contains but stems in this format do not, determined by a trial."""
+        if self.metadata == Metadata():
+            return ()
+        kept = self._kept(self.inherited) or Metadata()
+        return tuple(_differences(self.metadata.of_stem(), kept, self.channels))
+
+    @cached_property
+    def inherited(self) -> Metadata:
+        """Metadata of the stems, without damaged chunks that would make the files unreadable."""
+        metadata = self.metadata.of_stem()
+        if metadata == Metadata() or self._kept(metadata) is not None:
+            return metadata
+        chunks = tuple(c for c in metadata.chunks if self._kept(replace(metadata, chunks=(c,))) is not None)
+        return replace(metadata, chunks=chunks)
+
+    def _kept(self, metadata: Metadata) -> Metadata | None:
+        """Write one sample with metadata to memory; return what can be read of it, or None if nothing can."""
+        content = io.BytesIO()
+        try:
+            with DeferredSignals():
+                writer = StemWriter(content, self, metadata)
+                writer.write(np.zeros((1, self.channels)))
+                writer.close()
+                content.seek(0)
+                with soundfile.SoundFile(content) as file:
+                    return read_metadata(content, file)
+        except (OSError, RuntimeError, TypeError, ValueError, AssertionError):
+            return None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Loss of speakers and of positions on the timeline, which the user should know."""
+        lost = [name for name in self.not_kept if name.startswith(_IMPORTANT)]
+        if not lost:
+            return ()
+        return (f"{self.format} files cannot contain {', '.join(lost)} of the mixture: its stems lack this",)
 
     @property
     def described(self) -> str:
@@ -120,3 +184,21 @@ class StemFormat:
                     f"{folder}: {stems} stems need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free: "
                     "free some space, choose another folder, or pass format='flac'"
                 )
+
+
+def _differences(metadata: Metadata, kept: Metadata, channels: int) -> Iterator[str]:
+    """Yield the names of what is in `metadata` and not in `kept`."""
+    if has_layout(metadata, channels) and metadata.channel_mask != kept.channel_mask:
+        yield f"speakers ({metadata.speakers})"
+    kept_chunks = dict(kept.chunks)
+    yield from (
+        CHUNK_NAMES[name]
+        for name, content in metadata.chunks
+        if kept_chunks.get(name, b"").rstrip(b"\0") != content.rstrip(b"\0")
+    )
+    for tag, value in metadata.tags.items():
+        if kept.tags.get(tag) != value:
+            yield f"tag {tag!r}"
+    if len(kept.pictures) < len(metadata.pictures):
+        yield "pictures"
+    yield from metadata.not_read
