@@ -178,7 +178,7 @@ class Audio:
         object.__setattr__(self, "sample_rate", sample_rate)
 
     def with_description(self, **changes: Any) -> Audio:
-        """Return the same samples with other values of `warnings` and `metadata`."""
+        """Return a copy with other values of `warnings`, `metadata` or other attributes."""
         audio = copy.copy(self)
         for name, value in changes.items():
             object.__setattr__(audio, name, value)
@@ -212,6 +212,18 @@ class Audio:
     def read(self, start: int, stop: int) -> Samples:
         """Return a copy of samples `start` to `stop` as float64."""
         return self.samples[:, start:stop].astype(np.float64)
+
+    def cut(self, start: int, stop: int) -> Audio:
+        """Return samples `start` to `stop`; positions in the metadata are counted from the new start.
+
+        Raises
+        ------
+        AudioFileError
+            If the passage is empty or lies outside the recording.
+        """
+        check_passage(self, start, stop)
+        metadata = self.metadata.of_passage(start, stop)
+        return self.with_description(samples=self.samples[:, start:stop], metadata=metadata)
 
     def __repr__(self) -> str:
         size = f"{self.channels} channels, {self.length} samples"
@@ -254,6 +266,16 @@ class Recent:
             dropped = max(0, joined.shape[1] - max(self._length, stop - start))
             self._start, self._samples = self._start + dropped, joined[:, dropped:]
         return self._samples[:, start - self._start : stop - self._start].copy()
+
+
+def check_passage(source: SampleSource, start: int, stop: int) -> None:
+    """Raise AudioFileError if a passage is empty or lies outside the recording."""
+    if not 0 <= start < stop <= source.length:
+        rate = source.sample_rate
+        raise AudioFileError(
+            f"{source.name}: the passage from {start / rate:.3f} s to {stop / rate:.3f} s must have samples "
+            f"and lie within 0 and {source.length / rate:.3f} s: choose another start or end"
+        )
 
 
 def _checked_samples(values: Any) -> NDArray[Any]:

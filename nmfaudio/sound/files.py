@@ -17,6 +17,7 @@ from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
 from nmfaudio.sound.header_repair import RepairedFile, find_repair, minimal_header
 from nmfaudio.sound.metadata_reading import read_metadata
 from nmfaudio.sound.opening import Source, open_source
+from nmfaudio.sound.passage import Passage
 
 _CHUNK_VALUES = 1 << 19  # number of values (samples times channels) that are decoded at a time
 # Decoded samples that are stored before the start of the last request: models read some samples again.
@@ -146,6 +147,16 @@ class AudioFile:
                 result[:, first - start : last - start] = samples[:, first - position : last - position]
             position += samples.shape[1]
         return result
+
+    def cut(self, start: int, stop: int) -> Passage:
+        """Return samples `start` to `stop` as a source of their own, which reads from this file.
+
+        Raises
+        ------
+        AudioFileError
+            If the passage is empty or lies outside the file.
+        """
+        return Passage(self, start, stop)
 
     def sha256(self) -> str:
         """Return the SHA-256 hash of the bytes of the file, in hexadecimal.

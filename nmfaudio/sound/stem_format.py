@@ -98,6 +98,8 @@ class StemFormat:
 
     def _kept(self, metadata: Metadata) -> Metadata | None:
         """Write one sample with metadata to memory; return what can be read of it, or None if nothing can."""
+        if crash_reason(self.encoding, self.sample_rate, self.channels):
+            return None
         content = io.BytesIO()
         try:
             with DeferredSignals():
