@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import AudioFileError
-from nmfaudio.sound.metadata import SPEAKERS, Metadata
+from nmfaudio.sound.metadata import SPEAKERS, Metadata, Picture
 
 _HEAD = 16  # number of bytes that identify a container
 # Offset, signature, and the name of the container in FFmpeg. No other containers are tried: FFmpeg also reads
@@ -63,13 +63,13 @@ def container_of(head: bytes) -> str | None:
     return None
 
 
-def open_decoder(stream: IO[bytes], name: str) -> Decoder | None:
+def open_decoder(stream: IO[bytes], name: str, track: int = 0) -> Decoder | None:
     """Return a decoder for a file that libsndfile does not read, or None if its format is unknown.
 
     Raises
     ------
     AudioFileError
-        If PyAV is needed and not installed, or if the file has no audio track.
+        If PyAV is needed and not installed, or if the file has no such audio track.
     """
     container = container_of(stream.read(_HEAD))
     stream.seek(0)
@@ -80,7 +80,7 @@ def open_decoder(stream: IO[bytes], name: str) -> Decoder | None:
             f"{name}: it looks like {container.upper()}, which needs PyAV: pip install 'nmfaudio[formats]', "
             "or convert the file to WAV or FLAC first"
         )
-    return Decoder(stream, name, container)
+    return Decoder(stream, name, container, track)
 
 
 class Decoder:
@@ -94,21 +94,28 @@ class Decoder:
         Name of the file in messages.
     container : str
         Name of the container in FFmpeg.
+    track : int
+        Number of the audio track, counted from 0.
     """
 
-    def __init__(self, stream: IO[bytes], name: str, container: str) -> None:
+    def __init__(self, stream: IO[bytes], name: str, container: str, track: int = 0) -> None:
         import av
 
         self._name, self._errors = name, (av.error.FFmpegError, ValueError, EOFError)
         try:
+            pictures = _pictures(av, stream, container)
             self._container: Any = av.open(stream, format=container, metadata_errors="ignore")
         except self._errors as error:
             raise self._unreadable(error) from None
-        if not self._container.streams.audio:
+        self.tracks = len(self._container.streams.audio)
+        if self.tracks == 0:
             self.close()
             raise AudioFileError(f"{name}: it has no audio track: choose a file with sound")
-        track = self._container.streams.audio[0]
-        context: Any = track.codec_context
+        if not 0 <= track < self.tracks:
+            self.close()
+            raise AudioFileError(f"{name}: track {track} does not exist: it has {self.tracks} audio tracks")
+        selected = self._container.streams.audio[track]
+        context: Any = selected.codec_context
         if context is None or context.layout is None:
             self.close()
             raise AudioFileError(
@@ -121,10 +128,10 @@ class Decoder:
                 f"{name}: its audio track has no sample rate or no channels: convert it to WAV first"
             )
         self.format, self.subtype = container.upper(), _subtype(context)
-        self.metadata = _metadata(self._container, context)
+        self.metadata = _metadata(self._container, context, pictures)
         self.frames = 0  # unknown: the length that a container declares is not exact
         self._ready: deque[NDArray[np.float64]] = deque()
-        self._samples = self._decoded(track, av.AudioResampler("dbl", context.layout, self.samplerate))
+        self._samples = self._decoded(selected, av.AudioResampler("dbl", context.layout, self.samplerate))
 
     def read(self, count: int, dtype: str, always_2d: bool) -> NDArray[np.float64]:
         """Return up to `count` samples, (samples, channels)."""
@@ -163,12 +170,26 @@ class Decoder:
         )
 
 
-def _metadata(container: Any, context: Any) -> Metadata:
+def _pictures(av: Any, stream: IO[bytes], container: str) -> tuple[Picture, ...]:
+    """Return the covers in a file, and set it back to its start."""
+    pictures = []
+    with av.open(stream, format=container, metadata_errors="ignore") as opened:
+        for video in opened.streams.video:
+            if video.disposition & av.stream.Disposition.attached_pic:
+                content = bytes(next(opened.demux(video)))
+                mime = "image/png" if video.codec_context.name == "png" else "image/jpeg"
+                pictures.append(Picture(content, mime))
+    stream.seek(0)
+    return tuple(picture for picture in pictures if picture.content)
+
+
+def _metadata(container: Any, context: Any, pictures: tuple[Picture, ...]) -> Metadata:
     tags = {_TAG_NAMES[k.lower()]: v for k, v in container.metadata.items() if k.lower() in _TAG_NAMES and v}
     names = [channel.name for channel in context.layout.channels]
     bits = [SPEAKERS.index(name) for name in names if name in SPEAKERS]
     in_order = len(bits) == len(names) and bits == sorted(bits)
-    return Metadata(tags, channel_mask=sum(1 << bit for bit in bits) if in_order else None)
+    mask = sum(1 << bit for bit in bits) if in_order else None
+    return Metadata(tags, channel_mask=mask, pictures=pictures)
 
 
 def _subtype(context: Any) -> str:

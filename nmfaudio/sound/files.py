@@ -16,6 +16,7 @@ from nmfaudio.sound import containers
 from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
 from nmfaudio.sound.header_repair import RepairedFile, find_repair, minimal_header
 from nmfaudio.sound.metadata_reading import read_metadata
+from nmfaudio.sound.mp4_boxes import names_in
 from nmfaudio.sound.opening import Source, open_source
 from nmfaudio.sound.passage import Passage
 
@@ -73,6 +74,8 @@ class AudioFile:
         and file objects are copied to a temporary file.
     strict : bool
         Whether a file whose header declares more samples than it contains, or none, is an error.
+    track : int
+        Number of the audio track of a file with several, such as an MP4 file, counted from 0.
 
     Attributes
     ----------
@@ -81,7 +84,11 @@ class AudioFile:
     metadata : Metadata
         Tags, positions on a timeline, speakers and pictures.
     warnings : tuple of str
-        Defects of the file that the user should know.
+        What the user should know about the file, such as defects and tracks that are not used.
+    label : str
+        How messages refer to the file.
+    tracks : int
+        Number of audio tracks.
 
     Raises
     ------
@@ -89,20 +96,23 @@ class AudioFile:
         As for `read`.
     """
 
-    def __init__(self, path: Source, *, strict: bool = False) -> None:
+    def __init__(self, path: Source, *, strict: bool = False, track: int = 0) -> None:
         opened = open_source(path)
-        self._stream, self.path, self.name, self._label = (
+        self._stream, self.path, self.name, self.label = (
             opened.stream,
             opened.path,
             opened.name,
             opened.label,
         )
         try:
-            self._repair = find_repair(self._stream)
+            self._repair, self._track = find_repair(self._stream), track
             self._state_at_opening = _state(self._stream)
             self._file = self._decoder()
             self.sample_rate = int(self._file.samplerate)
             self.channels = int(self._file.channels)
+            self.tracks = int(getattr(self._file, "tracks", 1))
+            if track >= self.tracks:
+                raise AudioFileError(f"{self.label}: track {track} does not exist: it has one audio track")
             self.encoding = Encoding(self._file.format, self._file.subtype)
             declared = int(self._file.frames)
             self.metadata = read_metadata(self._stream, self._file)
@@ -110,9 +120,9 @@ class AudioFile:
             self.length, self.peak = self._survey()
             self.declared_length = declared if 0 < declared < _UNKNOWN_LENGTH else self.length
             defect = self._defect()
-            self.warnings = (f"{defect}, which were used",) if defect else ()
+            self.warnings = tuple(self._notices(defect))
             if strict and defect:
-                raise AudioFileError(f"{self._label}: {defect}; pass strict=False to use them")
+                raise AudioFileError(f"{self.label}: {defect}; pass strict=False to use them")
             self._rewind()
         except BaseException:
             self.close()
@@ -192,11 +202,26 @@ class AudioFile:
         self.close()
 
     def __repr__(self) -> str:
-        return f"AudioFile({self._label!r}, {self.channels} channels, {self.length} samples)"
+        return f"AudioFile({self.label!r}, {self.channels} channels, {self.length} samples)"
 
     @property
     def _chunk(self) -> int:
         return max(1, _CHUNK_VALUES // self.channels)
+
+    @property
+    def stem_names(self) -> tuple[str, ...]:
+        """Names of the stems in a stem file (`.stem.mp4`), whose first track is the mixture."""
+        return names_in(self._stream) if self.tracks > 1 else ()
+
+    def _notices(self, defect: str) -> Iterator[str]:
+        """Yield what the user should know about the file."""
+        if defect:
+            yield f"{defect}, which were used"
+        if self.tracks > 1 and self._track == 0:
+            if names := self.stem_names:
+                yield f"it is a stem file: its mixture was used, and not its stems {', '.join(names)}"
+            else:
+                yield f"it has {self.tracks} audio tracks, and the first was used: pass track=... for another"
 
     def _defect(self) -> str:
         if self._repair and self._repair.warning:
@@ -209,11 +234,11 @@ class AudioFile:
         """Decode the whole file; return the number of samples and the peak."""
         length, peak = 0, 0.0
         for samples in self._all():
-            check_finite(samples, self._label, length, self.sample_rate)
+            check_finite(samples, self.label, length, self.sample_rate)
             length += samples.shape[1]
             peak = max(peak, float(np.abs(samples).max()))
         if length == 0:
-            raise AudioFileError(f"{self._label}: it contains no samples: record or export it again")
+            raise AudioFileError(f"{self.label}: it contains no samples: record or export it again")
         return length, peak
 
     def _all(self) -> Iterator[Samples]:
@@ -242,7 +267,7 @@ class AudioFile:
         try:
             decoded: Samples = self._file.read(count, dtype="float64", always_2d=True)
         except (RuntimeError, AssertionError) as error:
-            raise _unreadable(self._label, error) from None
+            raise _unreadable(self.label, error) from None
         return decoded.T
 
     def _rewind(self) -> None:
@@ -277,7 +302,7 @@ class AudioFile:
         """Return a decoder at the start of the file: libsndfile, or one for other containers."""
         self._stream.seek(0)
         if fault := wave_fault(self._stream):
-            raise _unreadable(self._label, ValueError(fault))
+            raise _unreadable(self.label, ValueError(fault))
         self._stream.seek(0)
         try:
             if self._repair:
@@ -293,13 +318,13 @@ class AudioFile:
                 self._repair = repair
                 return self._decoder()
             self._stream.seek(0)
-            decoder = containers.open_decoder(self._stream, self._label)
+            decoder = containers.open_decoder(self._stream, self.label, self._track)
             if decoder is None:
-                raise _unreadable(self._label, error) from None
+                raise _unreadable(self.label, error) from None
             return decoder
 
     def _changed(self) -> AudioFileError:
-        return AudioFileError(f"{self._label}: it changed while it was read: run the command again")
+        return AudioFileError(f"{self.label}: it changed while it was read: run the command again")
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
