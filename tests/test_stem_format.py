@@ -56,6 +56,9 @@ def test_vorbis_at_very_high_rates_is_refused(tmp_path, rate):
 
 @pytest.mark.parametrize("rate", [65_537, 96_001, 197_368])
 def test_flac_at_rates_without_a_code_is_refused_and_names_formats_that_work(tmp_path, rate):
-    with pytest.raises(OutputError, match=rf"a.flac: .* {rate} Hz.* support it: 'wav', 'aiff'") as caught:
+    with pytest.raises(
+        OutputError,
+        match=rf"a.flac: .* 1 channel at {rate} Hz.*multiples of 10 Hz.* support it: 'wav', 'aiff'",
+    ) as caught:
         StemFormat(rate, 1, 100, Encoding("FLAC", "PCM_16")).check(tmp_path / "a.flac")
     assert "'flac'" not in str(caught.value)

@@ -22,6 +22,7 @@ _EXTENSIONS = {
 LOSSLESS_FORMATS = ("wav", "aiff", "w64", "caf", "au", "flac")
 # Limits of the Vorbis encoder. Beyond them, libsndfile 1.2 crashes instead of reporting an error.
 _VORBIS_RATE, _VORBIS_CHANNELS = 200_000, 255
+_FLAC_RATE, _FLAC_EXACT_RATE = 655_350, 65_535  # higher rates than the second are stored in steps of 10 Hz
 
 
 def stem_encoding(source: Encoding, format: str | None = None, subtype: str | None = None) -> Encoding:
@@ -64,19 +65,27 @@ def stem_encoding(source: Encoding, format: str | None = None, subtype: str | No
     return Encoding(encoding.format, subtype.upper())
 
 
-def crash_reason(encoding: Encoding, sample_rate: int, channels: int) -> str:
-    """Return why libsndfile would crash on opening a file with these settings; empty if it does not crash.
+def limit_reason(encoding: Encoding, sample_rate: int, channels: int) -> str:
+    """Return why an encoding does not support a sample rate or channels; empty if no reason is known here.
+
+    These are the limits beyond which libsndfile crashes or does not name the reason.
 
     Examples
     --------
-    >>> crash_reason(Encoding("OGG", "VORBIS"), 384_000, 2)
+    >>> limit_reason(Encoding("OGG", "VORBIS"), 384_000, 2)
     'Vorbis is limited to 200000 Hz'
     """
-    if encoding.subtype != "VORBIS":
-        return ""
-    if sample_rate > _VORBIS_RATE:
-        return f"Vorbis is limited to {_VORBIS_RATE} Hz"
-    return f"Vorbis is limited to {_VORBIS_CHANNELS} channels" if channels > _VORBIS_CHANNELS else ""
+    if encoding.subtype == "VORBIS":
+        if sample_rate > _VORBIS_RATE:
+            return f"Vorbis is limited to {_VORBIS_RATE} Hz"
+        if channels > _VORBIS_CHANNELS:
+            return f"Vorbis is limited to {_VORBIS_CHANNELS} channels"
+    if encoding.format == "FLAC":
+        if sample_rate > _FLAC_RATE:
+            return f"FLAC is limited to {_FLAC_RATE} Hz"
+        if sample_rate > _FLAC_EXACT_RATE and sample_rate % 10:
+            return f"above {_FLAC_EXACT_RATE} Hz, FLAC supports only multiples of 10 Hz"
+    return ""
 
 
 def float_encoding(encoding: Encoding) -> Encoding:

@@ -17,7 +17,7 @@ import soundfile
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Encoding
-from nmfaudio.sound.encoding import LOSSLESS_FORMATS, crash_reason, stem_encoding
+from nmfaudio.sound.encoding import LOSSLESS_FORMATS, limit_reason, stem_encoding
 from nmfaudio.sound.metadata import CHUNK_NAMES, Metadata
 from nmfaudio.sound.metadata_reading import read_metadata
 from nmfaudio.sound.stem_writer import StemWriter, has_layout
@@ -98,7 +98,7 @@ class StemFormat:
 
     def _kept(self, metadata: Metadata) -> Metadata | None:
         """Write one sample with metadata to memory; return what can be read of it, or None if nothing can."""
-        if crash_reason(self.encoding, self.sample_rate, self.channels):
+        if limit_reason(self.encoding, self.sample_rate, self.channels):
             return None
         content = io.BytesIO()
         try:
@@ -123,12 +123,13 @@ class StemFormat:
     @property
     def described(self) -> str:
         """Description for messages."""
-        return f"{self.channels} channels at {self.sample_rate} Hz as {self.format} {self.encoding.subtype}"
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"{channels} at {self.sample_rate} Hz as {self.format} {self.encoding.subtype}"
 
     @property
     def unsupported(self) -> str:
         """The reason why the format does not support the sample rate or the channels; empty if it does."""
-        if reason := crash_reason(self.encoding, self.sample_rate, self.channels):
+        if reason := limit_reason(self.encoding, self.sample_rate, self.channels):
             return reason
         try:
             with DeferredSignals():

@@ -170,8 +170,8 @@ def _check(
     for name, audio in {"mixture": mixture, **stems}.items():
         if audio.peak > 1:
             raise OptionError(
-                f"{name!r} is louder than full scale (peak {audio.peak:.3f}), which a stem file cannot contain: "
-                "multiply the mixture and all stems by the same factor first"
+                f"{name!r} is louder than full scale (peak {audio.peak:.3f}), which a stem file cannot "
+                "contain: multiply the mixture and all stems by the same factor first"
             )
     for name, stem in stems.items():
         shape = (stem.sample_rate, *stem.samples.shape)
