@@ -20,6 +20,7 @@ from nmfaudio.sound.metadata import Metadata, Picture, decode_text
 from nmfaudio.sound.metadata_reading import read_metadata
 from nmfaudio.sound.riff import chunk_list, packed
 from nmfaudio.sound.stem_format import StemFormat
+from nmfaudio.sound.stem_writer import StemWriter
 
 FAST = {"sources": 2, "iterations": 5, "starts": 1}
 RATE, TIME_REFERENCE = 8000, 48000 * 3600
@@ -230,6 +231,33 @@ def test_positions_in_a_passage_are_counted_from_its_start():
     assert struct.unpack("<6I", chunks[b"smpl"][36:]) == (1, 0, 1000, 2000, 0, 0)
     assert int.from_bytes(chunks[b"smpl"][28:32], "little") == 1
     assert b"cue " not in dict(Metadata({}, CHUNKS).of_passage(6000, 7000).chunks)
+
+
+def test_time_references_in_ixml_are_moved_too():
+    tags = ("TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO", "TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI")
+    text = f"<SPEED><{tags[1]}>1</{tags[1]}><{tags[0]}>{2**32 - 5}</{tags[0]}></SPEED>".encode()
+    ((_, moved),) = timeline.shifted(((b"iXML", text),), 10, 20)
+    assert moved == f"<SPEED><{tags[1]}>2</{tags[1]}><{tags[0]}>5</{tags[0]}></SPEED>".encode()
+    assert timeline.shifted(((b"iXML", b"<A>5</A>"),), 10, 20) == ((b"iXML", b"<A>5</A>"),)
+
+
+@pytest.mark.parametrize(("channels", "speakers"), [(3, "FL FR FC"), (5, "FL FR FC BL BR"), (8, 0x63F)])
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_channels_of_ogg_files_are_ordered_by_their_speakers(tmp_path, channels, speakers, subtype):
+    time = np.arange(48000) / 48000
+    tones = np.stack([0.2 * np.sin(2 * np.pi * (40 + 20 * n) * time) for n in range(channels)])
+    path = tmp_path / "a.ogg"
+    form = StemFormat(48000, channels, 48000, Encoding("OGG", subtype))
+    with open(path, "w+b") as file:
+        writer = StemWriter(file, form, Metadata())
+        writer.write(tones.T)
+        writer.close()
+    audio = read(path)
+    spectrum = np.abs(np.fft.rfft(audio.samples[:, 8000:32000], axis=1))
+    assert list(np.argmax(spectrum, axis=1) * 2) == [40 + 20 * n for n in range(channels)]
+    assert speakers in (audio.metadata.speakers, audio.metadata.channel_mask)
+    raw, _ = soundfile.read(path)
+    assert np.argmax(np.abs(np.fft.rfft(raw[8000:32000, 1]))) * 2 == 80, "the center is second in the file"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from nmfaudio.errors import AudioFileError
-from nmfaudio.sound import containers
+from nmfaudio.sound import containers, ogg_channels
 from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
 from nmfaudio.sound.header_repair import RepairedFile, find_repair, minimal_header
 from nmfaudio.sound.metadata_reading import read_metadata
@@ -110,6 +110,8 @@ class AudioFile:
             self._file = self._decoder()
             self.sample_rate = int(self._file.samplerate)
             self.channels = int(self._file.channels)
+            is_ogg = self._file.format == "OGG"
+            self._order = ogg_channels.from_ogg(self.channels) if is_ogg else None
             self.tracks = int(getattr(self._file, "tracks", 1))
             if track >= self.tracks:
                 raise AudioFileError(f"{self.label}: track {track} does not exist: it has one audio track")
@@ -268,7 +270,7 @@ class AudioFile:
             decoded: Samples = self._file.read(count, dtype="float64", always_2d=True)
         except (RuntimeError, AssertionError) as error:
             raise _unreadable(self.label, error) from None
-        return decoded.T
+        return decoded.T if self._order is None else decoded.T[self._order]
 
     def _rewind(self) -> None:
         # The file is opened again because seeking is not exact in every compressed format.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from nmfaudio.sound import aiff, flac_metadata, id3
+from nmfaudio.sound import aiff, flac_metadata, id3, ogg_channels
 from nmfaudio.sound.metadata import CHUNK_NAMES, Metadata, Picture, decode_text
 from nmfaudio.sound.riff import Chunk, chunk_list
 from nmfaudio.sound.timeline import sub_chunks
@@ -82,8 +82,8 @@ def _of_format(stream: IO[bytes], tags: dict[str, str], channels: int) -> Metada
         return Metadata(_of_stems(tags | found_tags), pictures=pictures)
     if head[:4] == b"caff":
         return Metadata(_of_stems(tags), channel_mask=_mask_of_caf(stream))
-    several = head[:4] == b"OggS" and channels > 2
-    return Metadata(_of_stems(tags), not_read=("order of the speakers in Ogg files",) if several else ())
+    mask = ogg_channels.channel_mask(channels) if head[:4] == b"OggS" else None
+    return Metadata(_of_stems(tags), channel_mask=mask)
 
 
 def _of_wave(stream: IO[bytes], tags: dict[str, str]) -> Metadata:

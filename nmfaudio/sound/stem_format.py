@@ -28,7 +28,6 @@ _COUNTED_IN_32_BITS = ("WAV", "WAVEX", "AIFF", "AU")
 # Losses that the user is warned of: speakers, and what places the samples on a timeline.
 _IMPORTANT = (
     "speakers",
-    "order of the speakers",
     *(CHUNK_NAMES[n] for n in (b"bext", b"cue ", b"LIST", b"smpl")),
 )
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 
 _TIME_REFERENCE = 338  # offset in the chunk "bext" (EBU Tech 3285)
 _VERSION, _UMID, _LOUDNESS = 346, slice(348, 412), slice(412, 422)
 _NO_LOUDNESS = b"\xff\x7f" * 5  # the values that stand for "not measured"
+# Halves of the time references in iXML: the lower and the upper 32 bits.
+_IXML_TIMES = (
+    (b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO", b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI"),
+    (b"BWF_TIME_REFERENCE_LOW", b"BWF_TIME_REFERENCE_HIGH"),
+)
 _CUE_POINT = struct.Struct("<II4sIII")
 _LOOP_HEADER, _LOOP = 36, struct.Struct("<IIIIII")
 
@@ -42,6 +48,8 @@ def shifted(chunks: Chunks, start: int, stop: int) -> Chunks:
         if name == b"bext" and (reference := time_reference(content)) is not None:
             moved = (reference + start).to_bytes(8, "little")
             content = content[:_TIME_REFERENCE] + moved + content[_TIME_REFERENCE + 8 :]
+        elif name == b"iXML":
+            content = _shifted_text(content, start)
         elif name == b"cue ":
             content = write_cue_points((n, p - start) for n, p in inside.items())
         elif name == b"LIST":
@@ -50,6 +58,21 @@ def shifted(chunks: Chunks, start: int, stop: int) -> Chunks:
             content = _shifted_loops(content, start, stop)
         result.append((name, content))
     return tuple((n, c) for n, c in result if n not in (b"cue ", b"LIST") or inside)
+
+
+def _shifted_text(content: bytes, start: int) -> bytes:
+    """Return an iXML text whose time references are `start` samples later; each consists of two halves."""
+    for low, high in _IXML_TIMES:
+        matches = {tag: re.search(rb"<%s>\s*(\d+)\s*</%s>" % (tag, tag), content) for tag in (low, high)}
+        low_match, high_match = matches[low], matches[high]
+        if low_match is None:
+            continue
+        time = (int(high_match[1]) << 32 if high_match else 0) + int(low_match[1]) + start
+        for tag, value in ((low, time & 0xFFFFFFFF), (high, time >> 32)):
+            if matches[tag]:
+                text = b"<%s>%d</%s>" % (tag, value, tag)
+                content = re.sub(rb"<%s>\s*\d+\s*</%s>" % (tag, tag), text, content)
+    return content
 
 
 def read_cue_points(content: bytes) -> list[tuple[int, int]]:
