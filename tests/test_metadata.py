@@ -1,5 +1,6 @@
 """Stems keep what their mixture's file says: positions on a timeline, speakers, tags and pictures."""
 
+import base64
 import contextlib
 import io
 import shutil
@@ -332,6 +333,46 @@ def test_tags_of_mp4_files_and_their_speakers_are_read(tmp_path):
     with AudioFile(path) as file:
         assert file.tags == {"title": "Söng", "artist": "Ann", "albumartist": "Band"}
         assert file.metadata.speakers in ("FL FR FC LFE SL SR", "FL FR FC LFE BL BR")
+
+
+@pytest.mark.parametrize("codec", ["opus", "vorbis"])
+def test_all_tags_and_the_pictures_of_ogg_files_are_read(tmp_path, codec):
+    av = pytest.importorskip("av")
+    picture = b"".join(
+        [struct.pack(">I", 3), struct.pack(">I", 9), b"image/png", struct.pack(">I", 5), b"cover", bytes(16)]
+    )
+    picture += struct.pack(">I", len(COVER.content)) + COVER.content
+    name, fmt = {"opus": ("libopus", "flt"), "vorbis": ("vorbis", "fltp")}[codec]
+    with av.open(str(tmp_path / "a.ogg"), "w", format="ogg") as container:
+        options = {"strict": "experimental"}
+        stream = container.add_stream(name, rate=48000, layout="stereo", format=fmt, options=options)
+        stream.metadata.update(
+            {"title": "Söng", "composer": "Ann", "METADATA_BLOCK_PICTURE": base64.b64encode(picture).decode()}
+        )
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 48000), np.float32), "fltp", "stereo")
+        frame.sample_rate = 48000
+        resampler = av.AudioResampler(fmt, "stereo", 48000, stream.frame_size or 1024)
+        for part in (*resampler.resample(frame), *resampler.resample(None), None):
+            container.mux(stream.encode(part))
+    audio = read(tmp_path / "a.ogg")
+    assert audio.encoding.format == "OGG"
+    assert audio.tags == {"title": "Söng", "composer": "Ann"}
+    assert audio.metadata.pictures == (COVER,)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_metadata_of_compressed_files_is_no_crash(tmp_path, seed):
+    generator = np.random.default_rng(seed)
+    blocks = flac_metadata.write_blocks({"isrc": "y" * 50}, [(b"bext", BEXT)], 0x3, [COVER])
+    content = io.BytesIO()
+    soundfile.write(content, sound().T, RATE, format="FLAC" if seed % 2 else "OGG")
+    data = content.getvalue()
+    damaged = bytearray(data[:42] + blocks + data[42:] if seed % 2 else data)
+    for position in generator.integers(4, min(len(damaged), 400), 6):
+        damaged[position] = generator.integers(0, 256)
+    (tmp_path / "a").write_bytes(damaged)
+    with contextlib.suppress(AudioFileError):
+        read(tmp_path / "a")
 
 
 def test_measurements_of_the_mixture_are_no_tags_of_stems(tmp_path):

@@ -43,9 +43,9 @@ def read_blocks(
     chunks, pictures, mask = [], [], None
     for _, kind, content in blocks(stream):
         if kind == _COMMENTS:
-            tags |= _read_comments(content)
+            tags |= read_comments(content)
         elif kind == _PICTURE:
-            pictures.append(_read_picture(content))
+            pictures.append(read_picture(content))
         elif kind == _APPLICATION and content[:4] == b"riff" and len(content) >= 12:
             size = int.from_bytes(content[8:12], "little")
             chunks.append((content[4:8], content[12 : 12 + size]))
@@ -132,8 +132,8 @@ def _block(kind: int, content: bytes) -> bytes:
     return bytes([kind]) + len(content).to_bytes(3, "big") + content
 
 
-def _read_comments(content: bytes) -> dict[str, str]:
-    """Return the comments with lower-case names; several values of a name are joined by semicolons."""
+def read_comments(content: bytes) -> dict[str, str]:
+    """Return the comments by lower-case name; several values of a name are joined by semicolons."""
     offset = 4 + int.from_bytes(content[:4], "little")
     count = int.from_bytes(content[offset : offset + 4], "little")
     offset += 4
@@ -150,7 +150,8 @@ def _read_comments(content: bytes) -> dict[str, str]:
     return result
 
 
-def _read_picture(content: bytes) -> Picture:
+def read_picture(content: bytes) -> Picture:
+    """Return the picture in the content of a block."""
     fields, offset = [], 4
     for _ in range(2):
         size = int.from_bytes(content[offset : offset + 4], "big")

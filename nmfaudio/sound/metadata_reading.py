@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from nmfaudio.sound import aiff, flac_metadata, id3, ogg_channels
 from nmfaudio.sound.metadata import CHUNK_NAMES, Metadata, Picture, decode_text
+from nmfaudio.sound.ogg_comments import read_ogg
 from nmfaudio.sound.riff import Chunk, chunk_list
 from nmfaudio.sound.timeline import sub_chunks
 
@@ -82,8 +83,11 @@ def _of_format(stream: IO[bytes], tags: dict[str, str], channels: int) -> Metada
         return Metadata(_of_stems(tags | found_tags), pictures=pictures)
     if head[:4] == b"caff":
         return Metadata(_of_stems(tags), channel_mask=_mask_of_caf(stream))
-    mask = ogg_channels.channel_mask(channels) if head[:4] == b"OggS" else None
-    return Metadata(_of_stems(tags), channel_mask=mask)
+    if head[:4] != b"OggS":
+        return Metadata(_of_stems(tags))
+    found_tags, pictures = read_ogg(stream)
+    mask = ogg_channels.channel_mask(channels)
+    return Metadata(_of_stems(tags | found_tags), channel_mask=mask, pictures=pictures)
 
 
 def _of_wave(stream: IO[bytes], tags: dict[str, str]) -> Metadata:
