@@ -234,6 +234,26 @@ def test_positions_in_a_passage_are_counted_from_its_start():
     assert b"cue " not in dict(Metadata({}, CHUNKS).of_passage(6000, 7000).chunks)
 
 
+def test_impossible_positions_are_no_error():
+    loop = struct.pack("<6I", 0, 0, 700, 3, 0, 0)
+    smpl = bytes(28) + struct.pack("<II", 1, 0) + loop
+    bext = BEXT[:338] + b"\xff" * 8 + BEXT[346:]
+    passage = Metadata({}, ((b"smpl", smpl), (b"bext", bext))).of_passage(100, 900)
+    assert int.from_bytes(passage.chunks[0][1][28:32], "little") == 0
+    assert passage.time_reference == 99
+
+
+def test_a_picture_that_cannot_be_written_does_not_prevent_the_rest(monkeypatch):
+    def fail(*_):
+        raise ValueError
+
+    metadata = Metadata({"title": "a"}, CHUNKS[:1], pictures=(COVER,))
+    monkeypatch.setattr(id3, "write_tag", fail)
+    form = StemFormat(RATE, 1, 100, Encoding("WAV", "PCM_16"), metadata)
+    assert form.not_kept == ("pictures",)
+    assert len(form.inherited.chunks) == 1
+
+
 def test_time_references_in_ixml_are_moved_too():
     tags = ("TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO", "TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI")
     text = f"<SPEED><{tags[1]}>1</{tags[1]}><{tags[0]}>{2**32 - 5}</{tags[0]}></SPEED>".encode()

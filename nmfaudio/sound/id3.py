@@ -22,6 +22,7 @@ _FRAMES = {
     "TSRC": "isrc",
 }
 _OF_TAG = {tag: frame for frame, tag in _FRAMES.items() if frame != "TYER"}
+_LARGEST_KIND = 20  # of a picture
 _LATIN_1, _UTF_8 = 0, 3  # encodings of text, as numbered in ID3
 
 
@@ -62,7 +63,7 @@ def write_tag(tags: Mapping[str, str], pictures: Sequence[Picture]) -> bytes:
             text
             + picture.mime.encode()
             + b"\0"
-            + bytes([picture.kind])
+            + bytes([picture.kind if picture.kind <= _LARGEST_KIND else 0])
             + picture.description.encode()
             + b"\0"
         )

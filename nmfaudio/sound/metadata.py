@@ -26,7 +26,7 @@ CHUNK_NAMES = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture such as a cover; `kind` is its type in ID3 and FLAC (3 is the front cover)."""
+    """A picture such as a cover; `kind` is its type in ID3 and FLAC, from 0 to 20 (3 is the front cover)."""
 
     content: bytes = field(repr=False)
     mime: str = "image/jpeg"

@@ -88,12 +88,18 @@ class StemFormat:
 
     @cached_property
     def inherited(self) -> Metadata:
-        """Metadata of the stems, without damaged chunks that would make the files unreadable."""
+        """Metadata of the stems, without damaged parts that would make the files unreadable."""
         metadata = self.metadata.of_stem()
         if metadata == Metadata() or self._kept(metadata) is not None:
             return metadata
-        chunks = tuple(c for c in metadata.chunks if self._kept(replace(metadata, chunks=(c,))) is not None)
-        return replace(metadata, chunks=chunks)
+        chunks = tuple(c for c in metadata.chunks if self._kept(Metadata(chunks=(c,))) is not None)
+        reduced = (
+            replace(metadata, chunks=chunks),
+            replace(metadata, chunks=chunks, pictures=()),
+            replace(metadata, chunks=(), pictures=()),
+            Metadata(chunks=chunks),
+        )
+        return next((m for m in reduced if self._kept(m) is not None), Metadata())
 
     def _kept(self, metadata: Metadata) -> Metadata | None:
         """Write one sample with metadata to memory; return what can be read of it, or None if nothing can."""

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterable
 
+_LARGEST_TIME = (1 << 64) - 1
 _TIME_REFERENCE = 338  # offset in the chunk "bext" (EBU Tech 3285)
 _VERSION, _UMID, _LOUDNESS = 346, slice(348, 412), slice(412, 422)
 _NO_LOUDNESS = b"\xff\x7f" * 5  # the values that stand for "not measured"
@@ -46,7 +47,7 @@ def shifted(chunks: Chunks, start: int, stop: int) -> Chunks:
     inside = {number: position for number, position in cue_points if start <= position < stop}
     for name, content in chunks:
         if name == b"bext" and (reference := time_reference(content)) is not None:
-            moved = (reference + start).to_bytes(8, "little")
+            moved = (reference + start & _LARGEST_TIME).to_bytes(8, "little")
             content = content[:_TIME_REFERENCE] + moved + content[_TIME_REFERENCE + 8 :]
         elif name == b"iXML":
             content = _shifted_text(content, start)
@@ -119,7 +120,7 @@ def _shifted_loops(content: bytes, start: int, stop: int) -> bytes:
         return content
     count = min(int.from_bytes(content[28:32], "little"), (len(content) - _LOOP_HEADER) // _LOOP.size)
     loops = [_LOOP.unpack_from(content, _LOOP_HEADER + i * _LOOP.size) for i in range(count)]
-    inside = [loop for loop in loops if start <= loop[2] and loop[3] < stop]
+    inside = [loop for loop in loops if start <= loop[2] <= loop[3] < stop]
     moved = [_LOOP.pack(*loop[:2], loop[2] - start, loop[3] - start, *loop[4:]) for loop in inside]
     rest = content[_LOOP_HEADER + count * _LOOP.size :]
     return content[:28] + len(moved).to_bytes(4, "little") + content[32:36] + b"".join(moved) + rest
