@@ -53,7 +53,7 @@ def test_bad_input_is_told_in_one_line(clips, make_file, tmp_path, monkeypatch):
     empty = make_file("empty.wav", tone(300).samples[:, :0], RATE)
     for arguments, code, message in [
         (("learn", silent, "--label", "x"), 1, "silent.wav: there is nothing but silence"),
-        (("learn", empty, "--label", "x"), 1, "empty.wav: it holds no samples"),
+        (("learn", empty, "--label", "x"), 1, "empty.wav: it contains no samples"),
         (("learn", clips[0], "--label", "a/b"), 2, "label 'a/b'"),
         (("learn", clips[0], "--label", "low"), 1, "low.safetensors exists: pass --overwrite"),
         (("learn", clips[0], "--label", "x", "-o", "x.wav"), 2, "ends in .safetensors"),

@@ -219,7 +219,7 @@ def test_a_disk_that_is_full_of_a_spectrogram_is_told(make_file, tmp_path, small
     folder = small_disk("scratch", 20_000)
     monkeypatch.setattr(storage.tempfile, "tempdir", str(folder))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, 1 << 40))
-    with pytest.raises(OutputError, match="no room for the spectrogram .*No space left on device"):
+    with pytest.raises(OutputError, match="the spectrogram .* does not fit .*No space left on device"):
         separate_file(make_file(), tmp_path / "out", memory=1, **FAST)
     assert not (tmp_path / "out").exists()
     assert not list(folder.iterdir())
@@ -262,7 +262,7 @@ def test_memory_that_runs_out_midway_is_told(make_file, tmp_path):
 
 def test_a_spectrogram_that_fits_neither_memory_nor_disk_is_told(make_file, tmp_path, monkeypatch):
     monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))
-    with pytest.raises(OutputError, match=r"the spectrogram needs .* GB .*: set TMPDIR .*--memory"):
+    with pytest.raises(OutputError, match=r"the spectrogram needs .* GB .*: set TMPDIR .*memory="):
         separate_file(make_file(), tmp_path / "out", memory=1, **FAST)
     assert not (tmp_path / "out").exists()
 

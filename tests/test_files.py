@@ -1,5 +1,7 @@
 import hashlib
+import io
 import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -106,7 +108,7 @@ def test_missing_files_folders_and_pipes_are_refused_by_name(tmp_path):
 
 
 def test_no_samples_are_refused(make_file):
-    with pytest.raises(AudioFileError, match=r"song.wav: it holds no samples"):
+    with pytest.raises(AudioFileError, match=r"song.wav: it contains no samples"):
         read(make_file(samples=np.zeros((1, 0))))
 
 
@@ -116,3 +118,59 @@ def test_samples_that_are_not_finite_are_refused_by_place(make_file, value):
     samples[1, 4000] = value
     with pytest.raises(AudioFileError, match=r"song.wav: sample 4000 \(0.500 s\) of channel 2 is"):
         read(make_file(samples=samples, subtype="FLOAT"))
+
+
+def test_file_objects_and_paths_of_any_kind_are_read(make_file):
+    path = make_file("a.flac", sound(2, 44100, 2), 44100)
+    expected = read(path).samples
+    content = path.read_bytes()
+    assert np.array_equal(read(str(path)).samples, expected)
+    assert np.array_equal(read(os.fsencode(path)).samples, expected)
+    in_memory = read(io.BytesIO(content))
+    assert np.array_equal(in_memory.samples, expected)
+    assert in_memory.name == "audio"
+    with open(path, "rb") as file:
+        from_file = read(file)
+    assert np.array_equal(from_file.samples, expected)
+    assert from_file.name == "a"
+    with tempfile.SpooledTemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        assert np.array_equal(read(file).samples, expected)
+    with AudioFile(io.BytesIO(content)) as file:
+        assert np.array_equal(file.read(500, 900), expected[:, 500:900])
+        assert file.sha256() == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (3, r"int: expected a path or a file"),
+        (None, "NoneType: expected"),
+        (np.zeros(5), r"ndarray: .*pass nmfaudio.Audio\(samples, sample_rate\)"),
+        (io.StringIO("text"), "the StringIO object: it returns text .*'rb'"),
+        (io.BytesIO(b"not audio" * 99), "the BytesIO object: not readable as audio"),
+        (b"missing.wav", "missing.wav: cannot be opened"),
+        ("a\0b", "cannot be opened"),
+    ],
+)
+def test_other_sources_are_refused_by_name(source, message):
+    with pytest.raises(AudioFileError, match=message):
+        read(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype"),
+    [("a.wav", "PCM_24"), ("a.flac", None), ("a.aiff", None), ("a.w64", None), ("a.au", None)],
+)
+def test_a_far_passage_is_read_without_decoding_what_is_before(make_file, monkeypatch, name, subtype):
+    monkeypatch.setattr(files, "_CHUNK_VALUES", 1000)
+    path = make_file(name, sound(4, 44100, 2), 44100, subtype=subtype)
+    with AudioFile(path) as file:
+        whole = file.read(0, file.length)
+        decoded, decode = [], AudioFile._decode
+        monkeypatch.setattr(AudioFile, "_decode", lambda self, n: decoded.append(n) or decode(self, n))
+        for start, stop in ((100_000, 100_700), (2_000, 2_100), (150_000, file.length), (99_999, 100_100)):
+            decoded.clear()
+            assert np.array_equal(file.read(start, stop), whole[:, start:stop])
+            assert sum(decoded) <= stop - start

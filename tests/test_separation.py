@@ -151,7 +151,7 @@ def test_files_that_exist_are_kept_unless_told_otherwise(make_file, tmp_path):
     first = separate_file(path, tmp_path / "out", **FAST)
     path_of_one = next(iter(first.stems.values())).path
     content = path_of_one.read_bytes()
-    with pytest.raises(OutputError, match="exists: pass --overwrite"):
+    with pytest.raises(OutputError, match="exists: pass overwrite=True"):
         separate_file(path, tmp_path / "out", **FAST, seed=1)
     assert path_of_one.read_bytes() == content
     separate_file(path, tmp_path / "out", **FAST, overwrite=True)

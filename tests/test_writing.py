@@ -74,7 +74,7 @@ def test_a_failure_leaves_nothing_not_even_the_folders(tmp_path):
 
 def test_files_are_not_replaced_unless_asked(tmp_path):
     (tmp_path / "b.wav").write_text("precious")
-    with pytest.raises(OutputError, match="b.wav exists: pass --overwrite"):
+    with pytest.raises(OutputError, match="b.wav exists: pass overwrite=True"):
         stem_files(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["b.wav"]
     with stem_files(tmp_path, overwrite=True) as stems:

@@ -1,1 +1,1 @@
-"""Writing files whole or not at all, temporary arrays, and signals that wait."""
+"""Files that appear complete or not at all, large temporary arrays, and signals that are deferred."""

@@ -1,4 +1,4 @@
-"""Small files that appear whole or not at all, and checks of the folders they go to."""
+"""Small files that appear complete or not at all, and checks of the folders that will hold them."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ def check_absent(paths: Iterable[Path]) -> None:
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make a folder and its parents; return those that were not there before, outermost first."""
+    """Create a folder and its parents; return the folders that did not exist before, outermost first."""
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
     with writing(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            raise NotADirectoryError(0, "there is a file of that name") from None
+            raise NotADirectoryError(0, "a file of that name exists") from None
     return missing[::-1]
 
 
 def check_folder(path: Path) -> None:
-    """Raise OutputError when the folder of a file that is to be written is missing or is not writable."""
+    """Raise OutputError when the folder for a new file does not exist or is not writable."""
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist: make it first")
+        raise OutputError(f"{path}: the folder {path.parent} does not exist: create it first")
     if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path}: the folder {path.parent} is not writable: choose another")
+        raise OutputError(f"{path}: the folder {path.parent} is not writable: choose another folder")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file that appears under its name whole or not at all.
+    """Write a small file that appears under its name complete or not at all.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        If the file cannot be written.
     """
     with writing(path), DeferredSignals():
-        written = PartialFile(path)
+        partial_file = PartialFile(path)
         try:
-            written.write(content)
-            written.flush()
-            written.place(overwrite=True)
+            partial_file.write(content)
+            partial_file.flush()
+            partial_file.place(overwrite=True)
         finally:
-            written.discard()
+            partial_file.discard()
     flush_folder(path.parent)

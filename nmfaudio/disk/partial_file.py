@@ -1,4 +1,4 @@
-"""Files that are not whole yet: written under a name of their own, placed at the end, swept when orphaned."""
+"""Unfinished files: written under a temporary name, renamed when complete, removed when orphaned."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from nmfaudio.errors import OutputError
 
 try:
     _fcntl: Any = importlib.import_module("fcntl")
-except ImportError:  # Windows, where a file that is open cannot be deleted, so that no lock is needed
+except ImportError:  # Windows: an open file cannot be deleted there, so no lock is needed
     _fcntl = None
 
 PREFIX, SUFFIX = ".nmfaudio-", ".part"
-_ATTEMPTS = 9  # names that are tried: more than one only where another process sweeps at that moment
+_ATTEMPTS = 9  # attempts to create a file; one suffices unless another process removes it before it is locked
 
 
 class PartialFile:
-    """A file that is being written beside the place where it will stand.
+    """A file that is written under a temporary name in the folder of its target.
 
-    It looks like a file to libsndfile. A failure within a call of `write` is kept and told by `check`, since
-    nothing may be raised there. While it is open it is locked, so that a process that sweeps knows it is
-    alive: the lock goes with the process, however that ends.
+    libsndfile can write to it as to a file. `write` is called from C, where no exception may be raised, so an
+    error is stored there and raised by `check`. The file is locked while it is open: other processes see that
+    its process is alive and leave it alone. The operating system releases the lock when the process ends.
 
     Parameters
     ----------
     target : Path
-        Where it will stand.
+        Path that the complete file will have.
 
     Raises
     ------
     OSError
-        When it cannot be made.
+        If the file cannot be created.
     """
 
     def __init__(self, target: Path) -> None:
@@ -47,7 +47,7 @@ class PartialFile:
         self._open = True
 
     def write(self, content: bytes) -> int:
-        """Write all of it; return the number of bytes, or 0 after a failure."""
+        """Write all bytes and return their number; return 0 after an error."""
         if self._error:
             return 0
         done = 0
@@ -60,41 +60,41 @@ class PartialFile:
         return done
 
     def read(self, size: int) -> bytes:
-        """Read, as libsndfile does to change a header."""
+        """Read bytes; libsndfile does so to update a header."""
         return self._file.read(size) or b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Change the position in the file and return the new one."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position in the file."""
         return self._file.tell()
 
     @property
     def size(self) -> int:
-        """Bytes written."""
+        """Size of the file in bytes."""
         return os.fstat(self._file.fileno()).st_size
 
     def check(self) -> None:
-        """Raise the first failure of writing, if there was one."""
+        """Raise the first error of writing, if one occurred."""
         if self._error:
             raise self._error
 
     def flush(self) -> None:
-        """Wait until all is on the disk."""
+        """Wait until the operating system has written the file to the disk."""
         self.check()
         os.fsync(self._file.fileno())
 
     def place(self, *, overwrite: bool) -> None:
-        """Give it its name.
+        """Rename the file to its target and close it.
 
         Raises
         ------
         FileExistsError
-            When there is such a file and it may not be replaced.
+            If the target exists and `overwrite` is false.
         OSError
-            When the folder is gone, or does not let itself be changed.
+            If the folder no longer exists or cannot be changed.
         """
         if overwrite:
             os.replace(self.path, self.target)
@@ -103,33 +103,37 @@ class PartialFile:
         self.close()
 
     def discard(self) -> None:
-        """Remove it."""
+        """Close and remove the file, unless it has been renamed to its target."""
         if self._open:
-            if os.name == "nt":  # where only closed files can be removed
+            if os.name == "nt":  # Windows removes closed files only
                 self.close()
             with contextlib.suppress(OSError):
                 self.path.unlink()
             self.close()
 
     def close(self) -> None:
-        """Close it; its lock ends."""
+        """Close the file, which releases its lock."""
         self._open = False
         with contextlib.suppress(OSError):
             self._file.close()
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove the unfinished files of dead processes from a folder; return those that were removed."""
-    swept = []
+    """Remove the unfinished files of ended processes from a folder; return the removed paths."""
+    removed = []
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
-            if entry.name.startswith(PREFIX) and entry.name.endswith(SUFFIX) and _removed(Path(entry.path)):
-                swept.append(Path(entry.path))
-    return swept
+            if (
+                entry.name.startswith(PREFIX)
+                and entry.name.endswith(SUFFIX)
+                and _remove_orphan(Path(entry.path))
+            ):
+                removed.append(Path(entry.path))
+    return removed
 
 
 def flush_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can tell."""
+    """Wait until the entries of a folder are on the disk, on systems that support it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -140,19 +144,19 @@ def flush_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path, what: str = "") -> Iterator[None]:
-    """Turn the failures of writing to `path` into OutputError."""
+    """Convert errors of writing to `path` into OutputError; `what` describes the content in the message."""
     try:
         yield
     except FileExistsError:
         raise exists(path) from None
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:  # libsndfile's are RuntimeErrors
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:  # libsndfile raises RuntimeError
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
         raise OutputError(f"{path}: cannot be written{what and f' with {what}'} ({reason})") from None
 
 
 def exists(path: Path) -> OutputError:
-    """Return the error that says that a file is there already."""
-    return OutputError(f"{path} exists: pass --overwrite (overwrite=True), or choose another folder")
+    """Return the error for a file that exists already."""
+    return OutputError(f"{path} exists: pass overwrite=True, or choose another folder")
 
 
 def _open_new(path: Path) -> FileIO:
@@ -161,18 +165,18 @@ def _open_new(path: Path) -> FileIO:
 
 
 def _create(folder: Path) -> tuple[Path, FileIO]:
-    """Make a new file with a name that nobody else uses, and lock it."""
+    """Create a new file with a random name, and lock it."""
     for _ in range(_ATTEMPTS):
         path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
         file = _open_new(path)
-        if _locked(file) and path.exists():  # else another process swept it before it was locked
+        if _locked(file) and path.exists():  # else another process removed it before it was locked
             return path, file
         file.close()
-    raise OSError(f"files vanish from {folder} as soon as they are made")
+    raise OSError(f"new files in {folder} are removed by another process at once")
 
 
 def _locked(file: FileIO) -> bool:
-    """Lock a file unless another process has; where nothing can be locked, all is taken to be locked."""
+    """Lock a file; return whether this process may use it, which is true on systems without locks."""
     if _fcntl is None:
         return True
     try:
@@ -184,8 +188,8 @@ def _locked(file: FileIO) -> bool:
     return True
 
 
-def _removed(path: Path) -> bool:
-    """Remove an unfinished file if its process is dead."""
+def _remove_orphan(path: Path) -> bool:
+    """Remove an unfinished file if its process has ended; return whether it was removed."""
     if _fcntl is None:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -195,13 +199,13 @@ def _removed(path: Path) -> bool:
         with FileIO(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+") as file:
             _fcntl.flock(file.fileno(), _fcntl.LOCK_EX | _fcntl.LOCK_NB)
             path.unlink()
-    except OSError:  # alive, gone, not ours, or on a disk without locks: leave it
+    except OSError:  # locked, already removed, not permitted, or a disk without locks: leave it
         return False
     return True
 
 
 def _rename_to_new(path: Path, target: Path) -> None:
-    """Rename without replacing, also where another process makes the target at this moment."""
+    """Rename without replacing, even if another process creates the target at the same moment."""
     try:
         os.link(path, target)
     except FileExistsError:

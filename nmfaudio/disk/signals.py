@@ -1,4 +1,4 @@
-"""Signals that wait: what must not be torn in two is finished first."""
+"""Defer SIGINT and SIGTERM until a step that must not be interrupted is complete."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class DeferredSignals:
-    """Let SIGINT and SIGTERM wait until the block is left.
+    """Defer SIGINT and SIGTERM until the `with` block ends.
 
-    Python runs the handlers of signals in the main thread, between any two steps: within a function that C
-    calls, an exception from there would be lost, and between two renames it would leave half of the files.
-    In other threads there is nothing to defer.
+    Python runs signal handlers in the main thread, between any two bytecode instructions. An exception that a
+    handler raises inside a callback from C would be lost; one that it raises between two renames would leave
+    only a part of the files. Other threads never run handlers, so there the block changes nothing.
 
     Examples
     --------
@@ -23,31 +23,31 @@ class DeferredSignals:
     >>> try:
     ...     with DeferredSignals():
     ...         signal.raise_signal(signal.SIGINT)
-    ...         print("this is still done")
+    ...         print("this line still runs")
     ... except KeyboardInterrupt:
-    ...     print("and then the interrupt")
-    this is still done
-    and then the interrupt
+    ...     print("then the interrupt arrives")
+    this line still runs
+    then the interrupt arrives
     """
 
     def __enter__(self) -> None:
-        self._waiting: list[int] = []
-        self._kept: dict[int, Any] = {}
+        self._deferred: list[int] = []
+        self._handlers: dict[int, Any] = {}
         if threading.current_thread() is not threading.main_thread():
             return
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        # One that was not set from Python cannot be set back.
-        self._kept = {number: handler for number, handler in handlers.items() if handler is not None}
-        for number in self._kept:
+        # None stands for a handler that was not installed from Python: it cannot be restored.
+        self._handlers = {number: handler for number, handler in handlers.items() if handler is not None}
+        for number in self._handlers:
             signal.signal(number, self._remember)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._kept.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if self._waiting:
-            signal.raise_signal(self._waiting[0])
+        if self._deferred:
+            signal.raise_signal(self._deferred[0])
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self._waiting.append(number)
+        self._deferred.append(number)

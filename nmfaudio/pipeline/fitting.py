@@ -182,9 +182,7 @@ def _mixture_warnings(source: SampleSource, mixture: Blocks) -> Iterator[str]:
             f"the mixture has {source.length} samples, less than one window ({mixture.stft.win_length}): "
             "this is too little to tell sources apart"
         )
-    if getattr(source, "truncated", False):
-        declared = getattr(source, "declared_length", source.length)
-        yield f"the file ends early: {source.length} of {declared} samples exist and were used"
+    yield from source.warnings
 
 
 def _single_stem_warning(model: Model) -> Iterator[str]:

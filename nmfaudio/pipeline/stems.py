@@ -57,7 +57,7 @@ def write_stems(
         files = _unplaced_files(source, names, pieces(), used, gain)
     with files:
         files.close()
-        warnings = (*result.warnings, *_clipping_warnings(files.stems, used, gain))
+        warnings = (*result.warnings, *files.form.warnings, *_clipping_warnings(files.stems, used, gain))
         seconds = result.seconds + time.perf_counter() - start
         written = Written(files.stems, used.manifest, replace(result, seconds=seconds), warnings, gain)
         paths = {name: stem.path for name, stem in files.stems.items()}
@@ -84,8 +84,8 @@ def _unplaced_files(
 ) -> StemFiles:
     """Write the stems to files that do not have their names yet."""
     paths = {name: target.stem(name) for name in names}
-    tags = getattr(source, "tags", {})
-    form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding, tags)
+    metadata = source.metadata
+    form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding, metadata)
     files = StemFiles(paths, form, overwrite=target.overwrite)
     try:
         for mixture, stems in pieces:

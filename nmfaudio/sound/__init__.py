@@ -1,1 +1,1 @@
-"""Audio in, spectrograms out. Nothing here knows of factorization."""
+"""Reading and writing audio files, and spectrograms. Nothing in this package uses factorization."""

@@ -1,24 +1,34 @@
-"""Samples with their rate, and what they were encoded as."""
+"""Samples with their sample rate and their encoding."""
 
 from __future__ import annotations
 
+import copy
+import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import AudioFileError
+from nmfaudio.sound.metadata import Metadata
 
 Samples = NDArray[np.float64]
+
+# An array with more channels than samples, and more channels than this, is taken to be transposed. Microphone
+# arrays and Ambisonics of order 7 have up to 64 channels.
+_MOST_CHANNELS = 64
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BITS |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 
+_MOST_STORED_VALUES = 1 << 24  # values that `Recent` stores at most: 134 MB
+
 
 @dataclass(frozen=True)
 class Encoding:
-    """How samples are kept in a file, in libsndfile's words.
+    """File format and sample type, named as in libsndfile.
 
     Examples
     --------
@@ -31,21 +41,21 @@ class Encoding:
 
     @property
     def bits(self) -> int | None:
-        """Bits of an integer sample; None where samples are not integers."""
+        """Number of bits of an integer sample; None if samples are not integers."""
         return _BITS.get(self.subtype)
 
     @property
     def exact(self) -> bool:
-        """Whether samples come back from such a file as they were written."""
+        """Whether a file in this encoding returns exactly the samples that were written."""
         return self.bits is not None or self.subtype in ("FLOAT", "DOUBLE")
 
 
 class SampleSource(Protocol):
-    """Where a mixture's samples come from: a file read bit by bit, or an array."""
+    """The samples of a mixture: a file that is read piece by piece, or an array."""
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Name of the mixture in messages."""
 
     @property
     def sample_rate(self) -> int:
@@ -61,35 +71,48 @@ class SampleSource(Protocol):
 
     @property
     def encoding(self) -> Encoding:
-        """What it was encoded as."""
+        """Encoding of the file that the samples were read from."""
 
     @property
     def peak(self) -> float:
-        """The largest absolute sample; all samples are finite."""
+        """Largest absolute sample; all samples are finite."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Defects of the file that the user should know."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """Tags, positions on a timeline, speakers and pictures, which stems inherit."""
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return samples `start` to `stop`, (channels, samples) in float64; both lie within the source."""
+        """Return samples `start` to `stop` as float64, (channels, samples); 0 <= start <= stop <= length."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Sound in memory.
+    """Samples in memory.
 
     Parameters
     ----------
     samples : array_like, shape (channels, samples) or (samples,)
-        Full scale is 1. Kept as a read-only view; a vector becomes one channel.
+        Samples with full scale 1. They are stored as a read-only view; a vector becomes one channel.
     sample_rate : int
         Samples per second.
     encoding : Encoding
-        What it was read from, and what stems made of it are written as.
+        Encoding of the file that the samples were read from; stems are written in it by default.
     name : str
-        What to call it: the default folder of its stems.
+        Name of the recording, which is the default name of the folder of its stems.
+    warnings : tuple of str
+        Defects of the file that the samples were read from.
+    metadata : Metadata
+        Tags, positions on a timeline, speakers and pictures, which stems inherit.
 
     Raises
     ------
     AudioFileError
-        For samples of another shape or type, for NaN or infinity, or for a rate below 1.
+        If the samples have another shape or type or are not finite, or the sample rate is not a whole number
+        of at least 1.
 
     Examples
     --------
@@ -101,23 +124,70 @@ class Audio:
     sample_rate: int
     encoding: Encoding = field(default_factory=Encoding)
     name: str = "audio"
+    warnings: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
     def __post_init__(self) -> None:
-        samples = np.asarray(self.samples)
-        if samples.dtype not in (np.float32, np.float64):
-            if not np.issubdtype(samples.dtype, np.floating):
-                raise AudioFileError(
-                    f"samples are {samples.dtype}: scale them to floats with full scale at 1"
-                )
-            samples = samples.astype(np.float64)
-        samples = np.atleast_2d(samples).view()
-        if samples.ndim != 2 or samples.shape[0] == 0:
-            raise AudioFileError(f"samples have shape {samples.shape}: it must be (channels, samples)")
-        if self.sample_rate < 1:
-            raise AudioFileError(f"sample_rate={self.sample_rate}: it must be at least 1")
-        check_finite(samples, self.name, 0, self.sample_rate)
+        samples = _checked_samples(self.samples)
+        if samples.shape[0] > max(samples.shape[1], _MOST_CHANNELS):
+            raise AudioFileError(
+                f"samples have shape {samples.shape}, but it must be (channels, samples): transpose them, or "
+                "use Audio.from_frames for the shape (samples, channels), in which soundfile returns samples"
+            )
+        self._set(samples, _checked_rate(self.sample_rate))
+
+    @classmethod
+    def from_frames(
+        cls, frames: Any, sample_rate: int, encoding: Encoding | None = None, name: str = "audio"
+    ) -> Self:
+        """Create an `Audio` from samples of shape (samples, channels), as soundfile returns them.
+
+        Parameters
+        ----------
+        frames : array_like, shape (samples, channels) or (samples,)
+            Samples with full scale 1.
+        sample_rate : int
+            Samples per second.
+        encoding : Encoding, optional
+            Encoding of the file that the samples were read from.
+        name : str
+            Name of the recording.
+
+        Examples
+        --------
+        >>> Audio.from_frames(np.zeros((100, 2)), 44100)
+        Audio(2 channels, 100 samples, 44100 Hz, 0.002 s)
+        """
+        samples = _checked_samples(frames)
+        channels_first = samples if np.ndim(frames) < 2 else samples.T
+        audio = object.__new__(cls)
+        object.__setattr__(audio, "encoding", encoding or Encoding())
+        object.__setattr__(audio, "name", name)
+        object.__setattr__(audio, "warnings", ())
+        object.__setattr__(audio, "metadata", Metadata())
+        audio._set(channels_first, _checked_rate(sample_rate))
+        return audio
+
+    def _set(self, samples: NDArray[Any], sample_rate: int) -> None:
+        if samples.shape[0] == 0:
+            raise AudioFileError(f"samples have shape {samples.shape}: there must be at least one channel")
+        check_finite(samples, self.name, 0, sample_rate)
+        samples = samples.view()
         samples.flags.writeable = False
         object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "sample_rate", sample_rate)
+
+    def with_description(self, **changes: Any) -> Audio:
+        """Return a copy with other values of `warnings`, `metadata` or other attributes."""
+        audio = copy.copy(self)
+        for name, value in changes.items():
+            object.__setattr__(audio, name, value)
+        return audio
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags of the recording, such as `artist`."""
+        return self.metadata.tags
 
     @property
     def channels(self) -> int:
@@ -136,12 +206,24 @@ class Audio:
 
     @property
     def peak(self) -> float:
-        """The largest absolute sample."""
+        """Largest absolute sample."""
         return float(np.abs(self.samples).max(initial=0.0))
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return a copy of samples `start` to `stop` in float64."""
+        """Return a copy of samples `start` to `stop` as float64."""
         return self.samples[:, start:stop].astype(np.float64)
+
+    def cut(self, start: int, stop: int) -> Audio:
+        """Return samples `start` to `stop`; positions in the metadata are counted from the new start.
+
+        Raises
+        ------
+        AudioFileError
+            If the passage is empty or lies outside the recording.
+        """
+        check_passage(self, start, stop)
+        metadata = self.metadata.of_passage(start, stop)
+        return self.with_description(samples=self.samples[:, start:stop], metadata=metadata)
 
     def __repr__(self) -> str:
         size = f"{self.channels} channels, {self.length} samples"
@@ -149,13 +231,14 @@ class Audio:
 
 
 class Recent:
-    """A source that remembers what was read last, for readers that follow one another closely.
+    """A source that stores the samples that were read last, for several readers at nearly the same position.
 
     Parameters
     ----------
     source : SampleSource
+        Source of the samples.
     length : int
-        Samples that it remembers before the furthest one that was read.
+        Number of stored samples before the last one that was read.
 
     Examples
     --------
@@ -165,34 +248,76 @@ class Recent:
     """
 
     def __init__(self, source: SampleSource, length: int) -> None:
-        self._source, self._length = source, length
+        self._source = source
+        self._length = min(length, _MOST_STORED_VALUES // source.channels)
         self._start, self._samples = 0, np.empty((source.channels, 0))
         self.name, self.sample_rate = source.name, source.sample_rate
         self.channels, self.length = source.channels, source.length
-        self.encoding, self.peak = source.encoding, source.peak
+        self.encoding, self.peak, self.warnings = source.encoding, source.peak, source.warnings
+        self.metadata = source.metadata
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return samples `start` to `stop`, (channels, samples) in float64."""
+        """Return samples `start` to `stop` as float64, (channels, samples)."""
         end = self._start + self._samples.shape[1]
         if start < self._start or start > end:
             return self._source.read(start, stop)
         if stop > end:
             joined = np.concatenate([self._samples, self._source.read(end, stop)], axis=1)
-            forgotten = max(0, joined.shape[1] - max(self._length, stop - start))
-            self._start, self._samples = self._start + forgotten, joined[:, forgotten:]
+            dropped = max(0, joined.shape[1] - max(self._length, stop - start))
+            self._start, self._samples = self._start + dropped, joined[:, dropped:]
         return self._samples[:, start - self._start : stop - self._start].copy()
 
 
+def check_passage(source: SampleSource, start: int, stop: int) -> None:
+    """Raise AudioFileError if a passage is empty or lies outside the recording."""
+    if not 0 <= start < stop <= source.length:
+        rate = source.sample_rate
+        raise AudioFileError(
+            f"{source.name}: the passage from {start / rate:.3f} s to {stop / rate:.3f} s must have samples "
+            f"and lie within 0 and {source.length / rate:.3f} s: choose another start or end"
+        )
+
+
+def _checked_samples(values: Any) -> NDArray[Any]:
+    """Return samples as a two-dimensional array of floats."""
+    if np.ma.isMaskedArray(values):
+        raise AudioFileError("samples are a masked array: fill the masked samples first, as with .filled(0)")
+    try:
+        samples = np.asarray(values)
+    except ValueError:
+        raise AudioFileError("samples have channels of different lengths: make the lengths equal") from None
+    if samples.dtype not in (np.float32, np.float64):
+        if not np.issubdtype(samples.dtype, np.floating):
+            raise AudioFileError(f"samples are {samples.dtype}: convert them to floats with full scale 1")
+        samples = samples.astype(np.float64)
+    if samples.ndim == 0:
+        raise AudioFileError("samples are a single number: pass the samples first, then the sample rate")
+    if samples.ndim > 2:
+        raise AudioFileError(f"samples have shape {samples.shape}: it must be (channels, samples)")
+    return np.atleast_2d(samples)
+
+
+def _checked_rate(sample_rate: Any) -> int:
+    """Return the sample rate as an int; whole numbers of other types, such as 44100.0, are accepted."""
+    if type(sample_rate) is not bool and isinstance(sample_rate, numbers.Real):
+        rate = float(sample_rate)
+        if rate.is_integer() and rate >= 1:
+            return int(rate)
+    if isinstance(sample_rate, (np.ndarray, list, tuple)) and np.size(sample_rate) > 1:
+        raise AudioFileError("sample_rate is an array: pass the samples first, then the sample rate")
+    raise AudioFileError(f"sample_rate={sample_rate!r}: it must be a whole number of at least 1")
+
+
 def check_finite(samples: NDArray[Any], name: str, start: int, sample_rate: int) -> None:
-    """Check samples (channels, samples) of which the first is sample `start` of `name`.
+    """Check that samples (channels, samples) are finite; the first one is sample `start` of `name`.
 
     Raises
     ------
     AudioFileError
-        Naming the first sample that is NaN or infinite.
+        If a sample is NaN or infinite; the message gives the position of the first one.
     """
     if np.isfinite(samples).all():
         return
     sample, channel = (int(i) for i in np.argwhere(~np.isfinite(samples).T)[0])
     where = f"sample {start + sample} ({(start + sample) / sample_rate:.3f} s) of channel {channel + 1}"
-    raise AudioFileError(f"{name}: {where} is {samples[channel, sample]}: repair or export the file again")
+    raise AudioFileError(f"{name}: {where} is {samples[channel, sample]}: repair the file or export it again")

@@ -1,4 +1,4 @@
-"""Bins joined into bands that are no narrower than the ear needs: fewer rows to factor."""
+"""Frequency bins grouped into bands of constant width in octaves, which reduces the rows to factor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BANDS_AN_OCTAVE = 24  # enough to find activations by
+BANDS_AN_OCTAVE = 24  # sufficient resolution for estimating activations
 
 
 def band_starts(frequencies: NDArray[np.float64], per_octave: int) -> NDArray[np.intp]:
@@ -16,13 +16,14 @@ def band_starts(frequencies: NDArray[np.float64], per_octave: int) -> NDArray[np
     Parameters
     ----------
     frequencies : ndarray, shape (bins,)
-        In Hz, evenly spaced from 0.
+        Frequencies of the bins in Hz, evenly spaced from 0.
     per_octave : int
-        Bands an octave where bins are narrower than that.
+        Number of bands in an octave, where bins are narrower than such a band.
 
     Returns
     -------
     ndarray of int, shape (bands,)
+        First bin of each band.
 
     Examples
     --------
@@ -41,15 +42,16 @@ def in_bands(matrix: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.float
 
 
 def over_bins(matrix: NDArray[Any], starts: NDArray[np.intp], spectrum: NDArray[Any]) -> NDArray[np.float32]:
-    """Spread the sums of bands over their bins as a spectrum has it: shape (bins, columns).
+    """Distribute the sums of bands over their bins in proportion to a spectrum: shape (bins, columns).
 
     Parameters
     ----------
     matrix : ndarray, shape (bands, columns)
+        Sums of the bands.
     starts : ndarray of int, shape (bands,)
         First bin of each band.
     spectrum : ndarray, shape (bins,)
-        Not negative; where a band of it is silent, the band is spread evenly.
+        Non-negative spectrum. A band in which it is zero is distributed evenly.
 
     Examples
     --------

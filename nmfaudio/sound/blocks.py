@@ -1,4 +1,4 @@
-"""A recording as spectrograms, block by block."""
+"""A recording as a sequence of spectrograms."""
 
 from __future__ import annotations
 
@@ -10,34 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.disk.memory_budget import MemoryBudget, default_budget
+from nmfaudio.errors import AudioFileError
 from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.progress import Progress, ignore_progress
 from nmfaudio.sound.spectrogram import Spectrogram, frame_times
 from nmfaudio.sound.stft import STFT
 
-# Of the recording in one block, and at most so many values: some 14 MB of spectrogram for two channels at
-# 44.1 kHz. A model makes a dozen arrays of that size.
+# Duration of a block, and its largest number of complex values: about 14 MB of spectrogram for two channels
+# at 44.1 kHz. A model allocates about a dozen arrays of that size.
 BLOCK_SECONDS, BLOCK_VALUES = 5, 1_000_000
+_ARRAYS_OF_A_MODEL = 12
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A mixture as spectrograms, block by block, as often as wanted: what a separator is given to read.
+    """A mixture as a sequence of spectrograms, which a separator can read any number of times.
 
-    Iterating gives blocks of some seconds, one after another, which cover every frame once.
+    Iterating yields consecutive blocks of a few seconds, which cover every frame once.
 
     Attributes
     ----------
     source : SampleSource
+        Samples of the mixture.
     stft : STFT
+        Settings of the transform.
     scale_exponent : int
-        Samples of the source are divided by two to this power, which is exact, so that separators need not
-        handle levels.
+        The samples are divided by two to this power, so that separators need not handle levels. Dividing by a
+        power of two is exact.
     report : callable
-        Takes a `Progress`. It may raise to stop the work, so report often.
+        Function of a `Progress`. It may raise an exception to stop the work, so call it often.
     memory : int
-        Bytes that arrays as large as a spectrogram of the whole may take in memory together; 0 stands for a
-        quarter of what there is.
+        Number of bytes that all arrays as large as a spectrogram of the whole recording may use in memory
+        together; 0 stands for a quarter of the available memory.
 
     Examples
     --------
@@ -53,6 +57,20 @@ class Blocks:
     report: Callable[[Progress], None] = field(default=ignore_progress, repr=False)
     memory: int = field(default=0, repr=False)
     _budget: MemoryBudget = field(default_factory=MemoryBudget, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values = self.channels * self.stft.bins
+        if values > BLOCK_VALUES:  # a block of a single frame is larger than usual blocks
+            self._check_memory(values * np.dtype(np.complex128).itemsize * _ARRAYS_OF_A_MODEL)
+
+    def _check_memory(self, needed: int) -> None:
+        budget = self.memory or default_budget()
+        if needed > budget:
+            raise AudioFileError(
+                f"{self.source.name}: one frame of {self.channels} channels needs {needed / 1e9:.2f} GB of "
+                f"memory, and the limit is {budget / 1e9:.2f} GB: separate fewer channels at once, or pass a "
+                "larger memory=...; transpose the samples if their shape is (samples, channels)"
+            )
 
     @property
     def sample_rate(self) -> int:
@@ -71,62 +89,62 @@ class Blocks:
 
     @property
     def frames(self) -> int:
-        """Frames of the whole mixture."""
+        """Number of frames of the whole mixture."""
         return self.stft.frames(self.length)
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """Middle of each frame in seconds from the start of the recording."""
+        """Center of each frame in seconds from the start of the recording."""
         return frame_times(self.stft, self.sample_rate, 0, self.frames)
 
     @property
     def bounds(self) -> list[tuple[int, int]]:
-        """First frame of each block, and the one after its last."""
-        fitting = BLOCK_VALUES // (self.channels * self.stft.bins)
-        size = max(1, min(BLOCK_SECONDS * self.sample_rate // self.stft.hop_length, fitting))
+        """First frame of each block, and the frame after its last."""
+        limit = BLOCK_VALUES // (self.channels * self.stft.bins)
+        size = max(1, min(BLOCK_SECONDS * self.sample_rate // self.stft.hop_length, limit))
         return [(start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
 
     def with_stft(self, stft: STFT) -> Blocks:
-        """Return the same mixture seen through other settings."""
+        """Return the same mixture with other settings of the transform."""
         return replace(self, stft=stft)
 
     def block(self, start: int, stop: int) -> Spectrogram:
-        """Return the frames `start` to `stop`, as far as there are such frames."""
+        """Return the frames `start` to `stop`, without those that lie outside the recording."""
         start, stop = max(0, start), min(stop, self.frames)
         first = self.stft.first_sample(start)
         last = self.stft.first_sample(stop - 1) + self.stft.win_length
-        inside = self.source.read(min(max(first, 0), self.length), min(max(last, 0), self.length))
-        before = min(max(0, -first), last - first)
-        levelled = np.ldexp(inside, -self.scale_exponent)
-        padded = np.pad(levelled, ((0, 0), (before, last - first - before - inside.shape[1])))
+        available = self.source.read(min(max(first, 0), self.length), min(max(last, 0), self.length))
+        missing = min(max(0, -first), last - first)
+        scaled = np.ldexp(available, -self.scale_exponent)
+        padded = np.pad(scaled, ((0, 0), (missing, last - first - missing - available.shape[1])))
         return Spectrogram(self.stft.analyse(padded), self.stft, self.sample_rate, start)
 
     def allocate(self, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:
-        """Return an array to fill: in memory where the budget allows it, else in a temporary file.
+        """Return an uninitialized array: in memory if the budget allows it, else in a temporary file.
 
-        All such arrays that are in use share the budget. Ask for all before the work begins: one that does
-        not fit is an error then, and not after an hour.
+        All such arrays that are in use share the budget. Allocate all of them before the work begins, so that
+        a disk that is too full is reported at once.
 
         Raises
         ------
         OutputError
-            When the disk has no room for it.
+            If the disk is too full.
         """
         return self._budget.allocate(shape, self.memory or default_budget(), dtype)
 
     def __iter__(self) -> Iterator[Spectrogram]:
-        """Give the blocks in order, reporting each."""
+        """Yield the blocks in order and report the progress after each."""
         for start, stop in self.bounds:
             yield self.block(start, stop)
             self.report(Progress("reading", stop, self.frames))
 
     def whole(self) -> Spectrogram:
-        """Return all frames at once; beyond the budget they lie in a temporary file.
+        """Return all frames at once; beyond the budget they are stored in a temporary file.
 
         Raises
         ------
         OutputError
-            When the disk has no room for them.
+            If the disk is too full.
         """
         values = self.allocate(self.channels, self.frames, self.stft.bins, dtype=np.complex128).swapaxes(1, 2)
         for start, stop in self.bounds:

@@ -1,4 +1,4 @@
-"""Integers whose sum is exactly the mixture's."""
+"""Round stems to integers whose sum is exactly the integers of the mixture."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from nmfaudio.sound.audio import Samples
 
-_LARGEST = 2.0**52  # beyond it float64 has no halves to round
+_LARGEST = 2.0**52  # larger float64 values have no fractional part to round
 
 
 def round_to_integers(values: Samples) -> NDArray[np.int64]:
-    """Round to the nearest integers, half to even; what is beyond all formats stays beyond them."""
+    """Round to the nearest integers, half to even; values beyond +-2**52 are clipped to that limit."""
     return np.rint(np.clip(values, -_LARGEST, _LARGEST)).astype(np.int64)
 
 
@@ -22,22 +22,24 @@ def split_integers(
 ) -> list[tuple[NDArray[np.int64], int]]:
     """Round stems to integers that sum to the mixture's, sample for sample.
 
-    The running sum of the stems is rounded, and each stem is the step from one running sum to the next: every
-    stem is within one unit of its own value, no error gathers anywhere, and silence stays silence.
+    The cumulative sum over the stems is rounded, and each stem becomes the difference of successive rounded
+    sums. So every stem differs from its exact value by at most one unit, errors do not accumulate, and a
+    silent stem stays silent.
 
     Parameters
     ----------
     mixture : ndarray, shape (channels, samples)
-        Full scale is 1; louder is not clipped, since its stems may well fit.
+        Full scale is 1. Louder samples are not clipped, because their stems may be within full scale.
     stems : sequence of ndarray, same shape
-        They sum to the mixture but for rounding errors.
+        Stems that sum to the mixture, apart from rounding errors.
     bits : int
-        Of an integer sample.
+        Number of bits of an integer sample.
 
     Returns
     -------
     list of (ndarray of int64, int)
-        Each stem's integers, and how many of its samples had to be clipped; only those break the sum.
+        Integers of each stem, and the number of its samples that were clipped to full scale; the sum is
+        inexact only at these samples.
 
     Examples
     --------
@@ -46,16 +48,16 @@ def split_integers(
     [2, 1]
     """
     full = 1 << (bits - 1)
-    target = round_to_integers(mixture * full)
-    running = np.zeros_like(mixture)
-    before = np.zeros_like(target)
-    found = []
+    mixture_integers = round_to_integers(mixture * full)
+    cumulative = np.zeros_like(mixture)
+    previous = np.zeros_like(mixture_integers)
+    parts = []
     for position, stem in enumerate(stems):
-        running = running + stem * full
-        last = position == len(stems) - 1
-        after = target if last else round_to_integers(running)
-        step = after - before
+        cumulative = cumulative + stem * full
+        is_last = position == len(stems) - 1
+        current = mixture_integers if is_last else round_to_integers(cumulative)
+        step = current - previous
         clipped = np.clip(step, -full, full - 1)
-        found.append((clipped, int(np.count_nonzero(clipped != step))))
-        before = after
-    return found
+        parts.append((clipped, int(np.count_nonzero(clipped != step))))
+        previous = current
+    return parts

@@ -1,4 +1,4 @@
-"""Frames of a recording as a matrix: every way from blocks to the arrays that are factored.
+"""Frames of a recording as a matrix: all functions that turn blocks into arrays to factor.
 
 The functions differ in what they do with the channels and in how they limit the number of frames:
 
@@ -30,9 +30,9 @@ _SINGLE_FRAMES_STEP = 8  # frames; from this step on, transforming single frames
 
 
 def evenly_spaced_frames(mixture: Blocks, most_values: int | None) -> NDArray[np.intp]:
-    """Return the numbers of evenly spaced frames that hold at most `most_values` values; None: all frames."""
-    fitting = most_values // (mixture.channels * mixture.stft.bins) if most_values else mixture.frames
-    count = min(mixture.frames, max(1, fitting))
+    """Return the numbers of evenly spaced frames with at most `most_values` values; None: all frames."""
+    limit = most_values // (mixture.channels * mixture.stft.bins) if most_values else mixture.frames
+    count = min(mixture.frames, max(1, limit))
     return np.arange(count) * mixture.frames // count
 
 
@@ -44,21 +44,22 @@ def channel_frames(
     Parameters
     ----------
     mixture : Blocks
+        Recording to read.
     magnitude_power : float
-        1 for magnitudes, 2 for powers.
+        Exponent of the magnitudes: 1 for magnitudes, 2 for powers.
     most_values : int, optional
-        Limit of the size: above it, evenly spaced frames are used.
+        Limit of the number of values; in longer recordings, evenly spaced frames are used.
 
     Returns
     -------
     ndarray of float32, shape (channels * frames, bins)
     """
     channels, bins = mixture.channels, mixture.stft.bins
-    chosen = evenly_spaced_frames(mixture, most_values)
-    V = mixture.allocate(channels, len(chosen), bins)
+    selected = evenly_spaced_frames(mixture, most_values)
+    V = mixture.allocate(channels, len(selected), bins)
     for block in mixture:
-        first, last = np.searchsorted(chosen, (block.start, block.stop))
-        frames = block.magnitude[:, :, chosen[first:last] - block.start]
+        first, last = np.searchsorted(selected, (block.start, block.stop))
+        frames = block.magnitude[:, :, selected[first:last] - block.start]
         V[:, first:last] = (frames**magnitude_power).swapaxes(1, 2)
     return V.reshape(-1, bins)
 
@@ -84,10 +85,11 @@ def mean_frames(
     Parameters
     ----------
     mixture : Blocks
+        Recording to read.
     magnitude_power : float
-        1 for magnitudes, 2 for powers.
+        Exponent of the magnitudes: 1 for magnitudes, 2 for powers.
     most_frames : int
-        Limit of the number of frames: above it, evenly spaced frames are used.
+        Limit of the number of frames; in longer recordings, evenly spaced frames are used.
 
     Returns
     -------
@@ -98,10 +100,10 @@ def mean_frames(
     step = max(1, -(-mixture.frames // most_frames))
     parts, times = [], []
     for block in mixture if step < _SINGLE_FRAMES_STEP else _single_frames(mixture, step):
-        chosen = slice(-block.start % step, None, step)
-        kept = block.with_values(block.values[:, :, chosen])
-        parts.append(kept.magnitude.mean(axis=0).T.astype(np.float32) ** magnitude_power)
-        times.append(block.times[chosen])
+        selected = slice(-block.start % step, None, step)
+        thinned = block.with_values(block.values[:, :, selected])
+        parts.append(thinned.magnitude.mean(axis=0).T.astype(np.float32) ** magnitude_power)
+        times.append(block.times[selected])
     return np.ascontiguousarray(np.concatenate(parts), np.float32).T, np.concatenate(times)
 
 

@@ -94,6 +94,7 @@ class WithoutOffset:
         self.name, self.sample_rate = source.name, source.sample_rate
         self.channels, self.length = source.channels, source.length
         self.encoding: Encoding = source.encoding
+        self.warnings, self.metadata = source.warnings, source.metadata
         self._low_pass = _LowPass(source.sample_rate)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Progress of a computation, reported while it runs."""
+"""Progress of a running computation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the work is: `done` of `total` steps of a stage, and the objective where there is one.
+    """Progress of a stage: `done` of `total` steps, and the value of the objective function, if any.
 
     Examples
     --------
@@ -22,4 +22,4 @@ class Progress:
 
 
 def ignore_progress(_: Progress) -> None:
-    """Tell nobody."""
+    """Do nothing: the default of functions that report progress."""

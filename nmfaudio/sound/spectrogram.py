@@ -1,4 +1,4 @@
-"""Some frames of a short-time Fourier transform, with their place in the recording."""
+"""Frames of a short-time Fourier transform, with their position in the recording."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from nmfaudio.sound.stft import STFT
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """Some frames of a recording's short-time Fourier transform.
+    """Consecutive frames of the short-time Fourier transform of a recording.
 
     Attributes
     ----------
     values : ndarray of complex, shape (channels, bins, frames)
+        Complex values of the transform.
     stft : STFT
+        Settings of the transform.
     sample_rate : int
+        Samples per second of the recording.
     start : int
-        Where in the whole recording its first frame stands.
+        Number of the first frame, counted from the start of the recording.
 
     Examples
     --------
@@ -46,7 +49,7 @@ class Spectrogram:
 
     @property
     def stop(self) -> int:
-        """The frame of the recording after its last."""
+        """Number of the frame after the last one, counted from the start of the recording."""
         return self.start + self.frames
 
     @property
@@ -61,7 +64,7 @@ class Spectrogram:
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """Middle of each frame in seconds from the start of the recording."""
+        """Center of each frame in seconds from the start of the recording."""
         return frame_times(self.stft, self.sample_rate, self.start, self.frames)
 
     def with_values(self, values: NDArray[Any]) -> Spectrogram:
@@ -69,7 +72,7 @@ class Spectrogram:
         return replace(self, values=values)
 
     def cut(self, start: int, stop: int) -> Spectrogram:
-        """Return the frames `start` to `stop`, counted in the recording."""
+        """Return the frames `start` to `stop`, counted from the start of the recording."""
         return replace(self, values=self.values[:, :, start - self.start : stop - self.start], start=start)
 
     def __repr__(self) -> str:
@@ -78,6 +81,6 @@ class Spectrogram:
 
 
 def frame_times(stft: STFT, sample_rate: int, start: int, count: int) -> NDArray[np.float64]:
-    """Return the middle of `count` frames from `start` on, in seconds from the start of the recording."""
-    middle = stft.first_sample(start) + stft.win_length // 2
-    return np.asarray((middle + np.arange(count) * stft.hop_length) / sample_rate)
+    """Return the centers of `count` frames from `start` on, in seconds from the start of the recording."""
+    center = stft.first_sample(start) + stft.win_length // 2
+    return np.asarray((center + np.arange(count) * stft.hop_length) / sample_rate)

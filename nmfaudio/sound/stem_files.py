@@ -1,4 +1,4 @@
-"""Writing: encodings, and stems that appear whole or not at all."""
+"""Write the stems of a mixture so that all of them appear complete, or none does."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Samples
 from nmfaudio.sound.exact import split_integers
 from nmfaudio.sound.stem_format import StemFormat
+from nmfaudio.sound.stem_writer import StemWriter
 
 
 @dataclass
 class WrittenStem:
-    """A stem on disk: where it is, its peak (full scale 1), energy, number of clipped samples, and size."""
+    """A stem on disk: path, peak (full scale is 1), energy, number of clipped samples, and size in bytes."""
 
     path: Path
     peak: float = 0.0
@@ -34,40 +35,41 @@ class WrittenStem:
 
 
 class StemFiles:
-    """Writes all stems of one mixture side by side; none appears under its name before all are whole.
+    """Writes all stems of a mixture at the same time; none gets its name before all are complete.
 
-    Samples go to unfinished files beside their targets. `commit` flushes them all, then gives them their
-    names, one after the other. Leaving the context without it removes them, and every folder that was made
-    for them. What dead processes left in the same folders is removed first.
+    Samples are written to temporary files in the folders of the targets. `commit` flushes all of them and
+    then renames them. Leaving the context without `commit` removes the files and all folders that were made
+    for them. Temporary files of ended processes in the same folders are removed first.
 
     Parameters
     ----------
     paths : mapping of str to Path
-        Where each stem goes, in the order in which `write` takes them.
+        Path of each stem, in the order of the stems passed to `write`.
     form : StemFormat
+        Format of the files.
     overwrite : bool
-        Whether files of these names may be replaced.
+        Whether existing files of these names may be replaced.
 
     Raises
     ------
     OutputError
-        When a target exists and may not be replaced, or nothing can be written there.
+        If a target exists and may not be replaced, or cannot be written.
     """
 
     def __init__(self, paths: Mapping[str, Path], form: StemFormat, *, overwrite: bool = False) -> None:
         self.form, self.encoding = form, form.encoding
         self.stems = {name: WrittenStem(path) for name, path in paths.items()}
         self._overwrite = overwrite
-        self._parts: dict[str, PartialFile] = {}
-        self._files: dict[str, Any] = {}
-        self._made: list[Path] = []
+        self._partial_files: dict[str, PartialFile] = {}
+        self._writers: dict[str, StemWriter] = {}
+        self._new_folders: list[Path] = []
         if not overwrite:
             check_absent(paths.values())
         unfinished.add(self)
         try:
             for folder in dict.fromkeys(path.parent for path in paths.values()):
                 with DeferredSignals():
-                    self._made += make_folder(folder)
+                    self._new_folders += make_folder(folder)
                 sweep(folder)
                 form.check_room(folder, len(paths))
             for name, path in paths.items():
@@ -78,64 +80,64 @@ class StemFiles:
             raise
 
     def write(self, mixture: Samples, stems: Mapping[str, Samples]) -> None:
-        """Append samples (channels, samples) of every stem; integers sum exactly to the mixture's.
+        """Append samples (channels, samples) of every stem; integers sum exactly to those of the mixture.
 
-        Stems without a path take part in the sum and are not kept.
+        Stems without a path are part of the sum but are not written.
         """
         bits = self.encoding.bits
         if bits is None:
             for name, samples in stems.items():
-                inside = samples if self.encoding.exact else np.clip(samples, -1, 1)
-                self._append(name, samples, inside, int(np.count_nonzero(inside != samples)))
+                limited = samples if self.encoding.exact else np.clip(samples, -1, 1)
+                self._append(name, samples, limited, int(np.count_nonzero(limited != samples)))
             return
         integers = split_integers(mixture, list(stems.values()), bits)
         for (name, samples), (values, clipped) in zip(stems.items(), integers, strict=True):
             self._append(name, samples, (values << (32 - bits)).astype(np.int32), clipped)
 
     def close(self) -> None:
-        """Write all to the disk; nothing has its name yet."""
-        for name, file in self._files.items():
+        """Write all stems to the disk under their temporary names."""
+        for name, writer in self._writers.items():
             with writing(self.stems[name].path):
                 with DeferredSignals():
-                    file.close()
-                self._parts[name].flush()
-                self.stems[name].bytes = self._parts[name].size
+                    writer.close()
+                self._partial_files[name].flush()
+                self.stems[name].bytes = self._partial_files[name].size
 
     def commit(self, documents: Mapping[Path, bytes] | None = None, obsolete: Iterable[Path] = ()) -> None:
-        """Write all to the disk and give every file its name.
+        """Write all stems to the disk and give every file its name.
 
         Parameters
         ----------
         documents : mapping of Path to bytes, optional
-            What else is to appear, after the stems.
+            Further files to write, which get their names after the stems.
         obsolete : iterable of Path
-            What is removed then.
+            Files to remove afterwards.
         """
         self.close()
         for path, content in (documents or {}).items():
             with writing(path), DeferredSignals():
-                self._made += make_folder(path.parent)
-                self._parts[str(path)] = written = PartialFile(path)
-                written.write(content)
-                written.flush()
+                self._new_folders += make_folder(path.parent)
+                self._partial_files[str(path)] = partial_file = PartialFile(path)
+                partial_file.write(content)
+                partial_file.flush()
         with DeferredSignals():
             self._place(list(documents or {}))
             for path in obsolete:
                 with contextlib.suppress(OSError):
                     path.unlink()
-        for folder in {Path(p.target).parent for p in self._parts.values()}:
+        for folder in {Path(p.target).parent for p in self._partial_files.values()}:
             flush_folder(folder)
 
     def discard(self) -> None:
-        """Remove what was written, and the folders that were made for it where they are empty."""
+        """Remove all unfinished files, and the folders created for them that are empty."""
         with DeferredSignals():
-            for file in self._files.values():
+            for writer in self._writers.values():
                 with contextlib.suppress(OSError, RuntimeError, AssertionError):
-                    file.close()
-            for written in self._parts.values():
-                written.discard()
+                    writer.close()
+            for partial_file in self._partial_files.values():
+                partial_file.discard()
             unfinished.discard(self)
-            for folder in reversed(self._made):
+            for folder in reversed(self._new_folders):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
@@ -149,15 +151,14 @@ class StemFiles:
 
     def _create(self, name: str, path: Path) -> None:
         with writing(path, self.form.described), DeferredSignals():
-            self._parts[name] = sink = PartialFile(path)
+            self._partial_files[name] = partial_file = PartialFile(path)
             try:
-                file = self.form.open(sink)
+                writer = StemWriter(partial_file, self.form, self.form.inherited)
             except (RuntimeError, AssertionError):
-                sink.check()  # says more than libsndfile
+                partial_file.check()  # its error says more than that of libsndfile
                 raise
-            self._files[name] = file
-            _write_tags(file, self.form.tags)
-            sink.check()
+            self._writers[name] = writer
+            partial_file.check()
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
         if name not in self.stems:
@@ -166,26 +167,26 @@ class StemFiles:
         with writing(stem.path):
             try:
                 with DeferredSignals():
-                    self._files[name].write(np.ascontiguousarray(values.T))
+                    self._writers[name].write(np.ascontiguousarray(values.T))
             except (RuntimeError, AssertionError):
-                self._parts[name].check()
+                self._partial_files[name].check()
                 raise
-            self._parts[name].check()
+            self._partial_files[name].check()
         stem.peak = max(stem.peak, float(np.abs(samples).max(initial=0.0)))
         stem.energy += float(np.vdot(samples, samples).real)
         stem.clipped += clipped
 
     def _place(self, documents: list[Path]) -> None:
-        """Give every file its name; where one cannot have it, take back those of the others."""
+        """Give every file its name; if one rename fails, undo those of new files."""
         if self._overwrite:
-            for path in documents:  # stands for stems that are whole and belong together
+            for path in documents:  # a manifest means that the stems are complete and belong together
                 path.unlink(missing_ok=True)
         placed = []
         try:
-            for written in self._parts.values():
-                with writing(written.target):
-                    written.place(overwrite=self._overwrite)
-                placed.append(written.target)
+            for partial_file in self._partial_files.values():
+                with writing(partial_file.target):
+                    partial_file.place(overwrite=self._overwrite)
+                placed.append(partial_file.target)
         except OutputError:
             if not self._overwrite:
                 for path in placed:
@@ -193,11 +194,5 @@ class StemFiles:
             raise
 
 
-def _write_tags(file: Any, tags: Mapping[str, str]) -> None:
-    for tag, value in tags.items():
-        with contextlib.suppress(RuntimeError):  # a format without a place for it
-            setattr(file, tag, value)
-
-
-# Those that hold unfinished files: what ends the process at once discards them first.
+# All instances with unfinished files. A signal handler that ends the process discards them first.
 unfinished: WeakSet[StemFiles] = WeakSet()
