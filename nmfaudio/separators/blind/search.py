@@ -74,7 +74,8 @@ class ComponentSearch:
     @property
     def learned_frames(self) -> int:
         """Number of frames of the mixture that the spectrogram holds."""
-        return self.V.shape[1] // self.mixture.channels
+        columns: int = self.V.shape[1]
+        return columns // self.mixture.channels
 
     def factorizations(self, rank: int, starts: int) -> list[Factorization]:
         """Factorize from several random starts: first in bands, then in all bins.
