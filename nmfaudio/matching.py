@@ -1,4 +1,4 @@
-"""Who goes with whom."""
+"""One-to-one matching of rows to columns that maximises the total similarity."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def best_pairs(likeness: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Match rows to columns one to one, such that the sum of likenesses is the greatest.
+def best_pairs(similarity: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Match rows to columns one to one so that the sum of their similarities is largest.
 
     Parameters
     ----------
-    likeness : array_like, shape (rows, columns)
-        Of each to each.
+    similarity : array_like, shape (rows, columns)
+        Similarity of each row to each column.
 
     Returns
     -------
     rows, columns : ndarray of int, shape (pairs,)
-        As many as the shorter side has, rows in order.
+        Numbers of the matched rows, in rising order, and of their columns. Every row or every column is
+        matched, whichever are fewer.
 
     References
     ----------
     D. F. Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Transactions on Aerospace and
-    Electronic Systems 52(4), 2016 (SciPy's).
+    Electronic Systems 52(4), 2016 (the algorithm of SciPy).
 
     Examples
     --------
@@ -32,8 +33,8 @@ def best_pairs(likeness: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     >>> rows.tolist(), columns.tolist()
     ([0, 1], [1, 0])
     """
-    # Takes half a second to load, which most commands are spared.
+    # Imported here because scipy.optimize takes half a second to import, and most commands do not need it.
     from scipy.optimize import linear_sum_assignment
 
-    matched: Any = linear_sum_assignment(np.asarray(likeness), maximize=True)
+    matched: Any = linear_sum_assignment(np.asarray(similarity), maximize=True)
     return np.asarray(matched[0]), np.asarray(matched[1])

@@ -1,4 +1,4 @@
-"""What is told of a mixture, which separator follows, and that the separator `auto` does as advised."""
+"""Measured properties of a mixture, the advice that follows, and `auto`, which follows the advice."""
 
 import json
 
@@ -20,11 +20,11 @@ def facts(audio, sources=None):
     return listen(Blocks(audio, STFT(2048)), sources=sources)
 
 
-def panning(*angles, mass=0.4, alone=0.8):
-    return Panning(np.array(angles, float), np.full(len(angles), mass), alone)
+def panning(*angles, mass=0.4, single=0.8):
+    return Panning(np.array(angles, float), np.full(len(angles), mass), single)
 
 
-def test_drums_are_told_from_music_and_from_noise(samples):
+def test_drums_music_and_noise_are_distinguished(samples):
     drums, music = (facts(read(samples / f"{name}.flac")) for name in ("drum_loop", "piano_and_flute"))
     noise = facts(Audio(np.random.default_rng(0).standard_normal((1, 3 * 44100)) / 8, 44100))
     assert drums.is_drums
@@ -36,7 +36,7 @@ def test_drums_are_told_from_music_and_from_noise(samples):
     assert music.percussive < noise.percussive < drums.percussive
 
 
-def test_places_are_told_where_there_are_two_channels(samples):
+def test_panning_positions_are_named_for_two_channels(samples):
     assert facts(read(samples / "night_bus.flac")).places == ("left60", "middle", "right60")
     assert facts(read(samples / "drum_loop.flac")).panning is None
 
@@ -58,21 +58,21 @@ def test_silence_and_a_single_sample_have_advice(samples_):
 def test_panned_sources_lead_to_stereo():
     found = advise(Facts(2, 60.0, 0.2, 0.2, panning(20, 70)))
     assert found.separator == "stereo"
-    assert "2 places: left56, right56" in found.reason
+    assert "2 panning positions: left56, right56" in found.reason
     assert advise(Facts(2, 60.0, 0.2, 0.2, panning(20, 70)), sources=2).options == {"sources": 2}
 
 
 @pytest.mark.parametrize(
     ("found", "sources", "message"),
     [
-        (None, None, "one channel"),
-        (panning(45), None, "1 place found"),
-        (panning(20, 70), 3, "2 places found"),
-        (panning(20, 70, alone=0.1), None, "10% of the sound only"),
-        (panning(20, 70, mass=0.1), None, "20% only of what sounds alone"),
+        (None, None, "the recording has one channel, so"),
+        (panning(45), None, "1 panning position found"),
+        (panning(20, 70), 3, "2 panning positions found"),
+        (panning(20, 70, single=0.1), None, "only 10% of the sound comes from a single position"),
+        (panning(20, 70, mass=0.1), None, "only 20% of the sound from single positions"),
     ],
 )
-def test_without_places_timbre_decides_and_the_reason_says_why(found, sources, message):
+def test_without_panning_timbre_decides_and_the_reason_says_why(found, sources, message):
     advice = advise(Facts(1 if found is None else 2, 60.0, 0.2, 0.2, found), sources=sources)
     assert advice.separator == "blind"
     assert message in advice.reason
@@ -82,14 +82,14 @@ def test_without_places_timbre_decides_and_the_reason_says_why(found, sources, m
     ("sources", "seconds", "expected"),
     [(None, 8.0, "drums"), (3, 8.0, "drums"), (2, 8.0, "blind"), (None, 3600.0, "blind")],
 )
-def test_drums_are_told_by_name_where_that_can_be(sources, seconds, expected):
+def test_drums_are_chosen_where_number_and_length_allow_it(sources, seconds, expected):
     assert advise(Facts(1, seconds, 0.7, 0.1, None), sources=sources).separator == expected
 
 
 def test_auto_names_drums(samples):
     found = separate(samples / "drum_loop.flac")
     assert list(found.stems) == ["kick", "snare", "hihat"]
-    assert found.result.messages[0].endswith("of it is percussive: drums, told by their names")
+    assert found.result.messages[0].endswith("of the sound is percussive")
 
 
 def test_auto_makes_as_many_stems_as_are_asked_for(samples):
@@ -98,7 +98,7 @@ def test_auto_makes_as_many_stems_as_are_asked_for(samples):
     assert len(found.stems) == 3
 
 
-def test_others_come_with_their_condition():
+def test_alternatives_come_with_their_condition():
     few = advise(Facts(1, 1.0, 0.2, 0.7, None))
     assert [arguments for arguments, _ in few.others] == ["--sources N", "--separator blind", "a longer part"]
     assert advise(Facts(1, 60.0, 0.2, 0.2, None), sources=2).others == ()
@@ -108,15 +108,16 @@ def test_auto_keeps_the_contract():
     assert len(check_separator(Auto(sources=2))) > 5
 
 
-def test_auto_does_what_it_says_and_can_be_overruled(samples):
+def test_auto_follows_the_advice(samples):
     stereo = separate(samples / "night_bus.flac")
     assert (
-        stereo.result.messages[0] == "stereo was chosen: sources stand at 3 places: left60, middle, right60"
+        stereo.result.messages[0]
+        == "stereo was chosen: the sources have 3 panning positions: left60, middle, right60"
     )
     assert list(stereo.stems) == ["left60", "middle", "right60"]
     mixed = read(samples / "night_bus.flac").samples.mean(axis=0, keepdims=True)
     mono = separate(Audio(mixed, 44100), sources=3)
-    assert mono.result.messages[0].startswith("blind was chosen: one channel")
+    assert mono.result.messages[0].startswith("blind was chosen: the recording has one channel")
 
 
 def test_auto_refuses_wrong_options():
@@ -129,14 +130,14 @@ def test_auto_refuses_wrong_options():
 def test_the_command_advises(nmfaudio, samples):
     done = nmfaudio("advise", samples / "night_bus.flac", check=0)
     assert "places        left60, middle, right60" in done.stdout
-    assert "uses stereo: sources stand at 3 places" in done.stdout
-    told = json.loads(
+    assert "uses stereo: the sources have 3 panning positions" in done.stdout
+    printed = json.loads(
         nmfaudio("advise", samples / "drum_loop.flac", "--sources", 3, "--json", check=0).stdout
     )
-    assert told["advice"]["separator"] == "drums"
-    assert told["advice"]["options"] == {}
-    assert told["percussive"] > 0.6
-    assert told["places"] is None
+    assert printed["advice"]["separator"] == "drums"
+    assert printed["advice"]["options"] == {}
+    assert printed["percussive"] > 0.6
+    assert printed["places"] is None
 
 
 def test_the_command_names_a_file_that_cannot_be_read(nmfaudio, tmp_path):

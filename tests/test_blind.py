@@ -4,7 +4,8 @@ from conftest import sound
 
 from nmfaudio import Audio, make, read, separate
 from nmfaudio.models.contract import Components
-from nmfaudio.separators.blind.separator import Blind, aligned
+from nmfaudio.separators.blind.model import aligned
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
 from nmfaudio.sound.stft import STFT
@@ -30,7 +31,7 @@ def error(stem, truth):
     return np.linalg.norm(stem.samples - truth.samples) / np.linalg.norm(truth.samples)
 
 
-def test_drums_are_found_counted_and_taken_apart(samples):
+def test_drum_sounds_are_counted_and_separated(samples):
     found = separate(samples / "drum_loop.flac", "blind")
     assert "3 sources found; each is a single sound" in found.result.messages[0]
     for name in ("kick", "snare", "hihat"):
@@ -41,13 +42,13 @@ def test_drums_are_found_counted_and_taken_apart(samples):
 def test_instruments_that_play_melodies_are_grouped_from_many_components(samples):
     found = separate(samples / "night_bus.flac", "blind", sources=3)
     assert found.components.templates.shape[1] == 24
-    assert found.result.messages == ("3 sources asked for",)
+    assert found.result.messages == ("3 sources requested",)
     for name in ("bass", "clarinet"):
         truth = read(samples / "night_bus" / f"{name}.flac")
         assert min(error(stem, truth) for stem in found.stems.values()) < 0.8, name
 
 
-def test_a_chosen_number_of_components_is_kept():
+def test_the_number_of_components_can_be_chosen():
     found = separate(Audio(sound(2), 8000), sources=2, components=7, iterations=20)
     assert found.components.templates.shape[1] == 7
 
@@ -55,27 +56,27 @@ def test_a_chosen_number_of_components_is_kept():
 def test_sources_are_ordered_by_energy(samples):
     found = separate(samples / "drum_loop.flac", "blind", sources=3)
     assert "each is a single sound" in found.result.messages[0]
-    shares = found.components
-    energies = [shares.shares[shares.labels == j].sum() for j in range(3)]
+    components = found.components
+    energies = [components.shares[components.labels == source].sum() for source in range(3)]
     assert energies == sorted(energies, reverse=True)
 
 
-def test_stems_are_named_by_what_they_are(samples):
+def test_stems_are_named_by_their_sound(samples):
     found = separate(samples / "drum_loop.flac", "blind", sources=3)
     assert list(found.stems) == ["low1", "percussive1", "high1"]
 
 
-def test_a_guessed_number_is_said_to_be_a_guess():
-    notes = separate(Audio(sound(3), 8000), components=8, iterations=30).result.messages
-    assert "this is a guess" in notes[0]
+def test_a_message_says_that_the_number_of_sources_is_a_guess():
+    messages = separate(Audio(sound(3), 8000), components=8, iterations=30).result.messages
+    assert "this is a guess" in messages[0]
 
 
 def test_the_seed_changes_the_starts_and_neighbouring_seeds_share_none():
     audio = Audio(sound(2), 8000)
-    takes = [
+    components = [
         separate(audio, sources=2, components=6, starts=2, iterations=5, seed=s).components for s in (0, 1)
     ]
-    assert not np.array_equal(takes[0].templates, takes[1].templates)
+    assert not np.array_equal(components[0].templates, components[1].templates)
 
 
 def test_alignment_finds_the_same_sources_under_other_numbers():

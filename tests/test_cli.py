@@ -40,7 +40,7 @@ def test_stems_go_to_separated_track_stem(nmfaudio, make_file, tmp_path):
         assert stem.endswith(".wav")
         assert stem.removesuffix(".wav") in done.stdout
     assert "%" in done.stdout
-    assert "2 sources asked for" in done.stdout
+    assert "2 sources requested" in done.stdout
 
 
 def test_json_is_one_object_a_file_and_nothing_else(nmfaudio, make_file, tmp_path):

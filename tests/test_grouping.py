@@ -1,14 +1,16 @@
-"""Components to sources: what must hold for any factorization, then examples."""
+"""Grouping of components into sources: properties of every factorization, then examples."""
 
 from __future__ import annotations
 
 import re
 
+import librosa
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import pdist, squareform
+from sklearn.metrics import silhouette_score
 
 from nmfaudio.separators.blind import grouping
 from nmfaudio.separators.blind.grouping import Grouping, group_components, mel_filters, timbres
@@ -100,7 +102,7 @@ def test_the_level_does_not_matter(scale: float, which: str) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-def test_read_only_input_is_taken_and_left_alone() -> None:
+def test_read_only_input_is_accepted_and_left_unchanged() -> None:
     W, H = random_factorization(0)
     before = W.copy(), H.copy(), FREQUENCIES.copy()
     frequencies = FREQUENCIES.copy()
@@ -115,10 +117,10 @@ def test_read_only_input_is_taken_and_left_alone() -> None:
 
 
 @pytest.mark.parametrize("formants", [(LOW, HIGH), (LOW, MIDDLE, HIGH)])
-@pytest.mark.parametrize("told", [True, False])
-def test_notes_of_one_instrument_come_together(formants: tuple[float, ...], told: bool) -> None:
+@pytest.mark.parametrize("number_given", [True, False])
+def test_notes_of_one_instrument_form_one_source(formants: tuple[float, ...], number_given: bool) -> None:
     W, H, owner = ensemble(*formants)
-    sources = len(formants) if told else None
+    sources = len(formants) if number_given else None
     found = group_components(W, H, FREQUENCIES, sources=sources)
     assert same_partition(found.labels, owner)
 
@@ -129,10 +131,10 @@ def test_the_loudest_instrument_is_source_zero() -> None:
     np.testing.assert_array_equal(labels, np.array([2, 0, 1])[owner])
 
 
-def test_a_stray_component_is_no_source_and_joins_the_nearest() -> None:
+def test_a_faint_component_is_no_source_and_joins_the_nearest_one() -> None:
     W, H, owner = ensemble(LOW, 1.5 * LOW)
-    stray = (FREQUENCIES > 15000).astype(np.float32)[:, None]
-    W = np.hstack([W, stray / stray.sum()])
+    faint = (FREQUENCIES > 15000).astype(np.float32)[:, None]
+    W = np.hstack([W, faint / faint.sum()])
     H = np.vstack([H, np.full((1, H.shape[1]), 1e-3, np.float32)])
     labels = group_components(W, H, FREQUENCIES, sources=2).labels
     assert same_partition(labels[:-1], owner)
@@ -143,7 +145,7 @@ def test_a_stray_component_is_no_source_and_joins_the_nearest() -> None:
 
 @pytest.mark.parametrize("sources", [None, 1, 2, 4])
 @pytest.mark.parametrize("silent", ["W", "H", "both", "one of H"])
-def test_silence_still_gets_labels(sources: int | None, silent: str) -> None:
+def test_silent_components_get_labels(sources: int | None, silent: str) -> None:
     W, H = random_factorization(0, components=6)
     if silent in ("W", "both"):
         W = np.zeros_like(W)
@@ -184,15 +186,15 @@ def test_a_chosen_number_lies_within_the_limits(limits: tuple[int, int], seed: i
     check_labels(found, 12)
 
 
-def test_limits_give_way_to_few_components() -> None:
+def test_limits_may_exceed_the_number_of_components() -> None:
     W, H = random_factorization(0, components=3)
     assert group_components(W, H, FREQUENCIES, limits=(5, 6)).sources == 3
 
 
 def test_the_reason_names_the_number_and_the_alternatives() -> None:
     W, H, _ = ensemble(LOW, MIDDLE, HIGH)
-    asked = group_components(W, H, FREQUENCIES, sources=1)
-    assert asked.reason == "1 source asked for"
+    requested = group_components(W, H, FREQUENCIES, sources=1)
+    assert requested.reason == "1 source requested"
     guessed = group_components(W, H, FREQUENCIES, limits=(2, 4))
     score = r"-?\d\.\d\d"
     split = rf"3 sources: .* 12 components \(silhouette {score}; 2: {score}, 4: {score}\)"
@@ -204,8 +206,8 @@ def test_the_reason_names_the_number_and_the_alternatives() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sources": 13}, "13 sources asked for, but there are 12 components: ask for 1 to 12"),
-        ({"sources": 0}, "0 sources asked for"),
+        ({"sources": 13}, "sources=13, but there are 12 components: use 1 to 12 sources"),
+        ({"sources": 0}, "sources=0, but"),
         ({"limits": (4, 2)}, r"limits=\(4, 2\): pass \(fewest, most\)"),
         ({"limits": (0, 2)}, r"limits=\(0, 2\)"),
         ({"H": np.ones((11, 40), np.float32)}, r"H \(11, 40\).*do not fit together"),
@@ -236,7 +238,7 @@ def test_mel_filters_are_means_that_rise_in_frequency(bins: int) -> None:
     assert bins < 513 or 2500 < np.median(centres) < 4000  # the middle of 22050 Hz in mel: 3300 Hz
 
 
-def test_timbre_is_blind_to_level_and_sees_the_envelope() -> None:
+def test_timbre_depends_on_the_envelope_and_not_on_the_level() -> None:
     W, _, owner = ensemble(LOW, HIGH)
     points = timbres(W, FREQUENCIES)
     assert points.shape == (8, grouping.COEFFICIENTS)
@@ -253,29 +255,26 @@ def test_more_sources_need_a_clearly_better_split(monkeypatch: pytest.MonkeyPatc
     assert group_components(W, H, FREQUENCIES).sources == 4
 
 
-def naive_silhouette(points: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
-    values = []
-    for i, point in enumerate(points):
-        distance = [float(np.linalg.norm(point - other)) for other in points]
-        own = [d for k, d in enumerate(distance) if labels[k] == labels[i] and k != i]
-        others = [
-            np.mean([d for k, d in enumerate(distance) if labels[k] == j])
-            for j in set(labels.tolist()) - {int(labels[i])}
-        ]
-        a, b = (np.mean(own), min(others)) if own else (0.0, 0.0)
-        values.append(float((b - a) / max(a, b)) if own else 0.0)
-    return float(np.mean(values))
-
-
 @pytest.mark.parametrize("seed", range(4))
-def test_silhouette_equals_its_definition(seed: int) -> None:
+def test_the_silhouette_is_that_of_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points, labels = rng.normal(size=(9, 3)), np.array([0, 0, 1, 1, 1, 2, 0, 2, 3])
-    expected = naive_silhouette(points, labels)
+    expected = silhouette_score(points, labels)
     assert grouping._silhouette(points, labels) == pytest.approx(expected, abs=1e-12)
 
 
-def placed(angles: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
+@pytest.mark.parametrize("bands", [10, 20, 40])
+def test_mel_filters_are_those_of_librosa(bands: int) -> None:
+    expected = librosa.filters.mel(
+        sr=44100, n_fft=4096, n_mels=bands, htk=True, norm=None, dtype=np.float64
+    ).T
+    filters = mel_filters(np.linspace(0, 22050, 2049), bands)
+    # librosa's triangles have straight sides in Hz, these have straight sides in mel: edges and peaks agree.
+    np.testing.assert_allclose(filters, expected / expected.sum(axis=0), atol=0.05 * filters.max())
+    np.testing.assert_array_equal(filters > 1e-12, expected > 1e-12)
+
+
+def panned(angles: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
     """Notes of one timbre, each panned to an angle between left (0) and right (90) degrees."""
     W, H, _ = ensemble(MIDDLE, MIDDLE)
     turned = np.deg2rad(angles)
@@ -283,16 +282,16 @@ def placed(angles: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
     return W, channels.reshape(len(H), -1).astype(np.float32)
 
 
-def test_notes_of_one_timbre_part_where_they_stand_apart() -> None:
+def test_notes_of_one_timbre_are_separated_if_they_are_panned_apart() -> None:
     sides = np.array([0, 1, 1, 0, 1, 0, 0, 1])
-    W, H = placed(np.array([15.0, 75.0])[sides] + np.arange(8))
+    W, H = panned(np.array([15.0, 75.0])[sides] + np.arange(8))
     assert same_partition(group_components(W, H, FREQUENCIES, channels=2, sources=2).labels, sides)
 
 
 @pytest.mark.parametrize("spread", [0.0, 8.0])
-def test_small_differences_of_place_are_the_room_s(spread: float) -> None:
+def test_small_differences_of_panning_are_ignored(spread: float) -> None:
     sides = np.array([0, 1, 1, 0, 1, 0, 0, 1])
-    W, H = placed(45 + spread * (2 * sides - 1))
+    W, H = panned(45 + spread * (2 * sides - 1))
     found = group_components(W, H, FREQUENCIES, channels=2, sources=2)
     alone = group_components(W, H[:, : H.shape[1] // 2] * np.sqrt(2), FREQUENCIES, sources=2)
     if spread == 0:
@@ -300,9 +299,9 @@ def test_small_differences_of_place_are_the_room_s(spread: float) -> None:
     assert not same_partition(found.labels, sides)
 
 
-def test_a_silent_component_has_no_place_and_leaves_those_of_the_others() -> None:
+def test_a_silent_component_does_not_change_the_grouping_of_the_others() -> None:
     sides = np.array([0, 1, 1, 0, 1, 0, 0, 1])
-    W, H = placed(np.array([15.0, 75.0])[sides])
+    W, H = panned(np.array([15.0, 75.0])[sides])
     H[3] = 0
     labels = group_components(W, H, FREQUENCIES, channels=2, sources=2).labels
     assert same_partition(np.delete(labels, 3), np.delete(sides, 3))

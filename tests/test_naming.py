@@ -1,4 +1,4 @@
-"""What sources are called: by how they sound, counted within a kind, whatever the level."""
+"""Names of sources: by their sound, numbered within a kind, independent of the level."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("stem", EXPECTED)
-def test_sounds_have_the_name_of_their_kind(samples, stem):
+def test_recorded_sounds_get_the_name_of_their_kind(samples, stem):
     audio = read(samples / f"{stem}.flac")
     sound = Audio(audio.samples[:1, : 4 * audio.sample_rate], audio.sample_rate)
     V = channel_frames(Blocks(sound, SETTINGS), 1).T
@@ -54,7 +54,7 @@ def test_the_level_does_not_matter(scale):
     assert source_names(W, H * scale, np.arange(3), frequencies) == ("low1", "high1", "percussive1")
 
 
-def test_louder_components_decide():
+def test_the_louder_components_decide_the_name():
     W, H, frequencies = parts()
     labels = np.zeros(3, int)
     assert source_names(W, H * [[9], [1], [1]], labels, frequencies) == ("low1",)
@@ -62,7 +62,7 @@ def test_louder_components_decide():
 
 
 @pytest.mark.parametrize("frames", [1, 5])
-def test_silence_and_a_single_frame_have_names(frames):
+def test_silence_and_a_single_frame_get_names(frames):
     W, _, frequencies = parts()
     assert len(set(source_names(W, np.zeros((3, frames)), np.arange(3), frequencies))) == 3
     assert len(source_names(np.zeros_like(W), np.zeros((3, frames)), np.zeros(3, int), frequencies)) == 1

@@ -1,4 +1,4 @@
-"""Steady noise and what sounds over it."""
+"""Steady noise and the sounds above it."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_the_contract_is_kept():
     assert len(check_separator(Noise(quantile=0.5, smoothing=0))) > 5
 
 
-def test_noise_and_sound_come_apart(samples):
+def test_noise_and_sound_are_separated(samples):
     sound, noise = noisy(samples)
     found = separate(Audio(sound + noise, 44100), Noise())
     assert list(found.stems) == ["noise", "sound"]
@@ -40,16 +40,23 @@ def test_noise_alone_is_noise():
     assert error(found.stems["noise"], noise) < 0.4
 
 
-def test_auto_takes_noise_away_where_there_is_much(samples):
+def test_auto_chooses_noise_for_a_noisy_mixture(samples):
     sound, noise = noisy(samples)
     found = separate(Audio(0.3 * sound + noise, 44100), sources=2)
     assert list(found.stems) == ["noise", "sound"]
-    assert found.result.messages[0].startswith("noise was chosen: much of it is steady noise")
+    assert found.result.messages[0].startswith("noise was chosen: much of the sound is steady noise")
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"quantile": 0.0}, {"quantile": 1.0}, {"window": 0.0}, {"smoothing": -1.0}, {"smoothing": 2.0}],
+    [
+        {"quantile": 0.0},
+        {"quantile": 1.0},
+        {"window": 0.0},
+        {"smoothing": -1.0},
+        {"smoothing": 2.0},
+        {"quantile": float("nan")},
+    ],
 )
 def test_wrong_options_are_refused(options):
     with pytest.raises(OptionError, match=next(iter(options))):

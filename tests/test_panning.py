@@ -1,4 +1,4 @@
-"""Where sources stand: angles to a hundredth of a degree, their number, and when not to trust them."""
+"""Panning angles of sources: exact to a few hundredths of a degree, counted, and trusted or not."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_a_source_on_the_edge_of_the_half_circle_is_one_source(samples):
     assert min(abs(abs(found.angles) - 90)) < 0.06
 
 
-def test_one_place_is_not_trusted(samples):
+def test_a_single_position_is_not_trusted(samples):
     mono = read(samples / "night_bus.flac").samples.mean(axis=0)[: 5 * 44100]
     found = find_panning(blocks(np.stack([mono, mono])))
     assert found.angles == pytest.approx([45])
@@ -64,7 +64,7 @@ def test_unrelated_channels_are_not_trusted():
     assert not find_panning(blocks(noise)).trusted
 
 
-def test_delays_between_channels_are_no_pan(samples):
+def test_delays_between_channels_are_not_panning(samples):
     total = 0
     for name, lag in zip(NAMES[:2], (13, 29), strict=True):
         stem = read(samples / f"{name}.flac").samples.mean(axis=0)[: 4 * 44100]
@@ -73,7 +73,7 @@ def test_delays_between_channels_are_no_pan(samples):
     assert not found.trusted
 
 
-def test_silence_has_no_places():
+def test_silence_has_no_panning_positions():
     found = find_panning(blocks(np.zeros((2, 44100))))
     assert len(found.angles) == 0
     assert not found.trusted
@@ -84,16 +84,16 @@ def test_only_two_channels_have_angles():
         find_panning(blocks(np.zeros((3, 4000))))
 
 
-def test_a_point_with_one_direction_is_pure():
+def test_the_eigenvalue_ratio_is_zero_where_one_source_sounds():
     sound = np.random.default_rng(0).standard_normal((1, 9, 12)) * (1 + 1j)
     gains = np.array([np.cos(0.3), -np.sin(0.3)])[:, None, None]
-    angles, purities, energies = directions(Spectrogram(gains * sound, STFT(16), 8000))
+    angles, ratios, energies = directions(Spectrogram(gains * sound, STFT(16), 8000))
     np.testing.assert_allclose(angles, np.rad2deg(-0.3))
-    np.testing.assert_allclose(purities, 0, atol=1e-12)
+    np.testing.assert_allclose(ratios, 0, atol=1e-12)
     assert np.all(energies > 0)
 
 
-def test_places_have_the_names_of_a_mixing_desk():
+def test_positions_are_named_as_on_a_mixing_desk():
     assert [place_name(a) for a in (0, 44, 46, 90, 95, -1)] == [
         "left100",
         "middle",
@@ -109,9 +109,13 @@ def test_peaks_are_those_of_scipy_on_a_circle(seed):
     generator = np.random.default_rng(seed)
     rough = generator.random(panning._STEPS) ** generator.integers(1, 12)
     smooth = gaussian_filter1d(rough, generator.uniform(10, 200), mode="wrap")
-    limits = {"height": 0.05 * smooth.max(), "distance": panning.APART / panning._STEP, "prominence": 0}
-    found, told = find_peaks(np.tile(smooth, 3), **limits)
-    inner = (found >= panning._STEPS) & (found < 2 * panning._STEPS)
-    clear = told["prominences"] >= panning._PROMINENCE * told["peak_heights"]
-    expected = found[inner & clear] % panning._STEPS
+    limits = {
+        "height": 0.05 * smooth.max(),
+        "distance": panning.MIN_DISTANCE / panning._STEP,
+        "prominence": 0,
+    }
+    peaks, properties = find_peaks(np.tile(smooth, 3), **limits)
+    inner = (peaks >= panning._STEPS) & (peaks < 2 * panning._STEPS)
+    clear = properties["prominences"] >= panning._PROMINENCE * properties["peak_heights"]
+    expected = peaks[inner & clear] % panning._STEPS
     assert panning._peaks(smooth, 0.05) == sorted(expected.tolist(), key=lambda at: -smooth[at])

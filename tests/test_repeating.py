@@ -12,7 +12,7 @@ def test_the_contract_is_kept():
     assert len(check_separator(Repeating(apart=0.2))) > 5
 
 
-def test_a_loop_and_what_is_played_over_it_come_apart():
+def test_a_loop_and_a_solo_over_it_are_separated():
     generator = np.random.default_rng(0)
     loop = np.tile(0.2 * generator.standard_normal(4000) * np.exp(-np.arange(4000) / 1500), 12)
     solo = np.zeros(48000)
@@ -28,11 +28,11 @@ def test_a_budget_bounds_memory_and_changes_no_bit(check_budget):
     audio = Audio(sound(10, 8000, channels=2), 8000)
     sizes = check_budget(Repeating(similar=3, within=5), audio, loose=0.05)
     one = 4 * 257 * STFT(512).frames(80000)
-    assert sorted(sizes) == [one, 2 * one, 2 * one]  # what frames are like, the whole, the background
+    assert sorted(sizes) == [one, 2 * one, 2 * one]  # unit spectra, magnitudes, background
 
 
 @pytest.mark.parametrize(("place", "close"), [(0.5, 4.0), (12.5, 10.6), (23.3, 17.5)])
-def test_frames_like_one_are_looked_for_around_it(place, close):
+def test_similar_frames_are_searched_around_each_frame(place, close):
     generator = np.random.default_rng(0)
     samples = 0.1 * generator.standard_normal(24 * 8000)
     click = 0.5 * generator.standard_normal(800)
@@ -49,6 +49,6 @@ def test_frames_like_one_are_looked_for_around_it(place, close):
 
 
 @pytest.mark.parametrize(("options", "match"), [({"similar": 0}, "similar=0"), ({"apart": 0}, "apart=0")])
-def test_bad_options_are_named(options, match):
+def test_wrong_options_are_refused(options, match):
     with pytest.raises(OptionError, match=match):
         make("repeating", **options)

@@ -1,4 +1,4 @@
-"""Sources between two channels: two solved for, more filtered, and the way back where there is no pan."""
+"""Panned sources in two channels: two are solved, more are filtered; without panning, `blind` separates."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_the_contract_is_kept():
 
 
 @pytest.mark.parametrize("angles", [[15, 60], [40, 48], [-30, 30]])
-def test_two_sources_come_apart_almost_perfectly_and_are_counted(samples, angles):
+def test_two_sources_are_counted_and_separated_almost_perfectly(samples, angles):
     truths = images(samples, angles)
     mixture = sum(truths)
     found = separate(Audio(mixture, RATE), Stereo())
@@ -61,7 +61,7 @@ def test_more_sources_than_channels_gain_much(samples, angles):
     assert min(reached) > 10
 
 
-def test_a_little_reverberation_is_borne(samples):
+def test_a_little_reverberation_is_tolerated(samples):
     truths = images(samples, [25, 62])
     rng = np.random.default_rng(1)
     tails = rng.standard_normal((2, RATE // 2)) * np.exp(-np.arange(RATE // 2) / 5000)
@@ -72,13 +72,13 @@ def test_a_little_reverberation_is_borne(samples):
     assert min(gains(truths, mixture, found)) > 12
 
 
-def test_places_name_the_stems_from_left_to_right(samples):
+def test_positions_name_the_stems_from_left_to_right(samples):
     found = separate(Audio(sum(images(samples, [9, 45, 76.5])), RATE), Stereo(iterations=2))
     assert list(found.stems) == ["left80", "middle", "right70"]
-    assert found.result.messages == ("3 places found: left80, middle, right70",)
+    assert found.result.messages == ("3 panning positions found: left80, middle, right70",)
 
 
-def test_fewer_sources_than_places_join_neighbours(samples):
+def test_fewer_sources_than_positions_join_neighbours(samples):
     truths = images(samples, [10, 20, 70])
     found = separate(Audio(sum(truths), RATE), Stereo(sources=2, iterations=20))
     assert len(found.stems) == 2
@@ -93,7 +93,7 @@ def test_neighbours_are_cut_where_they_are_farthest_apart():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_without_two_channels_it_says_so_and_separates_by_timbre(samples, channels):
+def test_without_two_channels_a_message_says_so_and_timbre_decides(samples, channels):
     mono = read(samples / "drum_loop.flac").samples.mean(axis=0)[: 2 * RATE]
     found = separate(Audio(np.stack([mono] * channels), RATE), Stereo(sources=2))
     assert "by timbre" in found.result.messages[0]
@@ -103,7 +103,7 @@ def test_without_two_channels_it_says_so_and_separates_by_timbre(samples, channe
 def test_two_equal_channels_are_separated_by_timbre(samples):
     mono = read(samples / "drum_loop.flac").samples.mean(axis=0)[: 2 * RATE]
     found = separate(Audio(np.stack([mono, mono]), RATE), Stereo(sources=2))
-    assert found.result.messages[0].startswith("1 place found between the channels: separated by timbre")
+    assert found.result.messages[0].startswith("1 panning position found: sources are separated by")
 
 
 @pytest.mark.parametrize(

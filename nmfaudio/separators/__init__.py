@@ -1,1 +1,1 @@
-"""Ways of separating, one file each, and the contract they keep."""
+"""Separators: one module or package each."""

@@ -1,8 +1,8 @@
-"""Take tones and beats apart."""
+"""Separator for sustained sounds (tones) and percussive sounds (beats)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,58 +10,104 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.function import FunctionModel
+from nmfaudio.models.options import Options, option
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
+NAMES = ("harmonic", "percussive")
+RESIDUAL = "residual"
+
 
 @dataclass(frozen=True)
-class HarmonicPercussive:
-    """Take what sounds on (tones) and what strikes (beats) apart.
+class HarmonicPercussive(Options):
+    """Separate sustained sounds (tones) from percussive ones (beats).
 
-    In a spectrogram tones are horizontal, beats vertical lines: a median over time keeps the ones, a median
-    over frequency the others. Fast, and of any length; a first look at a song, or a first stage of others.
+    In a spectrogram tones are horizontal lines and beats are vertical lines. A median over time keeps tones,
+    and a median over frequency keeps beats. The separator is fast and handles recordings of any length. It
+    gives a first impression of a song, or prepares it for other separators.
 
     Parameters
     ----------
     reach : int
-        Frames, and bins, that the medians look at; odd.
+        Width of the medians in frames and in bins; an odd number.
     window : float
-        Seconds of the analysis window; its length is the nearest power of two.
+        Length of the analysis window in seconds; the nearest power of two samples is used.
     mask_exponent : float
-        Of the masks: higher ones separate harder.
+        Exponent of the masks; higher values separate more strongly.
+    margin : float or tuple of float
+        Factor by which one median must exceed the other, at least 1: one value for both stems, or a value
+        for tones and a value for beats. Above 1, a third stem `residual` holds the sounds that are clearly
+        neither, such as voices and noise.
 
     References
     ----------
-    D. FitzGerald, "Harmonic/percussive separation using median filtering", DAFx 2010.
+    D. FitzGerald, "Harmonic/percussive separation using median filtering", DAFx 2010. J. Driedger, M. Mueller
+    and S. Disch, "Extending harmonic-percussive separation of audio signals", ISMIR 2014 (margin and
+    residual).
+
+    Examples
+    --------
+    >>> from nmfaudio import Audio, separate
+    >>> noise = Audio(np.random.default_rng(0).standard_normal((1, 8000)) / 8, 8000)
+    >>> list(separate(noise, HarmonicPercussive(margin=(2.0, 3.0))).stems)
+    ['harmonic', 'percussive', 'residual']
     """
 
     needs_whole: ClassVar[bool] = False
 
-    reach: int = field(default=31, metadata={"help": "frames, and bins, that the medians look at"})
-    window: float = field(default=0.093, metadata={"help": "seconds of the analysis window"})
-    mask_exponent: float = field(default=2.0, metadata={"help": "of the masks: higher ones separate harder"})
+    reach: int = option(31, "width of the medians in frames and bins, an odd number", at_least=3)
+    window: float = option(0.093, "length of the analysis window in seconds", above=0)
+    mask_exponent: float = option(
+        2.0,
+        "exponent of the masks; higher values separate more strongly",
+        above=0,
+        former_name="exponent",
+    )
+    margin: float | tuple[float, ...] = option(
+        1.0,
+        "factor by which tones must exceed beats, and beats tones; above 1 a stem `residual` holds the rest",
+        at_least=1,
+        flag="margin",
+        metavar="NUMBER[,NUMBER]",
+    )
 
     def __post_init__(self) -> None:
-        if self.reach < 3 or self.reach % 2 == 0:
-            raise OptionError(f"reach={self.reach}: it must be odd, and at least 3")
-        for name in ("window", "mask_exponent"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise OptionError(f"{name}={getattr(self, name)}: it must be above 0")
+        super().__post_init__()
+        if self.reach % 2 == 0:
+            raise OptionError(f"reach={self.reach}: it must be an odd number", option="reach")
+        margins = self.margin if isinstance(self.margin, tuple) else (self.margin,)
+        if len(margins) not in (1, 2) or not np.isfinite(margins).all():
+            raise OptionError(f"margin={self.margin}: pass one or two finite numbers", option="margin")
+
+    @property
+    def margins(self) -> tuple[float, float]:
+        """Margin of tones and margin of beats."""
+        values = self.margin if isinstance(self.margin, tuple) else (self.margin,)
+        return float(values[0]), float(values[-1])
 
     def fit(self, mixture: Blocks) -> FunctionModel:
-        """Nothing is learned: the medians look at each block and a little around it."""
+        """Return a model of the medians, which learns nothing from the mixture."""
         stft = STFT.lasting(self.window, mixture.sample_rate)
-        names = ("harmonic", "percussive")
-        return FunctionModel(
-            stft, names, self.enhanced, context=self.reach // 2, mask_exponent=self.mask_exponent
-        )
+        context = self.reach // 2
+        if max(self.margins) > 1:
+            return FunctionModel(stft, (*NAMES, RESIDUAL), self.masks, context=context)
+        return FunctionModel(stft, NAMES, self.enhanced, context=context, mask_exponent=self.mask_exponent)
 
     def enhanced(self, block: Spectrogram) -> dict[str, NDArray[Any]]:
-        """Return the medians over time and over frequency, each (channels, bins, frames)."""
+        """Return magnitudes in proportion to the two medians, each (channels, bins, frames)."""
         import librosa
 
-        magnitude = block.magnitude
-        # Masks of exponent 1 times the magnitude are in the ratio of the medians themselves.
-        parts = librosa.decompose.hpss(magnitude, kernel_size=self.reach, power=1.0)
-        return dict(zip(("harmonic", "percussive"), parts, strict=True))
+        # With power=1 the parts are in the ratio of the medians; the model applies the exponent of the masks.
+        parts = librosa.decompose.hpss(block.magnitude, kernel_size=self.reach, power=1.0)
+        return dict(zip(NAMES, parts, strict=True))
+
+    def masks(self, block: Spectrogram) -> dict[str, NDArray[Any]]:
+        """Return the masks of tones, beats and the rest, each (channels, bins, frames); they sum to one."""
+        import librosa
+
+        harmonic, percussive = librosa.decompose.hpss(
+            block.magnitude, kernel_size=self.reach, power=self.mask_exponent, mask=True, margin=self.margins
+        )
+        rest = np.maximum(1 - harmonic - percussive, 0)
+        return dict(zip((*NAMES, RESIDUAL), (harmonic, percussive, rest), strict=True))

@@ -1,8 +1,9 @@
-"""Take steady noise away from what sounds over it."""
+"""Separator for steady noise and the sounds above it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,31 +12,33 @@ from scipy.ndimage import gaussian_filter
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.options import Options, option
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
-_VALUES = 1 << 22  # of the spectrogram that the noise is measured in: evenly spread frames
-_CONTEXT = 4  # frames that smoothing reaches to either side
+_MEASURED_VALUES = 1 << 22  # values of the evenly spaced frames in which the noise is measured
+_CONTEXT = 4  # frames on either side that the smoothing needs
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Take steady noise away: the noise, and what sounds over it, such as speech over an engine.
+class Noise(Options):
+    """Separate steady noise from the sounds above it, such as speech over an engine.
 
-    Where a sound pauses now and then, the quieter moments of each frequency are noise. Their level tells the
-    noise's mean power, and a Wiener mask shares each point out between that and what is above it. Not for
-    noise that comes and goes.
+    If the sounds pause now and then, the quiet frames of each frequency contain only noise. Their level gives
+    the mean power of the noise, and a Wiener mask divides each point between the noise and the power above
+    it. The separator does not suit noise that comes and goes.
 
     Parameters
     ----------
     quantile : float
-        Part of the frames that is taken to be noise alone, in each bin: less where sounds hardly pause.
+        Part of the frames that contain only noise, in each bin; lower where the sounds hardly pause.
     smoothing : float
-        Of powers before they are compared, in bins and frames: more leaves fewer chirps.
+        Standard deviation, in bins and frames, of the smoothing of powers before they are compared with the
+        noise; higher values leave fewer chirps.
     window : float
-        Seconds of the analysis window; its length is the nearest power of two.
+        Length of the analysis window in seconds; the nearest power of two samples is used.
 
     References
     ----------
@@ -43,30 +46,44 @@ class Noise:
     filtering", ICASSP 2000.
     """
 
-    quantile: float = field(default=0.2, metadata={"help": "part of the frames that is noise alone"})
-    smoothing: float = field(default=1.0, metadata={"help": "of powers, in bins and frames"})
-    window: float = field(default=0.064, metadata={"help": "seconds of the analysis window"})
+    needs_whole: ClassVar[bool] = False
+
+    quantile: float = option(0.2, "part of the frames that contain only noise", above=0)
+    smoothing: float = option(
+        1.0, "standard deviation of the smoothing of powers, in bins and frames", at_least=0, at_most=1
+    )
+    window: float = option(0.064, "length of the analysis window in seconds", above=0)
 
     def __post_init__(self) -> None:
-        if not 0 < self.quantile < 1:
-            raise OptionError(f"quantile={self.quantile}: it must lie within 0 and 1")
-        if not 0 < self.window < np.inf:
-            raise OptionError(f"window={self.window}: it must be above 0")
-        if not 0 <= self.smoothing <= 1:
-            raise OptionError(f"smoothing={self.smoothing}: it must lie within 0 and 1")
+        super().__post_init__()
+        if self.quantile >= 1:
+            raise OptionError(f"quantile={self.quantile}: it must be below 1", option="quantile")
 
     def fit(self, mixture: Blocks) -> NoiseModel:
-        """Measure the noise."""
+        """Measure the mean power of the noise."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
-        powers = channel_frames(mixture, 2, _VALUES).reshape(mixture.channels, -1, mixture.stft.bins)
+        frames = channel_frames(mixture, 2, _MEASURED_VALUES)
+        powers = frames.reshape(mixture.channels, -1, mixture.stft.bins)
         quiet = np.quantile(powers, self.quantile, axis=1)
-        # Powers of Gaussian noise are spread exponentially: this is their mean, given their quantile.
+        # Powers of Gaussian noise have an exponential distribution; this is its mean, given its quantile.
         return NoiseModel(mixture.stft, quiet / -np.log1p(-self.quantile), self.smoothing)
 
 
 @dataclass(frozen=True)
 class NoiseModel(Model):
-    """The mean power of the noise, shape (channels, bins)."""
+    """A model of steady noise of known power.
+
+    Attributes
+    ----------
+    stft : STFT
+        Settings of the blocks that the model separates.
+    power : ndarray, shape (channels, bins)
+        Mean power of the noise.
+    smoothing : float
+        Standard deviation of the smoothing of powers, in bins and frames.
+    sources, messages, context
+        As for every model.
+    """
 
     stft: STFT
     power: NDArray[np.float64]
@@ -76,8 +93,8 @@ class NoiseModel(Model):
     context: int = _CONTEXT
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Mask the block by the noise's power and what is above it."""
+        """Mask the block by the power of the noise and the power above it."""
         noise = np.broadcast_to(self.power[:, :, None], block.values.shape)
-        blur = (0, self.smoothing, self.smoothing)
-        powers = gaussian_filter(block.magnitude**2, blur, mode="nearest", truncate=_CONTEXT)
+        deviations = (0, self.smoothing, self.smoothing)
+        powers = gaussian_filter(block.magnitude**2, deviations, mode="nearest", truncate=_CONTEXT)
         return soft_masks(block, {"noise": noise, "sound": np.maximum(powers - noise, 0)})

@@ -1,1 +1,1 @@
-"""Choice of a separator from what the recording holds."""
+"""Choice of a separator from the properties of the recording."""

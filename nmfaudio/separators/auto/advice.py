@@ -1,4 +1,4 @@
-"""Which separator to try first on a mixture, and why."""
+"""Advice on which separator to try first on a mixture, and the reason."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
 
 WINDOW_SECONDS = 0.046
-# Of magnitudes that are percussive: above it there is hardly anything but drums. Noise has a half.
-PERCUSSIVE = 0.6
-STRIKING = 0.3  # of them, from which drums may be among other instruments
-# Loudness over time, geometric over arithmetic mean: steady noise is near one, loops are near zero.
-STEADY = 0.65
-KIT = 3  # drums that are looked for: kick, snare, hi-hat
-LOOPS = (1.0, 600.0)  # seconds of a loop: the separator of drums keeps the whole in memory
-SHORT_SECONDS = 3.0  # with less, there is little to learn templates from
+# Percussive part of the magnitudes from which a mixture consists of drums; the part of noise is one half.
+DRUMS_PART = 0.6
+SOME_DRUMS_PART = 0.3  # percussive part from which drums may play among other instruments
+# Temporal flatness (geometric mean over arithmetic mean of the energy) from which a mixture is noisy. That of
+# steady noise is near one, that of music is near zero.
+NOISE_STEADINESS = 0.65
+DRUM_COUNT = 3  # drums that the separator `drums` finds: kick, snare, hi-hat
+DRUMS_SECONDS = (1.0, 600.0)  # length of a mixture of drums: `drums` keeps its whole spectrogram in memory
+SHORT_SECONDS = 3.0  # a shorter mixture is too short to learn templates well
 
-_LISTENED_BLOCKS = 4  # evenly spread over the mixture
-_LISTENED_FRAMES = 200  # in each: some two seconds
-_WIDTH = 17  # of median filters: frames for what lasts, bins for what strikes
-_BAND = 16  # bins whose loudness is watched together
+_MEASURED_BLOCKS = 4  # evenly spaced blocks of the mixture
+_MEASURED_FRAMES = 200  # frames of each block, about two seconds
+_MEDIAN_WIDTH = 17  # frames and bins of the median filters
+_BAND_BINS = 16  # bins of a band whose temporal flatness is measured
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What can be told of a mixture without separating it.
+    """Properties of a mixture that are measured without separating it.
 
     Attributes
     ----------
     channels : int
+        Number of channels.
     seconds : float
+        Length in seconds.
     percussive : float
-        Part of the magnitudes that stands upright in the spectrogram, 0 to 1; a half for noise.
+        Part of the magnitudes that forms vertical lines in the spectrogram, 0 to 1; one half for noise.
     steady : float
-        How little loudness changes, 0 to 1, mean over the spectrum.
+        Temporal flatness of the energy, averaged over the spectrum, 0 to 1; near 1 for steady noise.
     panning : Panning or None
-        Where sources stand; None without two channels.
+        Panning angles of the sources; None unless there are two channels.
 
     Examples
     --------
@@ -60,17 +63,17 @@ class Facts:
 
     @property
     def is_drums(self) -> bool:
-        """Whether there is hardly anything but drums."""
-        return self.percussive >= PERCUSSIVE and self.steady < STEADY
+        """Whether the mixture consists almost only of drums."""
+        return self.percussive >= DRUMS_PART and self.steady < NOISE_STEADINESS
 
     @property
     def is_noisy(self) -> bool:
-        """Whether much of it is steady noise."""
-        return self.steady >= STEADY
+        """Whether much of the mixture is steady noise."""
+        return self.steady >= NOISE_STEADINESS
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Names of the places at which sources stand, from left to right; none that are not to be trusted."""
+        """Names of the panning positions from left to right; none if they cannot be trusted."""
         if self.panning is None or not self.panning.trusted:
             return ()
         return tuple(place_name(angle) for angle in np.sort(self.panning.angles))
@@ -78,17 +81,18 @@ class Facts:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to try first, and what else.
+    """Separator to try first, and alternatives.
 
     Attributes
     ----------
     separator : str
+        Name of the separator.
     reason : str
-        In plain words.
+        Reason for this choice, as text for the user.
     options : dict
-        Of the separator.
+        Options of the separator.
     others : tuple of (str, str)
-        Arguments of `nmfaudio separate`, and when they are worth a try.
+        Alternatives: arguments of `nmfaudio separate`, and the condition under which to try them.
 
     Examples
     --------
@@ -103,15 +107,16 @@ class Advice:
 
 
 def listen(mixture: Blocks, *, sources: int | None = None) -> Facts:
-    """Measure what tells which separator suits a mixture.
+    """Measure the properties of a mixture that decide which separator suits it.
 
-    Places are looked for in the whole mixture; what is percussive and steady, in some blocks of it.
+    The panning is measured on the whole mixture, the other properties on a few blocks.
 
     Parameters
     ----------
     mixture : Blocks
+        The mixture.
     sources : int, optional
-        How many there are, if that is known.
+        Number of sources, if it is known.
 
     Returns
     -------
@@ -139,13 +144,14 @@ def listen(mixture: Blocks, *, sources: int | None = None) -> Facts:
 
 
 def advise(facts: Facts, *, sources: int | None = None) -> Advice:
-    """Say which separator to try first.
+    """Choose the separator to try first.
 
     Parameters
     ----------
     facts : Facts
+        Properties of the mixture.
     sources : int, optional
-        Stems that are wanted.
+        Number of stems that the user wants.
 
     Returns
     -------
@@ -159,30 +165,37 @@ def advise(facts: Facts, *, sources: int | None = None) -> Advice:
 def _choice(facts: Facts, sources: int | None) -> tuple[str, str]:
     panning = facts.panning
     if panning is not None and panning.doubt(sources) is None:
-        return "stereo", f"sources stand at {len(panning.angles)} places: {', '.join(facts.places)}"
-    why_not = f" and {panning.doubt(sources)}" if panning is not None else ""
-    if facts.is_drums and sources in (None, KIT) and LOOPS[0] <= facts.seconds <= LOOPS[1]:
-        return "drums", f"{facts.percussive:.0%} of it is percussive{why_not}: drums, told by their names"
+        return (
+            "stereo",
+            f"the sources have {len(panning.angles)} panning positions: {', '.join(facts.places)}",
+        )
+    no_panning = f" and {panning.doubt(sources)}" if panning is not None else ""
+    shortest, longest = DRUMS_SECONDS
+    if facts.is_drums and sources in (None, DRUM_COUNT) and shortest <= facts.seconds <= longest:
+        return "drums", f"{facts.percussive:.0%} of the sound is percussive{no_panning}"
     if facts.is_noisy and sources in (None, 2):
-        return "noise", f"much of it is steady noise{why_not}: that, and what sounds over it"
-    return "blind", f"{_channels(facts)}{why_not}: timbre must tell the sources apart"
+        return "noise", f"much of the sound is steady noise{no_panning}"
+    return "blind", f"the recording has {_channels(facts)}{no_panning}, so sources are separated by timbre"
 
 
 def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[str, str]]:
-    """Give what else is worth a try, and when."""
+    """Yield alternatives and the condition under which to try each."""
     if not sources:
-        yield "--sources N", "you know how many sources there are: no number found is as good"
+        yield "--sources N", "if you know the number of sources; an estimated number is less reliable"
     if chosen == "stereo" and len(facts.places) > 2:
-        yield "--set templates=24", "sources change their sound much: more templates follow them"
+        yield (
+            "--set templates=24",
+            "if the sound of the sources varies much; more templates represent it better",
+        )
     if chosen == "drums":
-        yield "--separator blind", "these are other drums than kick, snare and hi-hat"
-        yield "--drums --set oneshots=FOLDER", "you have a recording of each drum alone"
-    elif facts.percussive >= STRIKING:
-        yield "--drums --set others=10", "drums play along: each by its name, and all else in one stem"
+        yield "--separator blind", "if the drums are others than kick, snare and hi-hat"
+        yield "--drums --set oneshots=FOLDER", "if you have a recording of each drum alone"
+    elif facts.percussive >= SOME_DRUMS_PART:
+        yield "--drums --set others=10", "if drums play with other instruments; these become one stem"
     if chosen == "noise":
-        yield "--separator blind", "the noise is not steady, or is itself a source"
+        yield "--separator blind", "if the noise is not steady, or is a source that you want"
     if facts.seconds < SHORT_SECONDS:
-        yield "a longer part", f"{facts.seconds:.1f} s are little to learn from"
+        yield "a longer part", f"because {facts.seconds:.1f} s are too short to learn much from"
 
 
 def _channels(facts: Facts) -> str:
@@ -190,28 +203,31 @@ def _channels(facts: Facts) -> str:
 
 
 def _measured(mixture: Blocks) -> Iterator[tuple[float, float, float]]:
-    """Give the percussive part, the steadiness and the magnitude of some blocks."""
+    """Yield the percussive part, the steadiness and the sum of magnitudes of some blocks."""
     bounds = mixture.bounds
-    chosen = sorted({round(i) for i in np.linspace(0, len(bounds) - 1, _LISTENED_BLOCKS)})
+    chosen = sorted({round(i) for i in np.linspace(0, len(bounds) - 1, _MEASURED_BLOCKS)})
     for number, start in enumerate(bounds[i][0] for i in chosen):
-        V = mixture.block(start, start + _LISTENED_FRAMES).magnitude.mean(axis=0).astype(np.float32)
+        V = mixture.block(start, start + _MEASURED_FRAMES).magnitude.mean(axis=0).astype(np.float32)
         yield _percussive(V), _steady(V), float(V.sum())
-        mixture.report(Progress("listening", number + 1, len(chosen)))
+        mixture.report(Progress("measuring", number + 1, len(chosen)))
 
 
 def _percussive(V: NDArray[np.float32]) -> float:
-    """Return the part of magnitudes that a Wiener mask of median filters calls percussive."""
-    lasting = median_filter(V, (1, _WIDTH), mode="nearest") ** 2
-    striking = median_filter(V, (_WIDTH, 1), mode="nearest") ** 2
-    both = lasting + striking
-    mask = np.divide(striking, both, out=np.zeros_like(both), where=both > 0)
+    """Return the part of the magnitudes that the Wiener mask of two median filters assigns to percussion.
+
+    librosa has these filters too, but importing it takes a second, which is longer than the measurement.
+    """
+    harmonic = median_filter(V, (1, _MEDIAN_WIDTH), mode="nearest") ** 2
+    percussive = median_filter(V, (_MEDIAN_WIDTH, 1), mode="nearest") ** 2
+    both = harmonic + percussive
+    mask = np.divide(percussive, both, out=np.zeros_like(both), where=both > 0)
     total = float(V.sum())
     return float((mask * V).sum()) / total if total > 0 else 0.0
 
 
 def _steady(V: NDArray[np.float32]) -> float:
-    """Return the temporal flatness of bands of bins, louder bands counting more."""
-    bands = np.add.reduceat(V.astype(np.float64) ** 2, np.arange(0, len(V), _BAND), axis=0)
+    """Return the mean temporal flatness of bands of bins, weighted by the amplitude of the bands."""
+    bands = np.add.reduceat(V.astype(np.float64) ** 2, np.arange(0, len(V), _BAND_BINS), axis=0)
     mean = bands.mean(axis=1)
     if not mean.any():
         return 0.0

@@ -1,11 +1,12 @@
-"""Separate by whichever way suits the mixture."""
+"""Separator that chooses another separator to suit the mixture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
+from nmfaudio.models.options import Options, option
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.blind.separator import Blind
@@ -18,42 +19,37 @@ _SEEDED: dict[str, type[Blind] | type[Stereo]] = {"blind": Blind, "stereo": Ster
 
 
 @dataclass(frozen=True)
-class Auto:
-    """Look at the mixture, choose `stereo`, `drums`, `noise` or `blind`, and say which and why.
+class Auto(Options):
+    """Choose `stereo`, `drums`, `noise` or `blind` to suit the mixture, and give the reason.
 
-    What `nmfaudio advise` says is what it does. To overrule it, name a separator.
+    The choice is the one that `nmfaudio advise` recommends. To override it, name a separator.
 
     Parameters
     ----------
     sources : int, optional
-        Stems to make; chosen from the data, if not given.
+        Number of stems; by default chosen from the data.
     seed : int
-        Of everything random.
+        Seed of the random starts.
     """
 
-    sources: int | None = field(
-        default=None, metadata={"help": "stems to make; default: chosen from the data"}
-    )
-    seed: int = field(default=0, metadata={"help": "of everything random"})
+    needs_whole: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        if self.sources is not None and self.sources < 1:
-            raise OptionError(f"sources={self.sources}: it must be at least 1")
-        if self.seed < 0:
-            raise OptionError(f"seed={self.seed}: it must not be negative")
+    sources: int | None = option(None, "number of stems; default: chosen from the data", at_least=1)
+    seed: int = option(0, "seed of the random starts", at_least=0)
 
     def fit(self, mixture: Blocks) -> Model:
-        """Choose, and fit what was chosen."""
+        """Choose a separator and fit it."""
         facts = listen(mixture, sources=self.sources)
         advice = advise(facts, sources=self.sources)
-        model, note = self._fitted(advice, facts, mixture), f"{advice.separator} was chosen: {advice.reason}"
-        if advice.separator == "drums" and not self._enough(model):
-            note = f"blind was chosen: of the drums that are known, only {', '.join(model.sources)} was found"
+        model = self._fitted(advice, facts, mixture)
+        message = f"{advice.separator} was chosen: {advice.reason}"
+        if advice.separator == "drums" and not self._has_enough_stems(model):
+            message = f"blind was chosen: the sound is percussive, but only {_listed(model.sources)} found"
             model = self._seeded("blind").fit(mixture)
-        return WithMessages(model, (note, *model.messages))
+        return WithMessages(model, (message, *model.messages))
 
     def _fitted(self, advice: Advice, facts: Facts, mixture: Blocks) -> Model:
-        """Fit it; places that are found already are not looked for again."""
+        """Fit the recommended separator; panning positions are not measured again."""
         if advice.separator == "drums":
             return Drums().fit(mixture)
         if advice.separator == "noise":
@@ -66,7 +62,11 @@ class Auto:
     def _seeded(self, name: str) -> Blind | Stereo:
         return _SEEDED[name](sources=self.sources, seed=self.seed)
 
-    def _enough(self, model: Model) -> bool:
-        """Whether as many stems were found as are wanted."""
-        found = len(model.sources)
-        return found == self.sources if self.sources else found > 1
+    def _has_enough_stems(self, model: Model) -> bool:
+        """Whether the model has as many stems as the user wants; more than one by default."""
+        count = len(model.sources)
+        return count == self.sources if self.sources else count > 1
+
+
+def _listed(drums: tuple[str, ...]) -> str:
+    return f"{' and '.join(drums)} {'was' if len(drums) == 1 else 'were'}"

@@ -1,1 +1,1 @@
-"""Separation of a recording of which nothing is known."""
+"""Separation without any knowledge of the sources: components are found and grouped into sources."""

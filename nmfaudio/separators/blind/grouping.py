@@ -1,9 +1,13 @@
-"""Components to sources: which templates sound alike.
+"""Grouping of components into sources by timbre and panning.
 
-A blind factorization gives many components and no names.  The components of one instrument share
-their timbre, whatever the note, and timbre is the smooth shape of a template's spectrum.  Each
-template becomes a few mel-cepstral coefficients, and Ward clustering joins the nearest of them.  Where
-the components of a recording of several channels stand far apart, where they stand counts too.
+A blind factorization gives many components without names. The components of one instrument share their
+timbre, whatever the note is, and timbre is the smooth shape of a template's spectrum. Each template is
+described by a few mel-cepstral coefficients, and Ward clustering joins the nearest templates. In a recording
+of several channels, the panning of the components counts too, if they are panned far apart.
+
+The mel filters and the silhouette are computed here, although librosa and scikit-learn have them: importing
+either of these packages takes longer than importing all that a blind separation needs. The tests compare the
+results with theirs.
 """
 
 from __future__ import annotations
@@ -16,14 +20,15 @@ from scipy.fft import dct
 
 from nmfaudio.errors import MatrixError, OptionError
 
-BANDS = 20  # mel bands: wide enough that single partials do not show, only their envelope
-COEFFICIENTS = 8  # cepstral coefficients 1 to 8; the 0th is the level, which a template lacks
-FLOOR = 1e-4  # of a template's loudest band: what lies lower is taken to be silent
-MARGIN = 0.05  # in silhouette: what a split into more sources must gain to be believed
-# What a radian between two places counts beside cepstra; and the spread of places, weighed by energy, below
-# which they tell more of the room than of the sources.
-PLACE, SPREAD = 13.0, 0.26
-SHARE = 0.2  # of an equal share of the energy: a smaller cluster is a stray, not a source
+BANDS = 20  # mel bands: wide enough to show the envelope of a spectrum and no single partials
+COEFFICIENTS = 8  # cepstral coefficients 1 to 8; coefficient 0 is the level, which templates do not have
+FLOOR = 1e-4  # relative to the loudest band of a template; lower values count as silence
+MARGIN = 0.05  # mean silhouette that a split into more sources must gain over a split into fewer
+PANNING_WEIGHT = 13.0  # cepstral distance that equals one radian between two panning directions
+# Spread of the panning directions in radians, weighted by energy. Below it, differences of level between the
+# channels say more about the room than about the sources.
+MIN_PANNING_SPREAD = 0.26
+MIN_SHARE = 0.2  # relative to an equal share of the energy; a smaller cluster is not a source
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -31,16 +36,16 @@ Labels = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which source each component belongs to.
+    """The source to which each component belongs.
 
     Attributes
     ----------
     labels : ndarray, shape (components,)
-        The source of each component, 0 to ``sources - 1``; source 0 has the most energy.
+        Source of each component, 0 to ``sources - 1``; source 0 has the most energy.
     sources : int
-        How many sources there are; each has at least one component.
+        Number of sources; each has at least one component.
     reason : str
-        One line for the user: how the number of sources came about.
+        Line for the user that says how the number of sources was chosen.
     """
 
     labels: Labels
@@ -66,31 +71,32 @@ def group_components(
     H : ndarray, shape (components, channels * frames)
         Activations, channel after channel.
     frequencies : ndarray, shape (bins,)
-        Centre of each bin in Hz, rising.
+        Centre of each bin in Hz, in rising order.
     channels : int
-        Of the recording.
+        Number of channels of the recording.
     sources : int, optional
-        Number of sources.  By default a guess within `limits`: the fewest, unless more split
-        clearly better.  It is often wrong (half of 27 mixtures): pass the number if you know it.
+        Number of sources. By default it is a guess within `limits`: the lowest number, unless a higher one
+        gives a clearly better split. The guess was wrong for half of 27 mixtures, so pass the number if you
+        know it.
     limits : tuple of int
-        Fewest and most sources to look for, when `sources` is not given.
+        Lowest and highest number of sources to try, when `sources` is not given.
 
     Returns
     -------
     Grouping
-        Deterministic: the same factorization is always grouped the same way.
+        The same factorization is always grouped in the same way.
 
     Raises
     ------
     MatrixError
-        If the shapes do not fit together or a value is not finite.
+        When the shapes do not fit together or a value is not finite.
     OptionError
-        If there are fewer components than sources, or no number within the limits.
+        When there are fewer components than sources, or no number lies within the limits.
 
     References
     ----------
     M. Spiertz and V. Gnann, "Source-filter based clustering for monaural blind source
-    separation", DAFx 2009 (mel-cepstral coefficients of templates, clustered).
+    separation", DAFx 2009 (clustering by mel-cepstral coefficients of templates).
 
     Examples
     --------
@@ -105,15 +111,15 @@ def group_components(
             f"H {H.shape} does not hold {channels} channels: pass (components, channels * frames)"
         )
     energies = _energies(W, H)
-    points = np.hstack([timbres(W, frequencies), _places(H, channels, energies)])
+    points = np.hstack([timbres(W, frequencies), _panning(H, channels, energies)])
     if sources is None:
         return _best_split(points, energies, limits)
     labels = _split(points, energies, sources)
-    return Grouping(labels, sources, f"{_count(sources, 'source')} asked for")
+    return Grouping(labels, sources, f"{counted(sources, 'source')} requested")
 
 
 def timbres(W: NDArray[np.floating], frequencies: NDArray[np.floating]) -> Vector:
-    """Describe each template by its mel-cepstral coefficients, shape (components, COEFFICIENTS)."""
+    """Return the mel-cepstral coefficients of each template, shape (components, COEFFICIENTS)."""
     bands = W.T @ mel_filters(frequencies)
     loudest = bands.max(axis=1, keepdims=True)
     relative = np.divide(bands, loudest, out=np.ones_like(bands), where=loudest > 0)
@@ -122,10 +128,9 @@ def timbres(W: NDArray[np.floating], frequencies: NDArray[np.floating]) -> Vecto
 
 
 def mel_filters(frequencies: NDArray[np.floating], bands: int = BANDS) -> Vector:
-    """Weigh bins into triangular bands of equal width in mel, shape (bins, bands).
+    """Return the weights of bins in triangular bands of equal width in mel, shape (bins, bands).
 
-    Each band is a mean over its bins (the weights sum to one, or to zero where a band falls
-    between two bins).  librosa has this too, but importing it costs more than the grouping.
+    Each band is a mean over its bins: its weights sum to one, or to zero where it lies between two bins.
     """
     mel = 2595 * np.log10(1 + frequencies.astype(np.float64) / 700)
     edges = np.linspace(0, mel[-1], bands + 2)
@@ -135,18 +140,19 @@ def mel_filters(frequencies: NDArray[np.floating], bands: int = BANDS) -> Vector
     return np.asarray(np.divide(triangles, total, out=triangles, where=total > 0))
 
 
-def _places(H: NDArray[np.floating], channels: int, energies: Vector) -> Vector:
-    """Describe each component by its levels in the channels, shape (components, channels), if they tell much.
+def _panning(H: NDArray[np.floating], channels: int, energies: Vector) -> Vector:
+    """Return weighted panning directions, shape (components, channels or 0).
 
-    Directions in the space of the channels: what stands in the middle of two is 45 degrees from either side.
+    A direction is a unit vector of the levels of a component in the channels: a component in the middle of
+    two channels is 45 degrees from either side. Directions that lie close together are left out.
     """
     parts = H.reshape(len(H), channels, -1).astype(np.float64)
     levels = np.sqrt((parts**2).sum(axis=2))
     norms = np.linalg.norm(levels, axis=1, keepdims=True)
     directions = np.divide(levels, norms, out=np.full_like(levels, channels**-0.5), where=norms > 0)
-    around = directions - energies @ directions
-    spread = float(np.sqrt(energies @ (around**2).sum(axis=1)))
-    return PLACE * directions if spread > SPREAD else np.zeros((len(H), 0))
+    deviations = directions - energies @ directions
+    spread = float(np.sqrt(energies @ (deviations**2).sum(axis=1)))
+    return PANNING_WEIGHT * directions if spread > MIN_PANNING_SPREAD else np.zeros((len(H), 0))
 
 
 def _check(
@@ -156,7 +162,7 @@ def _check(
     sources: int | None,
     limits: tuple[int, int],
 ) -> None:
-    """Refuse what cannot be grouped, and say what to do instead."""
+    """Raise an error for arguments that cannot be grouped."""
     bins, components = W.shape if W.ndim == 2 else (0, 0)
     if components == 0 or H.ndim != 2 or len(H) != components or frequencies.shape != (bins,):
         raise MatrixError(
@@ -167,49 +173,51 @@ def _check(
         raise MatrixError("W or H holds NaN or infinity: factorize finite magnitudes")
     if sources is not None and not 1 <= sources <= components:
         raise OptionError(
-            f"{_count(sources, 'source')} asked for, but there are {components} components: "
-            f"ask for 1 to {components} sources, or factorize into more components"
+            f"sources={sources}, but there {'is' if components == 1 else 'are'} "
+            f"{counted(components, 'component')}: use 1 to {components} sources, or factorize into more "
+            "components",
+            option="sources",
         )
     if not 1 <= limits[0] <= limits[1]:
         raise OptionError(f"limits={limits}: pass (fewest, most) with 1 <= fewest <= most")
 
 
 def _energies(W: NDArray[np.floating], H: NDArray[np.floating]) -> Vector:
-    """Share of each component in the energy of all, ``|w|^2 |h|^2``; equal shares in silence.
+    """Return each component's share of the total energy ``|w|^2 |h|^2``; equal shares in silence.
 
-    In float64: the squares of a quiet recording's float32 values would vanish.
+    The sums are in float64, because squares of a quiet recording's float32 values would be rounded to zero.
     """
     levels = np.sum(W.astype(np.float64) ** 2, axis=0) * np.sum(H.astype(np.float64) ** 2, axis=1)
     return np.asarray(levels / levels.sum() if levels.any() else np.full(len(H), 1 / len(H)))
 
 
 def _split(points: Vector, energies: Vector, sources: int) -> Labels:
-    """Cluster into `sources` groups, none of them a stray; order them by falling energy.
+    """Return clusters of components as sources, numbered by falling energy; faint clusters are joined.
 
-    The tree is cut into `sources` clusters, then one more, and so on, until `sources` of them hold
-    `SHARE` of an equal share of the energy each (if no cut does, the cut that comes nearest).  What
-    is left over goes to the nearest of those.
+    The tree is cut into `sources` clusters, then into one more, and so on, until each of the `sources`
+    loudest clusters has `MIN_SHARE` of an equal share of the energy. If no cut reaches that, the cut that
+    comes nearest is used. The components of all other clusters join the nearest of the loudest clusters.
     """
     if sources == 1:
         return np.zeros(len(points), np.intp)
     cuts = _cuts(points)[sources - 1 :]
     totals = [np.bincount(cut, energies) for cut in cuts]
     least = np.array([np.sort(total)[-sources] for total in totals])
-    enough = least >= SHARE / sources
-    chosen = int(np.argmax(enough) if enough.any() else np.argmax(least))
+    sufficient = least >= MIN_SHARE / sources
+    chosen = int(np.argmax(sufficient) if sufficient.any() else np.argmax(least))
     cut, total = cuts[chosen], totals[chosen]
-    kept = np.argsort(-total, kind="stable")[:sources]
-    centres = np.stack([points[cut == cluster].mean(axis=0) for cluster in kept])
+    loudest = np.argsort(-total, kind="stable")[:sources]
+    centres = np.stack([points[cut == cluster].mean(axis=0) for cluster in loudest])
     labels = np.argmin(((points[:, None] - centres) ** 2).sum(axis=2), axis=1)
-    for source, cluster in enumerate(kept):
+    for source, cluster in enumerate(loudest):
         labels[cut == cluster] = source
     order = np.argsort(-np.bincount(labels, energies), kind="stable")
     return np.asarray(np.argsort(order)[labels], dtype=np.intp)
 
 
 def _cuts(points: Vector) -> list[Labels]:
-    """Cut the Ward tree into 1, 2, ... clusters; each cut numbers its clusters from 0."""
-    # Loaded here, for it takes a while, and what is simple needs no groups.
+    """Return the cuts of the Ward tree into 1, 2, ... clusters; each cut numbers its clusters from 0."""
+    # Imported here because it is slow to import, and mixtures of single sounds need no grouping.
     from scipy.cluster.hierarchy import ward
 
     merged = np.arange(len(points))
@@ -221,13 +229,13 @@ def _cuts(points: Vector) -> list[Labels]:
 
 
 def _best_split(points: Vector, energies: Vector, limits: tuple[int, int]) -> Grouping:
-    """Try each number of sources; a greater one must raise the mean silhouette by `MARGIN`."""
+    """Return the best number of sources; a higher number must raise the mean silhouette by `MARGIN`."""
     components = len(points)
     fewest, most = (min(limit, components) for limit in limits)
     if fewest == most:
         labels = _split(points, energies, most)
-        why = f"no other number fits limits={limits} and {_count(components, 'component')}"
-        return Grouping(labels, most, f"{_count(most, 'source')}: {why}")
+        why = f"no other number fits limits={limits} and {counted(components, 'component')}"
+        return Grouping(labels, most, f"{counted(most, 'source')}: {why}")
     splits = {n: _split(points, energies, n) for n in range(fewest, most + 1)}
     scores = {n: _silhouette(points, labels) for n, labels in splits.items()}
     best = fewest
@@ -236,14 +244,17 @@ def _best_split(points: Vector, energies: Vector, limits: tuple[int, int]) -> Gr
             best = n
     others = ", ".join(f"{n}: {score:.2f}" for n, score in scores.items() if n != best)
     reason = (
-        f"{_count(best, 'source')}: the clearest split of {components} components "
+        f"{counted(best, 'source')}: the clearest split of {components} components "
         f"(silhouette {scores[best]:.2f}; {others})"
     )
     return Grouping(splits[best], best, reason)
 
 
 def _silhouette(points: Vector, labels: Labels) -> float:
-    """Mean silhouette (Rousseeuw 1987), from -1 to 1; 0 for a point alone and for one cluster."""
+    """Return the mean silhouette (Rousseeuw 1987), from -1 to 1; it is 0 for a single cluster.
+
+    The silhouette of a cluster of one point is 0, too.
+    """
     sizes = np.bincount(labels)
     if len(sizes) < 2:
         return 0.0
@@ -259,5 +270,12 @@ def _silhouette(points: Vector, labels: Labels) -> float:
     return float(np.where(sizes[labels] > 1, values, 0).mean())
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
+    """Return a number and the name of a thing in the singular or plural.
+
+    Examples
+    --------
+    >>> counted(1, "source"), counted(2, "source")
+    ('1 source', '2 sources')
+    """
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

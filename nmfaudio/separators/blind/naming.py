@@ -1,16 +1,16 @@
-"""Names of sources that say what they are."""
+"""Names of sources by their sound: percussive, low, mid or high."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# What strikes changes from frame to frame about as much as from bin to bin; what sounds on, far less.
-STRIKING, ABRUPT = 0.5, 0.45
-# Hz: half of the energy of what is called low lies below the first, of what is called high above the second.
+# Least change of the activations of a percussive source from frame to frame: relative to the change of its
+# templates from bin to bin, and relative to the sum of the activations. Sustained sounds change far less.
+RELATIVE_CHANGE, ABSOLUTE_CHANGE = 0.5, 0.45
+# Limits in Hz of the median frequency, which splits the energy of a source in half: a low source lies below
+# the first, a high source above the second.
 LOW, HIGH = 250.0, 2000.0
-
-_FREQUENCY_SHARE = 0.5
 
 Vector = NDArray[np.float64]
 
@@ -23,8 +23,9 @@ def source_names(
 ) -> tuple[str, ...]:
     """Name each source of a grouped factorization: percussive, low, mid or high, and a number.
 
-    A source is percussive where its activations jump from frame to frame at least half as much as its
-    templates do from bin to bin. The others are named by where the middle of their energy lies.
+    A source is percussive if its activations change from frame to frame at least half as much as its
+    templates change from bin to bin. Other sources are named by the frequency below which half of their
+    energy lies.
 
     Parameters
     ----------
@@ -33,14 +34,14 @@ def source_names(
     H : ndarray, shape (components, frames)
         Activations.
     labels : ndarray of int, shape (components,)
-        The source of each component, from 0.
+        Source of each component, counted from 0.
     frequencies : ndarray, shape (bins,)
         Centre of each bin in Hz.
 
     Returns
     -------
     tuple of str
-        Numbers count within a kind, in the order of the sources.
+        Names in the order of the sources; the numbers count the sources of one kind.
 
     Examples
     --------
@@ -50,26 +51,28 @@ def source_names(
     ('percussive1', 'low1')
     """
     energies = (W.astype(np.float64) ** 2).sum(axis=0) * (H.astype(np.float64) ** 2).sum(axis=1)
-    rough, abrupt = _variation(W.T), _variation(H)
+    template_changes, activation_changes = _variation(W.T), _variation(H)
     kinds = []
     for source in range(int(labels.max()) + 1):
         members = labels == source
         weights = energies[members] if energies[members].any() else np.ones(int(members.sum()))
         spectrum = (W[:, members].astype(np.float64) ** 2) @ weights
-        change = np.average(abrupt[members], weights=weights)
-        strikes = change >= ABRUPT and change >= STRIKING * np.average(rough[members], weights=weights)
-        kinds.append("percussive" if strikes else _register(spectrum, frequencies))
+        change = np.average(activation_changes[members], weights=weights)
+        roughness = np.average(template_changes[members], weights=weights)
+        percussive = change >= ABSOLUTE_CHANGE and change >= RELATIVE_CHANGE * roughness
+        kinds.append("percussive" if percussive else _register(spectrum, frequencies))
     return tuple(f"{kind}{kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds))
 
 
 def _variation(rows: NDArray[np.floating]) -> Vector:
-    """Return how much each row changes from entry to entry, relative to its sum: 0 where it is constant."""
+    """Return the total change of each row from entry to entry, relative to its sum; 0 for constant rows."""
     totals = rows.sum(axis=1, dtype=np.float64)
     steps = np.abs(np.diff(rows.astype(np.float64), axis=1)).sum(axis=1)
     return np.asarray(np.divide(steps, totals, out=np.zeros_like(totals), where=totals > 0))
 
 
 def _register(spectrum: Vector, frequencies: NDArray[np.floating]) -> str:
-    middle = np.searchsorted(np.cumsum(spectrum), _FREQUENCY_SHARE * spectrum.sum())
+    """Return low, mid or high, by the frequency that splits the energy in half."""
+    middle = np.searchsorted(np.cumsum(spectrum), 0.5 * spectrum.sum())
     frequency = float(frequencies[min(int(middle), len(frequencies) - 1)])
     return "low" if frequency < LOW else "high" if frequency >= HIGH else "mid"

@@ -1,1 +1,1 @@
-"""Separation by the positions of sources between the loudspeakers."""
+"""Separation of a stereo mixture by the panning of its sources."""

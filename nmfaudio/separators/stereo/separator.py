@@ -1,18 +1,19 @@
-"""Separate sources by where they stand between two channels."""
+"""Separator for stereo mixtures whose sources are panned to different positions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
+from nmfaudio.models.options import Options, option
 from nmfaudio.models.wiener import wiener_filter
 from nmfaudio.nmf.panned import PannedTemplates, learn_panned
-from nmfaudio.separators.blind.separator import Blind, BlindModel
+from nmfaudio.separators.blind.model import BlindModel
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.stereo.panning import Panning, find_panning, place_name
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import complex_frames
@@ -20,30 +21,31 @@ from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
-_LEARNED_FRAMES = 600  # of the mixture, evenly spread: templates need no more
+_LEARNED_FRAMES = 600  # evenly spaced frames of the mixture; more frames do not improve the templates
 
 
 @dataclass(frozen=True)
-class Stereo:
-    """Separate sources by where a pan-pot placed them; two in two channels come apart almost perfectly.
+class Stereo(Options):
+    """Separate sources by their panning; two sources in two channels are separated almost perfectly.
 
-    The angles of the sources are found from points of time and frequency at which one sounds alone. Two
-    sources are then the solution of two equations. More are told apart by their angles and templates of each,
-    which together make a Wiener filter of both channels. Where the channels carry no pan, the note says so,
-    and sources are separated by timbre as `blind` does.
+    The angles of the sources are found from points of time and frequency at which a single source sounds. Two
+    sources are then the solution of two equations. Three or more sources are separated by a Wiener filter of
+    both channels, which uses the angles and templates of each source. If the panning of the mixture does not
+    separate its sources, a message says so, and they are separated by timbre, as `blind` does.
 
     Parameters
     ----------
     sources : int, optional
-        Stems to make; as many as there are places, if not given. Fewer than places: neighbours are joined.
+        Number of stems; by default the number of panning positions. If it is smaller, neighbouring positions
+        are joined.
     templates : int
-        Of each source, where there are more sources than channels.
+        Number of templates of each source, used where there are more sources than channels.
     iterations : int
-        Updates of the templates.
+        Number of updates of the templates.
     window : float
-        Seconds of the analysis window; its length is the nearest power of two.
+        Length of the analysis window in seconds; the nearest power of two samples is used.
     seed : int
-        Of the random starts.
+        Seed of the random starts.
 
     References
     ----------
@@ -52,24 +54,18 @@ class Stereo:
     count and locate audio sources in a multichannel underdetermined mixture", IEEE TSP 58(1), 2010.
     """
 
-    sources: int | None = field(
-        default=None, metadata={"help": "stems to make; default: as many as there are places"}
-    )
-    templates: int = field(default=16, metadata={"help": "of each source, where there are three or more"})
-    iterations: int = field(default=60, metadata={"help": "updates of the templates"})
-    window: float = field(default=0.046, metadata={"help": "seconds of the analysis window"})
-    seed: int = field(default=0, metadata={"help": "of the random starts"})
+    needs_whole: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        for name, least in (("sources", 1), ("templates", 1), ("iterations", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"{name}={value}: it must be at least {least}")
-        if not 0 < self.window < np.inf:
-            raise OptionError(f"window={self.window}: it must be above 0")
+    sources: int | None = option(
+        None, "number of stems; default: the number of panning positions", at_least=1
+    )
+    templates: int = option(16, "number of templates of each source, if there are three or more", at_least=1)
+    iterations: int = option(60, "number of updates of the templates", at_least=1)
+    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    seed: int = option(0, "seed of the random starts", at_least=0)
 
     def fit(self, mixture: Blocks) -> PannedModel | BlindModel:
-        """Find where sources stand, then learn what else tells them apart."""
+        """Find the panning positions of the sources, then learn templates of three or more sources."""
         if mixture.channels != 2:
             channels = "one channel" if mixture.channels == 1 else f"{mixture.channels} channels, not two"
             return self._blind(mixture, channels)
@@ -78,13 +74,14 @@ class Stereo:
         return self._blind(mixture, reason) if reason else self.separated_by(panning, mixture)
 
     def separated_by(self, panning: Panning, mixture: Blocks) -> PannedModel:
-        """Separate sources at places that are known."""
+        """Return a model of sources at known panning positions."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
         angles = np.deg2rad(np.sort(panning.angles))
         learned = self._learned(mixture, angles) if len(angles) > 2 else None
         groups = _joined(angles, self.sources or len(angles))
-        note = f"{len(angles)} places found: {', '.join(place_name(a) for a in np.rad2deg(angles))}"
-        return PannedModel(mixture.stft, angles, groups, learned, (note,))
+        names = ", ".join(place_name(angle) for angle in np.rad2deg(angles))
+        message = f"{len(angles)} panning positions found: {names}"
+        return PannedModel(mixture.stft, angles, groups, learned, (message,))
 
     def _learned(self, mixture: Blocks, angles: NDArray[np.float64]) -> PannedTemplates:
         return learn_panned(
@@ -98,12 +95,30 @@ class Stereo:
 
     def _blind(self, mixture: Blocks, reason: str) -> BlindModel:
         model = Blind(sources=self.sources, seed=self.seed).fit(mixture)
-        return replace(model, messages=(f"{reason}: separated by timbre, as blind does", *model.messages))
+        return replace(
+            model, messages=(f"{reason}: sources are separated by timbre, as blind does", *model.messages)
+        )
 
 
 @dataclass(frozen=True)
 class PannedModel(Model):
-    """Sources at known angles; with templates where there are more of them than channels."""
+    """Sources at known angles, with templates if there are more than two sources.
+
+    Attributes
+    ----------
+    stft : STFT
+        Settings of the blocks that the model separates.
+    angles : ndarray, shape (positions,)
+        Angles of the positions in radians, from left to right.
+    groups : ndarray of int, shape (positions,)
+        Stem of each position; neighbouring positions may share a stem.
+    templates : PannedTemplates or None
+        Templates of each position; None for two positions.
+    messages : tuple of str
+        What the user should know: the positions.
+    context : int
+        Number of frames that the model needs on either side; 0.
+    """
 
     stft: STFT
     angles: NDArray[np.float64]
@@ -114,7 +129,7 @@ class PannedModel(Model):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Places of the stems, from left to right."""
+        """Names of the positions of the stems, from left to right."""
         names: list[str] = []
         for group in range(int(self.groups.max()) + 1):
             name = place_name(float(np.rad2deg(self.angles[self.groups == group].mean())))
@@ -122,27 +137,28 @@ class PannedModel(Model):
         return tuple(names)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Solve for two sources, or filter for more."""
+        """Solve two equations for two sources, or filter for more."""
         images = self._solved(block.values) if self.templates is None else self._filtered(block.values)
         sums = [images[self.groups == group].sum(axis=0) for group in range(len(self.sources))]
         return {name: block.with_values(values) for name, values in zip(self.sources, sums, strict=True)}
 
     def _solved(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return what two sources must be for both channels to be what they are."""
+        """Return the images of two sources, which solve the mixing equations of the two channels."""
         mixing = np.stack([np.cos(self.angles), np.sin(self.angles)])
         sounds = np.tensordot(np.linalg.inv(mixing), values, axes=1)
         return np.asarray(mixing.T[:, :, None, None] * sounds[:, None])
 
     def _filtered(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the images of three or more sources by a Wiener filter of both channels."""
         assert self.templates is not None
         directions = np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
-        places = np.einsum("jc,jd->jcd", directions, directions).astype(np.complex128)
-        shape = (len(places), values.shape[1], 2, 2)
+        covariances = np.einsum("jc,jd->jcd", directions, directions).astype(np.complex128)
+        shape = (len(covariances), values.shape[1], 2, 2)
         powers = self.templates.powers(values)
-        return wiener_filter(values, powers, np.broadcast_to(places[:, None], shape))
+        return wiener_filter(values, powers, np.broadcast_to(covariances[:, None], shape))
 
 
 def _joined(angles: NDArray[np.float64], groups: int) -> NDArray[np.intp]:
-    """Return the group of each of some sorted angles, cut where neighbours are farthest apart."""
+    """Return the group of each sorted angle; groups are cut where neighbours are farthest apart."""
     cuts = np.sort(np.argsort(-np.diff(angles), kind="stable")[: groups - 1])
     return np.searchsorted(cuts, np.arange(len(angles)), side="left").astype(np.intp)
