@@ -210,6 +210,11 @@ def test_a_note_without_end_lasts_to_the_next_of_its_pitch_or_to_the_end(read):
 def test_overlapping_notes_of_one_pitch_keep_their_ends():
     assert paired([(0, True), (5, True), (6, False), (9, False)]) == [(0, 6, True), (5, 9, True)]
     assert paired([(0, False), (5, True), (6, False)]) == [(5, 6, True)]
+    overlapping = [(0, True), (5, True), (6, False), (9, False)]
+    hanging = [*overlapping, (12, True)]
+    assert paired(hanging) == [(0, 6, True), (5, 9, True), (12, float("inf"), False)]
+    shifted = [*overlapping, (12, True), (14, True), (15, False)]
+    assert paired(shifted) == [(0, 6, True), (5, 9, True), (12, 14, False), (14, 15, True)]
 
 
 def test_all_notes_off_ends_notes_and_a_reset_lifts_the_pedal(read):

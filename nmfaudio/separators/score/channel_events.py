@@ -133,7 +133,7 @@ def paired(events: Sequence[tuple[int, bool]]) -> list[tuple[int, float, bool]]:
     """Return onset, end and whether the end is in the file, for each note of one pitch.
 
     The first end belongs to the first onset, so notes of one pitch may overlap. Where ends are missing, each
-    onset ends the note before.
+    onset ends the note before, from the last time on at which no key was down.
 
     Examples
     --------
@@ -144,12 +144,15 @@ def paired(events: Sequence[tuple[int, bool]]) -> list[tuple[int, float, bool]]:
     """
     sounding: list[int] = []
     notes: list[tuple[int, float, bool]] = []
-    for tick, is_down in events:
+    certain, events_until = 0, 0  # notes and events up to the last time at which no key was down
+    for number, (tick, is_down) in enumerate(events, 1):
         if is_down:
             sounding.append(tick)
         elif sounding:
             notes.append((sounding.pop(0), tick, True))
-    return _paired_without_overlap(events) if sounding else notes
+        if not sounding:
+            certain, events_until = len(notes), number
+    return [*notes[:certain], *_paired_without_overlap(events[events_until:])] if sounding else notes
 
 
 def _paired_without_overlap(events: Sequence[tuple[int, bool]]) -> list[tuple[int, float, bool]]:

@@ -79,7 +79,7 @@ def _note(stroke: Stroke, clock: _Clock, part: str, instrument: str) -> Note:
 
 
 def _instrument(events: ChannelEvents, stroke: Stroke, tracks: Sequence[Sequence[ChannelEvents]]) -> str:
-    """Return the instrument of a note, by the programs of its track, or of a track that only sets programs."""
+    """Return the instrument of a note, by the programs of its track or of a track without notes."""
     if events.channel == _DRUM_CHANNEL:
         return DRUMS
     program = events.program_at(stroke.onset)
