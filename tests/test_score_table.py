@@ -80,6 +80,7 @@ def test_tracks_have_names_in_other_encodings(read, name, encoding):
     [
         "0.5,60,0.75,0.8,New Point\n1.5,73,0.5,0.8,New Point\n",
         "TIME,VALUE,DURATION,LEVEL,LABEL\n0.5,60,0.75,0.8,New Point\n1.5,73,0.5,0.8,New Point\n",
+        "0,5;60;0,75\n1,5;73;0,5\n",
         "0.5\t261.626\t0.75\n1.5\t554.365\t0.5\n",
     ],
 )

@@ -83,8 +83,10 @@ class Score(Options):
     by: Literal["track", "instrument", "hand"] = option(
         "track", "what becomes a stem: track, instrument or hand", flag="by", metavar="track|instrument|hand"
     )
-    merge_same_names: bool = option(False, "whether tracks of the same name become one stem")
-    align: bool = option(True, "whether to align the score to the recording")
+    merge_same_names: bool = option(
+        False, "whether tracks of the same name become one stem", flag="merge-same-names"
+    )
+    align: bool = option(True, "whether to align the score to the recording", flag="align")
     iterations: int = option(
         16, "number of updates; with more, the model fits more closely and separates less", at_least=1
     )
