@@ -167,6 +167,22 @@ def test_midi_gives_tracks_instruments_and_hands(tmp_path):
         assert list(separate(audio, "score", midi=path, by=by, iterations=2).stems) == names
 
 
+def test_a_score_of_one_part_says_so(tmp_path):
+    path = table(tmp_path / "a.csv", tracks=[("low", LOW)])
+    single = separate(Audio(played(LOW), RATE), "score", midi=path, iterations=2)
+    assert single.result.messages[0].startswith("the score has only one part, 'low', with by='track'; try ")
+    assert make("score", midi=path, by="hand").known_sources() == ("left", "right")
+
+
+def test_a_score_that_cannot_be_aligned_gives_a_warning_with_the_limit(tmp_path):
+    silence = np.zeros(60 * RATE)
+    samples = np.concatenate([played(LOW), silence, played(HIGH)])
+    path = table(tmp_path / "a.csv", tracks=[("both", [*LOW, *((a + 4, b + 4, p) for a, b, p in HIGH)])])
+    result = separate(Audio(samples, RATE), "score", midi=path, iterations=2).result
+    assert "score as written" in result.messages
+    assert any("could not be aligned" in w and "at most 20 s" in w for w in result.warnings)
+
+
 def test_channels_are_separated_each(tmp_path):
     low, high = played(LOW), played(HIGH)
     stereo = np.stack([low + 0.2 * high, 0.2 * low + high])

@@ -60,6 +60,7 @@ def test_the_sustain_pedal_lengthens_notes(read):
     pedal = [control(100, 64, 127), control(1920, 64, 0)]
     score = read([on(0, 60), off(240, 60), on(480, 64), off(2400, 64), *pedal])
     assert times(score) == [(0.0, 2.0, 60), (0.5, 2.5, 64)]
+    assert score.messages == ("pedals lengthen 1 of 2 notes",)
 
 
 def test_a_pedal_holds_a_note_until_its_pitch_sounds_again(read):

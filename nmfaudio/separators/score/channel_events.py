@@ -27,12 +27,15 @@ class Stroke:
     pitch : int
     ends_in_file : bool
         Whether the file has an event that ends the note; otherwise the next note of the pitch ends it.
+    is_held : bool
+        Whether a pedal makes the note longer.
     """
 
     onset: int
     end: float
     pitch: int
     ends_in_file: bool
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class ChannelEvents:
                 held = max([end, *_held_until(onset, end, pedals)])
                 following = bisect_right(onsets, onset)
                 limit = onsets[following] if following < len(onsets) else math.inf
-                yield Stroke(onset, max(end, min(held, limit)), pitch, ends_in_file)
+                lasting = max(end, min(held, limit))
+                yield Stroke(onset, lasting, pitch, ends_in_file, is_held=lasting > end)
 
 
 def paired(events: Sequence[tuple[int, bool]]) -> list[tuple[int, float, bool]]:

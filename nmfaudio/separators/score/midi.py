@@ -143,13 +143,16 @@ def _raw_name(track: Any) -> bytes:
 
 
 def _ending_messages(placed: Sequence[PlacedStroke]) -> list[str]:
+    """Return messages about notes whose ends are not those of their keys."""
+    held = sum(one.stroke.is_held for one in placed)
     missing = sum(not one.stroke.ends_in_file for one in placed)
-    if not missing:
-        return []
-    return [
-        f"{missing} of {len(placed)} notes have no end in the file: each lasts to the next note of its "
-        "pitch, or to the end"
-    ]
+    messages = [f"pedals lengthen {held} of {len(placed)} notes"] if held else []
+    if missing:
+        messages.append(
+            f"{missing} of {len(placed)} notes have no end in the file: each lasts to the next note of its "
+            "pitch, or to the end"
+        )
+    return messages
 
 
 @dataclass(frozen=True)

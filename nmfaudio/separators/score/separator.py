@@ -140,7 +140,8 @@ class Score(Options):
     def _single_part_message(self, plan: Plan) -> list[str]:
         if len(plan.parts) > 1:
             return []
-        return [f"the score has only one part by {self.by}: {plan.parts[0]}"]
+        others = " or ".join(f"by={by!r}" for by in ("track", "instrument", "hand") if by != self.by)
+        return [f"the score has only one part, {plan.parts[0]!r}, with by={self.by!r}; try {others}"]
 
     def _aligned(
         self, notes: tuple[Note, ...], mixture: Blocks
