@@ -1,8 +1,7 @@
 """Dynamic time warping of two sequences within a band around the diagonal.
 
-Memory is one byte for each pair of frames in the band: 22 MB for ten minutes and a band of 20 s. The function
-of librosa computes the costs of all pairs, in 64-bit floats, before it applies a band: 5 GB for ten minutes,
-200 GB for an hour.
+Memory is one byte for each pair of frames in the band. The function of librosa finds the same path, but its
+memory grows with the square of the length: 320 MB for a minute and a half, where this module needs 9 MB.
 """
 
 from __future__ import annotations
