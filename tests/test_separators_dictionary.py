@@ -3,8 +3,9 @@ import pytest
 from test_learning import tone
 
 from nmfaudio import STFT, Audio, Blocks, Dictionary, learn, make, separate
-from nmfaudio.errors import OptionError
-from nmfaudio.separators.dictionary.separator import FromDictionary, transposed
+from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.separators.dictionary.separator import FromDictionary
+from nmfaudio.separators.dictionary.transposition import transposed
 from nmfaudio.sound import blocks as blocks_module
 from nmfaudio.sound.frames import mean_frames
 from nmfaudio.testing import check_separator
@@ -31,7 +32,7 @@ def gain(estimate, reference, mixed):
 
 
 @pytest.mark.parametrize("options", [{}, {"free": 3}])
-def test_it_keeps_the_contract(pair, options):
+def test_the_contract_is_kept(pair, options):
     known = pair if not options else pair.pick("low")
     assert len(check_separator(FromDictionary(known, iterations=10, **options))) > 5
 
@@ -43,7 +44,7 @@ def test_known_sources_come_apart(pair):
         assert gain(stems[name].samples[0], part, audio.samples[0]) > 10
 
 
-def test_where_blocks_end_cannot_be_found(pair, monkeypatch):
+def test_block_edges_are_not_audible(pair, monkeypatch):
     loud, quiet = mixture()[0].samples, mixture()[0].samples * 1e-3
     audio = Audio(np.concatenate([loud, quiet], axis=1), RATE)
     whole = separate(audio, FromDictionary(pair)).stems
@@ -54,7 +55,7 @@ def test_where_blocks_end_cannot_be_found(pair, monkeypatch):
         assert np.abs(rest).max() < 1e-8
 
 
-def test_what_is_not_known_is_the_residual(pair):
+def test_unknown_sounds_go_to_the_residual(pair):
     audio, parts = mixture()
     stems = separate(audio, FromDictionary(pair.pick("low"), free=4)).stems
     assert list(stems) == ["low", "residual"]
@@ -86,7 +87,7 @@ def test_one_stem_of_integers_is_not_made_to_sum_to_the_mixture(pair, tmp_path, 
     assert np.array_equal(read(again.stems["low"].path).samples, low)
 
 
-def test_unknown_sources_are_told(pair):
+def test_unknown_sources_are_refused(pair):
     audio, _ = mixture()
     with pytest.raises(OptionError, match="no source 'flute': use one of low, high"):
         separate(audio, FromDictionary(pair, only=("flute",)))
@@ -96,8 +97,17 @@ def test_unknown_sources_are_told(pair):
         separate(audio, FromDictionary(pair, without=("low", "high")))
 
 
+def test_sources_are_known_before_a_mixture_is_read(pair, tmp_path):
+    assert FromDictionary(pair).known_sources() == ("low", "high")
+    solo = FromDictionary(pair.pick("low"), free=3, solo=("voice=0-1",))
+    assert solo.known_sources() == ("low", "voice", "residual")
+    assert FromDictionary().known_sources() == ()
+    with pytest.raises(DictionaryError):
+        FromDictionary(str(tmp_path / "none.safetensors")).known_sources()
+
+
 @pytest.mark.parametrize("rate", [6000, 11025, 16000])
-def test_a_mixture_at_another_rate_is_served(pair, rate):
+def test_a_mixture_at_another_rate_is_separated(pair, rate):
     parts = tone(300, 2, rate).samples[0], tone(1100, 2, rate).samples[0]
     audio = Audio(sum(parts), rate)
     stems = separate(audio, FromDictionary(pair)).stems
@@ -127,7 +137,7 @@ def test_transposed_templates_keep_their_sum():
 
 
 @pytest.mark.parametrize("most", [1, 40, 400, 10_000])
-def test_frames_spread_over_a_mixture_are_every_so_manyth(most):
+def test_frames_of_a_long_mixture_are_evenly_spaced(most):
     noise = np.random.default_rng(0).standard_normal((2, 11 * RATE)) / 8  # three blocks
     mixture = Blocks(Audio(noise, RATE), STFT(256))
     V, times = mean_frames(mixture, 1.0, most)

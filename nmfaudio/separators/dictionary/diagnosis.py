@@ -1,7 +1,8 @@
-"""Before separating: how well a dictionary explains a mixture, what it lacks, and what it will confuse."""
+"""Checks before separating: how well a dictionary explains a mixture, what it lacks, what it will confuse."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -10,105 +11,117 @@ from numpy.typing import NDArray
 
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.nmf import factorize
-from nmfaudio.separators.dictionary.coverage import find_gaps, what_to_record
+from nmfaudio.separators.dictionary.coverage import Gap, find_gaps, what_to_record
 from nmfaudio.separators.dictionary.templates import TemplateModel
-from nmfaudio.sound.bands import band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import mean_frames
 
-FRAMES = 512  # of the mixture, evenly spread, that are looked at
-POOR, NEAR = 0.75, 0.95  # explained below, or likeness above: a warning
-_COPIED = 0.25  # of a source's energy in near copies of another's templates: a warning
-_MOST_TEMPLATES = 400  # of a source that are compared: those with the most energy
+FRAMES = 512  # largest number of frames of the mixture, evenly spaced, that are analysed
+POOR = 0.75  # a warning appears where the templates explain a smaller part of the mixture
+SIMILAR = 0.95  # cosine similarity above which two templates count as the same
+_SHARED_ENERGY = 0.25  # a warning appears where a larger part of a source's energy is in shared templates
+_MOST_TEMPLATES = 400  # number of templates of a source that are compared: those with the most energy
 
 
 def diagnose(
     model: TemplateModel, known: Dictionary, mixture: Blocks
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return messages and warnings on how a dictionary fits a mixture.
+    """Return messages and warnings about how well a dictionary fits a mixture.
 
     Parameters
     ----------
     model : TemplateModel
-        Of the dictionary.
+        Model of the mixture with the dictionary's templates.
     known : Dictionary
-        Through the settings of the model.
+        The dictionary, with the STFT settings of the model.
     mixture : Blocks
 
     Returns
     -------
-    tuple of str, tuple of str
+    messages : tuple of str
+    warnings : tuple of str
     """
-    V, times = mean_frames(mixture.with_stft(model.stft), model.power, FRAMES)
-    warnings = list(near_copies(known))
+    V, times = mean_frames(mixture.with_stft(model.stft), model.magnitude_power, FRAMES)
+    warnings = list(shared_template_warnings(known))
     if not V.any():
         return (), tuple(warnings)
     allowed = model.hints.allowed(model.sources, times) if model.hints else None
-    fixed = model.takes[0].templates
-    lost, plain = _losses(
+    fixed = model.template_sets[0].templates
+    losses, single_spectrum_losses = _losses(
         V, fixed @ model.activations(V, 0, allowed), model.stft.frequencies(mixture.sample_rate)
     )
-    explained = float(np.clip(1 - lost.sum() / max(plain.sum(), np.finfo(float).tiny), 0, 1))
-    messages = [f"the templates explain {100 * explained:.0f} % of the mixture"]
+    total = max(single_spectrum_losses.sum(), np.finfo(float).tiny)
+    explained = float(np.clip(1 - losses.sum() / total, 0, 1))
     if explained < POOR:
-        gaps = find_gaps(V, fixed, lost, known)
-        cure = "more free templates (--free) catch more"
-        if model.sources == known.sources:
-            cure = "--free 12 (free=12) catches what no template explains"
-        wanted = what_to_record(gaps) if gaps else "record each source playing what it plays here"
-        warnings.append(
-            f"the templates explain only {100 * explained:.0f} % of the mixture: {wanted}, and add that to "
-            f"what is known of it (nmfaudio learn --add-to); {cure}"
-        )
-    return tuple(messages), tuple(warnings)
+        warnings.append(_poor_fit_warning(explained, model, known, find_gaps(V, fixed, losses, known)))
+    return (f"the templates explain {100 * explained:.0f} % of the mixture",), tuple(warnings)
+
+
+def _poor_fit_warning(explained: float, model: TemplateModel, known: Dictionary, gaps: Sequence[Gap]) -> str:
+    remedy = "more free templates (free=...) explain more"
+    if model.sources == known.sources:
+        remedy = "free=12 learns templates for what no template explains"
+    wanted = what_to_record(gaps) if gaps else "record each source playing what it plays here"
+    return (
+        f"the templates explain only {100 * explained:.0f} % of the mixture: {wanted}, and add the recording "
+        f"to the dictionary (nmfaudio learn --add-to); {remedy}"
+    )
 
 
 def _losses(
-    V: NDArray[np.float32], found: NDArray[Any], frequencies: NDArray[np.float64]
+    V: NDArray[np.float32], model: NDArray[Any], frequencies: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the divergence of each frame from a model, and from one spectrum for all frames."""
-    starts = band_starts(frequencies, 24)
+    """Return the divergence of each frame from a model, and from one spectrum fitted to all frames."""
+    starts = band_starts(frequencies, BANDS_AN_OCTAVE)
     banded = in_bands(V, starts)
-    flat = factorize(np.ascontiguousarray(banded.T).T, 1, iterations=20)
-    target, plain = banded.astype(np.float64), (flat.W @ flat.H).astype(np.float64)
+    single = factorize(np.ascontiguousarray(banded.T).T, 1, iterations=20)
+    target, single_spectrum = banded.astype(np.float64), (single.W @ single.H).astype(np.float64)
     floor = 1e-6 * target.mean()
-    models = (in_bands(found, starts).astype(np.float64), plain)
-    lost, most = (_divergence(target, model + floor).sum(axis=0) for model in models)
-    return lost, most
+    models = (in_bands(model, starts).astype(np.float64), single_spectrum)
+    losses, single_spectrum_losses = (_divergence(target, each + floor).sum(axis=0) for each in models)
+    return losses, single_spectrum_losses
 
 
 def _divergence(target: NDArray[Any], model: NDArray[Any]) -> NDArray[np.float64]:
-    """Kullback-Leibler, whatever the templates were learned with: it is told, not minimised."""
+    """Return the Kullback-Leibler divergence, a common measure for all dictionaries; it is not minimised."""
     ratio = np.where(target > 0, target / model, 1.0)
     return np.asarray(target * np.log(ratio) - target + model)
 
 
-def near_copies(known: Dictionary) -> list[str]:
-    """Return a warning on each pair of sources that share templates.
+def shared_template_warnings(known: Dictionary) -> list[str]:
+    """Return a warning for each pair of sources that share templates.
 
     Examples
     --------
     >>> from nmfaudio import STFT
     >>> twins = Dictionary(np.eye(9)[:, [2, 2]], ["a", "b"], 8000, STFT(16), energies=[1.0, 1.0])
-    >>> near_copies(twins)[0][:46]
-    '100 % of a sounds like b to these templates: t'
+    >>> shared_template_warnings(twins)[0][:48]
+    '100 % of a sounds like b in the templates: these'
     """
-    found = []
+    warnings = []
     for one, other in combinations(known.sources, 2):
-        a, b = (_strongest(known, source) for source in (one, other))
-        likeness = _unit(known.templates[:, a]).T @ _unit(known.templates[:, b])
-        shares = []
-        for members, best in ((a, likeness.max(axis=1)), (b, likeness.max(axis=0))):
-            energies = known.energies[members]
-            energies = energies if energies.any() else np.ones_like(energies)
-            shares.append(float(energies[best > NEAR].sum() / energies.sum()))
-        if max(shares) > _COPIED:
+        shares = _shared_energies(known, one, other)
+        if max(shares) > _SHARED_ENERGY:
             first, second = (one, other) if shares[0] >= shares[1] else (other, one)
-            found.append(
-                f"{100 * max(shares):.0f} % of {first} sounds like {second} to these templates: they will be "
-                "confused; say where one is silent or alone (--silent, --solo), or its notes (--range)"
+            warnings.append(
+                f"{100 * max(shares):.0f} % of {first} sounds like {second} in the templates: these sources "
+                "will be confused; give the passages where one is silent or alone (silent=..., solo=...), or "
+                "its notes (range=...)"
             )
-    return found
+    return warnings
+
+
+def _shared_energies(known: Dictionary, one: str, other: str) -> list[float]:
+    """Return for each of two sources the part of its energy in templates that the other one also has."""
+    a, b = (_strongest(known, source) for source in (one, other))
+    similarity = _unit(known.templates[:, a]).T @ _unit(known.templates[:, b])
+    shares = []
+    for members, highest in ((a, similarity.max(axis=1)), (b, similarity.max(axis=0))):
+        energies = known.energies[members]
+        energies = energies if energies.any() else np.ones_like(energies)
+        shares.append(float(energies[highest > SIMILAR].sum() / energies.sum()))
+    return shares
 
 
 def _strongest(known: Dictionary, source: str) -> NDArray[np.intp]:
@@ -117,4 +130,5 @@ def _strongest(known: Dictionary, source: str) -> NDArray[np.intp]:
 
 
 def _unit(templates: NDArray[Any]) -> NDArray[Any]:
+    """Return the templates with unit Euclidean length."""
     return np.asarray(templates / np.linalg.norm(templates, axis=0))

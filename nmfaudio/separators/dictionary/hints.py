@@ -1,4 +1,4 @@
-"""What a user knows of a mixture: where sources are alone or silent, their notes, their place."""
+"""Hints about a mixture: passages in which sources are alone or silent, their notes, their pan positions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from nmfaudio.dictionaries.labels import RESIDUAL, check_label
 from nmfaudio.dictionaries.pitch import note_frequency
 from nmfaudio.errors import DictionaryError, OptionError
 
-_LARGEST_FILE = 1 << 20  # bytes of a TOML file
+_LARGEST_FILE = 1 << 20  # bytes that are read of a TOML file
 _KEYS = ("solo", "silent", "range", "pan")
 _HALF_SEMITONE = 2 ** (0.5 / 12)
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a mixture in which a source is alone, or silent.
+    """A passage of a mixture in which a source is alone, or silent.
 
     Attributes
     ----------
     source : str
     start, stop : float
-        In seconds; `stop` may lie beyond the end.
+        Times in seconds; `stop` may lie beyond the end of the mixture.
     """
 
     source: str
@@ -36,24 +36,24 @@ class Span:
     stop: float
 
     def covers(self, times: NDArray[np.float64], margin: float = 0.0) -> NDArray[np.bool_]:
-        """Say which times lie within it, and so far from its ends."""
+        """Return which times lie inside the passage, at least `margin` seconds from its ends."""
         return (times >= self.start + margin) & (times < self.stop - margin)
 
 
 @dataclass(frozen=True)
 class Hints:
-    """All that is known of the sources of a mixture.
+    """Everything that the user says about the sources of a mixture.
 
     Attributes
     ----------
     solos : tuple of Span
-        Where a source sounds alone.
+        Passages in which a source sounds alone.
     silences : tuple of Span
-        Where a source does not sound.
+        Passages in which a source does not sound.
     ranges : dict of str to (float, float)
         Lowest and highest fundamental frequency of a source in Hz.
     pans : dict of str to float
-        Place of a source, -1 left to 1 right.
+        Pan position of a source, from -1 (left) to 1 (right).
 
     Examples
     --------
@@ -91,30 +91,30 @@ class Hints:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Every source that a hint names."""
+        """Sources that the hints name, each once."""
         named = [*(span.source for span in (*self.solos, *self.silences)), *self.ranges, *self.pans]
         return tuple(dict.fromkeys(named))
 
     def allowed(self, sources: Sequence[str], times: NDArray[np.float64]) -> NDArray[np.bool_] | None:
-        """Return which source may sound when, shape (sources, times), or None where all always may."""
+        """Return when each source may sound, shape (sources, times), or None without solos and silences."""
         if not (self.solos or self.silences):
             return None
-        may = np.ones((len(sources), len(times)), bool)
+        allowed = np.ones((len(sources), len(times)), bool)
         for span in self.silences:
-            may[[name == span.source for name in sources]] &= ~span.covers(times)
+            allowed[[name == span.source for name in sources]] &= ~span.covers(times)
         for span in self.solos:
-            may[[name != span.source for name in sources]] &= ~span.covers(times)
-        return may
+            allowed[[name != span.source for name in sources]] &= ~span.covers(times)
+        return allowed
 
     def in_range(self, source: str, pitches: NDArray[Any]) -> NDArray[np.bool_]:
-        """Say which templates of a source lie in its range; those without a pitch do."""
+        """Return which pitches (Hz) lie in the range of a source; 0, for no pitch, counts as inside."""
         low, high = self.ranges.get(source, (0.0, np.inf))
         fits = (pitches >= low / _HALF_SEMITONE) & (pitches <= high * _HALF_SEMITONE)
         return np.asarray((pitches == 0) | fits)
 
 
 def read_hints(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read a TOML file with a table for each source, as the hints' texts by kind.
+    """Read a TOML file with a table for each source; return the texts of the hints by kind.
 
     Each table may have `solo` and `silent`, lists of texts such as `"0:05-0:12"`; `range`, such as `"C4-C6"`;
     and `pan`, a number from -1 to 1.
@@ -122,32 +122,34 @@ def read_hints(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     Raises
     ------
     OptionError
-        When it cannot be read, naming the file and the line or table.
+        When the file cannot be read; the message names the file and the line or table.
     """
     try:
         with open(path, "rb") as file:
             content = tomllib.loads(file.read(_LARGEST_FILE).decode("utf-8"))
     except OSError as error:
-        raise OptionError(f"{path}: cannot be opened ({error.strerror or error})") from None
+        raise OptionError(f"{path}: cannot be opened ({error.strerror or error})", option="hints") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise OptionError(f"{path}: not TOML ({error})") from None
-    found: dict[str, list[str]] = {key: [] for key in _KEYS}
+        raise OptionError(f"{path}: is not valid TOML ({error})", option="hints") from None
+    texts: dict[str, list[str]] = {key: [] for key in _KEYS}
     for source, table in content.items():
         if not isinstance(table, dict) or not set(table) <= set(_KEYS):
-            raise OptionError(f"{path}: {source!r} must be a table with {', '.join(_KEYS)}, or some of them")
+            raise OptionError(
+                f"{path}: {source!r} must be a table with some of the keys {', '.join(_KEYS)}", option="hints"
+            )
         for key, value in table.items():
             values = value if isinstance(value, list) else [value]
-            found[key] += [f"{source}={item}" for item in values]
-    return found
+            texts[key] += [f"{source}={item}" for item in values]
+    return texts
 
 
 def parse_seconds(text: str) -> float:
-    """Return the seconds that a text such as `7.5`, `1:02` or `1:00:05` stands for.
+    """Return the number of seconds in a text such as `7.5`, `1:02` or `1:00:05`.
 
     Raises
     ------
     ValueError
-        When it stands for none.
+        When the text is not a time.
 
     Examples
     --------
@@ -156,7 +158,7 @@ def parse_seconds(text: str) -> float:
     """
     parts = text.strip().split(":")
     if not 1 <= len(parts) <= 3 or not all(part and set(part) <= set("0123456789.") for part in parts):
-        raise ValueError(f"{text!r} is no time")
+        raise ValueError(f"{text!r} is not a time")
     seconds = 0.0
     for part in parts:
         seconds = 60 * seconds + float(part)
@@ -166,13 +168,13 @@ def parse_seconds(text: str) -> float:
 def _split(kind: str, text: str, form: str) -> tuple[str, str]:
     source, equals, rest = text.rpartition("=")
     if not equals or not source.strip() or not rest.strip():
-        raise OptionError(f"{kind} {text!r} must be of the form {form}")
+        raise OptionError(f"{kind} {text!r}: write it in the form {form}", option=kind)
     source = source.strip()
     if source != RESIDUAL:
         try:
             check_label(source)
         except DictionaryError as error:
-            raise OptionError(f"{kind} {text!r}: {error}") from None
+            raise OptionError(f"{kind} {text!r}: {error}", option=kind) from None
     return source, rest.strip()
 
 
@@ -182,9 +184,11 @@ def _span(kind: str, text: str) -> Span:
     try:
         span = Span(source, parse_seconds(first), parse_seconds(last))
     except ValueError:
-        raise OptionError(f"{kind} {text!r}: write times like 0:05-0:12, minutes and seconds") from None
+        raise OptionError(
+            f"{kind} {text!r}: write times like 0:05-0:12, in minutes and seconds", option=kind
+        ) from None
     if span.stop <= span.start:
-        raise OptionError(f"{kind} {text!r}: it ends before it begins")
+        raise OptionError(f"{kind} {text!r}: the passage ends before it begins", option=kind)
     return span
 
 
@@ -194,9 +198,9 @@ def _range(text: str) -> tuple[str, tuple[float, float]]:
     try:
         low, high = note_frequency(first.strip()), note_frequency(last.strip())
     except ValueError:
-        raise OptionError(f"range {text!r}: write notes like C4-C6") from None
+        raise OptionError(f"range {text!r}: write notes like C4-C6", option="range") from None
     if high < low:
-        raise OptionError(f"range {text!r}: the lower note comes first")
+        raise OptionError(f"range {text!r}: write the lower note first", option="range")
     return source, (low, high)
 
 
@@ -207,5 +211,5 @@ def _pan(text: str) -> tuple[str, float]:
     except ValueError:
         value = np.inf
     if not -1 <= value <= 1:
-        raise OptionError(f"pan {text!r}: use a number from -1 (left) to 1 (right)")
+        raise OptionError(f"pan {text!r}: use a number from -1 (left) to 1 (right)", option="pan")
     return source, value

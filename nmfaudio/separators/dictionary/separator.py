@@ -1,9 +1,9 @@
-"""Separate by what was learned of the sources beforehand."""
+"""Separation by templates that were learned of the sources before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,63 +14,76 @@ from nmfaudio.dictionaries.labels import RESIDUAL
 from nmfaudio.errors import OptionError
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
+from nmfaudio.models.options import Options, option
 from nmfaudio.models.selection import check_selection, select
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.dictionary import adaptation
 from nmfaudio.separators.dictionary.diagnosis import diagnose
-from nmfaudio.separators.dictionary.hinted import learn_solos, told_silences, within_ranges
+from nmfaudio.separators.dictionary.hint_effects import learn_solos, silence_messages, within_ranges
 from nmfaudio.separators.dictionary.hints import Hints, read_hints
-from nmfaudio.separators.dictionary.placed import find_places, name_places, refined
+from nmfaudio.separators.dictionary.places import find_places, name_places, with_spatial_filter
 from nmfaudio.separators.dictionary.templates import TemplateModel, TemplateSet
+from nmfaudio.separators.dictionary.transposition import transposed
 from nmfaudio.separators.stereo.separator import PannedModel
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import mean_frames
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
 
-# Seconds of the windows whose stems are averaged where part of the sources is unknown.
+# Seconds: lengths of the windows whose stems are averaged where some of the sources are unknown.
 FREE_WINDOWS = (0.0929, 0.0464, 0.0116)
-FREE_FRAMES = 4096  # from which free templates are learned, spread over the mixture
-_TRANSPOSED_WEIGHT = 0.5  # of masks with transposed templates, which may lose where notes are covered already
-_TRANSPOSED_HASTE = 2  # the updates are that many times fewer there, which separates as well
-_COST = 0.1  # nepers of activation for each semitone of transposition
+FREE_FRAMES = 4096  # largest number of frames, evenly spaced, from which free templates are learned
+_TRANSPOSED_WEIGHT = 0.5  # weight of masks with transposed templates: worse where all notes were learned
+_TRANSPOSED_UPDATE_DIVISOR = 2  # masks with transposed templates need this many times fewer updates
+_COST_PER_SEMITONE = 0.1  # nepers: transposed templates are attenuated, so they need more activation
 
 
 @dataclass(frozen=True)
-class FromDictionary:
-    """Separate by templates that were learned of the sources beforehand, and free ones for what is unknown.
+class FromDictionary(Options):
+    """Separate with templates that were learned of the sources before, and free ones for unknown sources.
 
     Parameters
     ----------
     dictionary : str, tuple of str, or Dictionary
-        Files that `nmfaudio learn` made, or what they hold. Other settings than the mixture's are converted.
+        Files made by `nmfaudio learn`, or a dictionary. Dictionaries with other STFT settings or another
+        sample rate than the mixture are converted.
     free : int
-        Templates to learn from the mixture itself; what they explain is the stem `residual`.
+        Number of templates that are learned from the mixture itself, beside the dictionary; they make up the
+        stem `residual`.
     transpose : int
-        Semitones up and down by which learned templates may move to reach notes that were not learned, up to
-        2; the masks with and without are averaged.
+        Number of semitones, 0 to 2, by which learned templates can move up or down to cover notes that were
+        not learned; the masks with and without such templates are averaged.
     stereo : bool
-        Whether to use where sources stand in several channels: stems by place where a pan-pot placed them,
-        which the dictionary only names, and else a Wiener filter across channels where it helps.
+        Whether to use the positions of the sources in several channels: stems are made by pan position where
+        the sources were panned in a mixer, and the dictionary only names them; elsewhere a Wiener filter
+        across channels is used where it helps.
     adapt : {"none", "gain", "templates"}
-        Whether templates follow the mixture: each source gets a smooth gain over frequency, where another
-        microphone or another room than its recording's was used; or its templates move by themselves as well.
+        Adaptation of the templates to the mixture: a smooth gain over frequency for each source (`gain`, for
+        recordings made with another microphone or in another room), or also changes of each template
+        (`templates`).
     mask_exponent : float
-        Of the masks: higher ones separate harder.
+        Exponent of the masks; higher values separate more strongly.
     iterations : int
-        Updates of the activations.
+        Number of updates of the activations.
     free_iterations : int
-        Updates of the free templates. Few: with more, they come to explain what the known ones should.
+        Number of updates of the free templates. With many, they also explain sounds of the known sources.
     seed : int
-        Of the free templates' start.
-    only, without : tuple of str
-        Stems to keep; or sources to leave out of a single stem. The stems then do not sum to the mixture.
-    solo, silent, range, pan : tuple of str
-        What is known of the mixture: where a source is alone, from which it is learned, or silent; its notes;
-        its place. For forms see `nmfaudio.separators.dictionary.hints.Hints.parse`.
+        Seed of the random start of the free templates.
+    only : tuple of str
+        Stems to keep. The stems then do not sum to the mixture.
+    without : tuple of str
+        Sources to leave out; all others become a single stem. It does not sum to the mixture.
+    solo : tuple of str
+        Passages in which a source sounds alone, from which it is learned, such as ``drums=0:00-0:07``.
+    silent : tuple of str
+        Passages in which a source is silent, such as ``voice=1:02-1:15``.
+    range : tuple of str
+        Lowest and highest note of a source, such as ``piano=C4-C6``.
+    pan : tuple of str
+        Pan position of a source, from -1 (left) to 1 (right), such as ``guitar=-0.5``.
     hints : str, optional
-        A TOML file of such hints.
+        TOML file with such hints; see `nmfaudio.separators.dictionary.hints.read_hints`.
 
     References
     ----------
@@ -78,152 +91,207 @@ class FromDictionary:
     single-channel mixtures", ICA 2007.
     """
 
-    dictionary: str | tuple[str, ...] | Dictionary = field(
-        default=(), metadata={"help": "files made by `nmfaudio learn`"}
+    dictionary: str | tuple[str, ...] | Dictionary = option(
+        (), "files made by `nmfaudio learn`", flag="dictionary", metavar="FILE", selects=True, reads=True
     )
-    free: int = field(default=0, metadata={"help": "templates for what the dictionary does not know"})
-    transpose: int = field(default=2, metadata={"help": "semitones that templates may move, 0 to 2"})
-    stereo: bool = field(default=True, metadata={"help": "use where sources stand in several channels"})
-    adapt: str = field(
-        default="none",
-        metadata={"help": "to the mixture: none, gain (another microphone or room), templates"},
+    free: int = option(
+        0,
+        "number of templates learned from the mixture for sounds that the dictionary does not have; "
+        "they make up the stem `residual`",
+        at_least=0,
+        flag="free",
+        metavar="N",
     )
-    mask_exponent: float = field(default=1.5, metadata={"help": "of the masks: higher ones separate harder"})
-    iterations: int = field(default=30, metadata={"help": "updates of the activations"})
-    free_iterations: int = field(default=30, metadata={"help": "updates of the free templates"})
-    seed: int = field(default=0, metadata={"help": "of the free templates' start"})
-    only: tuple[str, ...] = field(default=(), metadata={"help": "stems to keep; default: all"})
-    without: tuple[str, ...] = field(default=(), metadata={"help": "sources to leave out of one stem"})
-    solo: tuple[str, ...] = field(default=(), metadata={"help": "where a source is alone: drums=0:00-0:07"})
-    silent: tuple[str, ...] = field(default=(), metadata={"help": "where it is silent: voice=1:02-1:15"})
-    range: tuple[str, ...] = field(default=(), metadata={"help": "its notes: piano=C4-C6"})
-    pan: tuple[str, ...] = field(default=(), metadata={"help": "its place, -1 to 1: guitar=-0.5"})
-    hints: str | None = field(default=None, metadata={"help": "a TOML file of hints"})
+    transpose: int = option(
+        2, "number of semitones by which templates can move, 0 to 2", at_least=0, at_most=2
+    )
+    stereo: bool = option(True, "whether to use the positions of the sources in several channels")
+    adapt: str = option(
+        "none",
+        "adaptation of the dictionary to the mixture: none, gain (another microphone or room), or templates",
+        flag="adapt",
+        metavar="gain|templates",
+    )
+    mask_exponent: float = option(
+        1.5, "exponent of the masks; higher values separate more strongly", above=0, former_name="exponent"
+    )
+    iterations: int = option(30, "number of updates of the activations", at_least=1)
+    free_iterations: int = option(30, "number of updates of the free templates", at_least=1)
+    seed: int = option(0, "seed of the random start of the free templates", at_least=0)
+    only: tuple[str, ...] = option((), "stems to keep; default: all", flag="only", metavar="STEM")
+    without: tuple[str, ...] = option(
+        (), "sources to leave out of a single stem of all others", flag="except", metavar="STEM"
+    )
+    solo: tuple[str, ...] = option(
+        (),
+        "passage in which a source sounds alone, such as drums=0:00-0:07",
+        flag="solo",
+        metavar="SOURCE=START-END",
+        selects=True,
+    )
+    silent: tuple[str, ...] = option(
+        (),
+        "passage in which a source is silent, such as voice=1:02-1:15",
+        flag="silent",
+        metavar="SOURCE=START-END",
+    )
+    range: tuple[str, ...] = option(
+        (),
+        "lowest and highest note of a source, such as piano=C4-C6",
+        flag="range",
+        metavar="SOURCE=LOW-HIGH",
+    )
+    pan: tuple[str, ...] = option(
+        (),
+        "pan position of a source, from -1 (left) to 1 (right), such as guitar=-0.5",
+        flag="pan",
+        metavar="SOURCE=POSITION",
+    )
+    hints: str | None = option(
+        None,
+        "TOML file with a table of solo, silent, range and pan for each source",
+        flag="hints",
+        metavar="FILE",
+        selects=True,
+        reads=True,
+    )
 
     def __post_init__(self) -> None:
-        if self.free < 0 or self.seed < 0:
-            raise OptionError(f"free={self.free}, seed={self.seed}: they must not be negative")
-        if not 0 <= self.transpose <= 2:
-            raise OptionError(f"transpose={self.transpose}: use 0, 1 or 2 semitones")
-        if min(self.iterations, self.free_iterations) < 1 or not 0 < self.mask_exponent < np.inf:
-            raise OptionError(
-                f"iterations={self.iterations}, mask_exponent={self.mask_exponent}: they must be above 0"
-            )
+        super().__post_init__()
         adaptation.check_adaptation(self.adapt)
         Hints.parse(solo=self.solo, silent=self.silent, range=self.range, pan=self.pan)
 
+    def known_sources(self) -> tuple[str, ...]:
+        """Return the sources of the dictionary and of the solos, with `residual` where it will be a stem.
+
+        Raises
+        ------
+        DictionaryError
+            For a file that is not a dictionary.
+        OptionError
+            For a file of hints that cannot be read.
+        """
+        sources = loaded(self.dictionary).sources if self.dictionary else ()
+        solos = (span.source for span in self.all_hints().solos)
+        known = tuple(dict.fromkeys((*sources, *solos)))
+        return (*known, RESIDUAL) if known and self.free else known
+
     def fit(self, mixture: Blocks) -> Model:
-        """Bring the dictionary to the mixture's settings, and learn free templates if asked for."""
+        """Convert the dictionary to the mixture's settings, and learn free templates if there are any."""
         hints = self.all_hints()
-        known, messages = self._knowledge(hints, mixture)
+        known, messages = self._known_sources(hints, mixture)
         check_selection(self.only, self.without, known.sources + ((RESIDUAL,) if self.free else ()))
-        fitting = _Fitting(self, known, hints, mixture)
-        model = fitting.free() if self.free else fitting.supervised()
+        fit = _DictionaryFit(self, known, hints, mixture)
+        model = fit.with_free_templates() if self.free else fit.known_sources_only()
         return select(WithMessages(model, (*messages, *model.messages)), self.only, self.without)
 
     def all_hints(self) -> Hints:
-        """Return the hints of the options and those of the file."""
+        """Return the hints of the options together with those of the file."""
         given = {"solo": self.solo, "silent": self.silent, "range": self.range, "pan": self.pan}
         read = read_hints(self.hints) if self.hints else {}
         return Hints.parse(**{kind: [*read.get(kind, []), *texts] for kind, texts in given.items()})
 
-    def _knowledge(self, hints: Hints, mixture: Blocks) -> tuple[Dictionary, list[str]]:
-        """Return what the dictionary and the hints say of the sources, and what the hints did."""
+    def _known_sources(self, hints: Hints, mixture: Blocks) -> tuple[Dictionary, list[str]]:
+        """Return what the dictionary and the hints say about the sources, and messages about the hints."""
         known = loaded(self.dictionary) if self.dictionary else None
         learned, messages = learn_solos(hints, mixture, self.seed)
         if known is None and learned is None:
-            raise OptionError("nothing is known of any source: name a dictionary, or say where one is alone")
+            raise OptionError(
+                "no source is known: give a dictionary (dictionary=...), or passages in which sources sound "
+                "alone (solo=...)",
+                option="dictionary",
+            )
         both = known.enriched(learned) if known and learned else known or learned
         assert both is not None
         for name in hints.sources:
             if name not in (*both.sources, RESIDUAL):
-                raise OptionError(f"a hint names {name!r}, but sources are {', '.join(both.sources)}")
-        return within_ranges(both, hints, messages), messages + told_silences(hints, mixture)
+                raise OptionError(f"a hint names {name!r}, but the sources are {', '.join(both.sources)}")
+        result, range_messages = within_ranges(both, hints)
+        return result, messages + range_messages + silence_messages(hints, mixture)
 
 
 @dataclass(frozen=True)
-class _Fitting:
-    """One fit: what is asked for, what is known, and the mixture."""
+class _DictionaryFit:
+    """Computation of a model from the options, the known sources, the hints and the mixture."""
 
     options: FromDictionary
     known: Dictionary
     hints: Hints
     mixture: Blocks
 
-    def supervised(self) -> Model:
-        """Return a model of the known sources alone."""
+    def known_sources_only(self) -> Model:
+        """Return a model of the known sources."""
         if places := self._places(len(self.known.sources)):
-            return self._by_place(places, self._supervised_at(places.stft))
+            return self._by_place(places, self._known_model(places.stft))
         seconds = self.known.stft.win_length / self.known.sample_rate
-        model = self._told(self._supervised_at(STFT.lasting(seconds, self.mixture.sample_rate)))
-        return refined(model, self.mixture) if self.options.stereo else model
+        model = self._with_diagnosis(self._known_model(STFT.lasting(seconds, self.mixture.sample_rate)))
+        return with_spatial_filter(model, self.mixture) if self.options.stereo else model
 
-    def free(self) -> Model:
-        """Return a model of the known sources and of what else there is."""
+    def with_free_templates(self) -> Model:
+        """Return a model of the known sources and of everything else in the mixture."""
         if places := self._places(len(self.known.sources) + 1):
-            return self._by_place(places, self._free_at(places.stft, "learning the rest"))
+            return self._by_place(places, self._free_model(places.stft, "learning free templates"))
         models: list[Model] = []
         for number, seconds in enumerate(FREE_WINDOWS):
-            stage = f"learning the rest, window {number + 1} of {len(FREE_WINDOWS)}"
-            model = self._free_at(STFT.lasting(seconds, self.mixture.sample_rate), stage)
-            model = model if number else self._told(model)
-            models.append(refined(model, self.mixture) if self.options.stereo else model)
+            stage = f"learning free templates, window {number + 1} of {len(FREE_WINDOWS)}"
+            model = self._free_model(STFT.lasting(seconds, self.mixture.sample_rate), stage)
+            model = model if number else self._with_diagnosis(model)
+            models.append(with_spatial_filter(model, self.mixture) if self.options.stereo else model)
         first = models[0]
         return Combination(tuple(models), first.messages, first.warnings)
 
     def _places(self, sources: int) -> PannedModel | None:
         return find_places(self.mixture, sources, self.options.seed) if self.options.stereo else None
 
-    def _told(self, model: TemplateModel) -> TemplateModel:
-        """Say of a model how well it fits the mixture."""
-        seen = self.known.to_settings(self.mixture.sample_rate, model.stft)
-        messages, warnings = diagnose(model, seen, self.mixture)
-        return replace(model, messages=(*messages, *model.messages), warnings=warnings)
-
     def _by_place(self, places: PannedModel, named: TemplateModel) -> Model:
         return name_places(places, named, self.mixture, self.hints.pans)
 
-    def _supervised_at(self, stft: STFT) -> TemplateModel:
-        """Return a model through these settings, hedged with transposed templates."""
-        dictionary, told = self._adapted(self.known.to_settings(self.mixture.sample_rate, stft))
-        iterations, reach = self.options.iterations, self.options.transpose
-        takes = [TemplateSet.of(_groups(dictionary), iterations)]
-        if reach:
-            moves = [move for move in range(-reach, reach + 1) if move]
-            groups = [self._reaching(dictionary, source, moves) for source in dictionary.sources]
-            takes.append(TemplateSet.of(groups, max(1, iterations // _TRANSPOSED_HASTE), _TRANSPOSED_WEIGHT))
-        return replace(self._model(dictionary, dictionary.sources, *takes), messages=told)
+    def _with_diagnosis(self, model: TemplateModel) -> TemplateModel:
+        """Add messages and warnings about how well a model fits the mixture."""
+        converted = self.known.to_settings(self.mixture.sample_rate, model.stft)
+        messages, warnings = diagnose(model, converted, self.mixture)
+        return replace(model, messages=(*messages, *model.messages), warnings=warnings)
 
-    def _adapted(
-        self, dictionary: Dictionary, free: NDArray[Any] | None = None
-    ) -> tuple[Dictionary, tuple[str, ...]]:
-        """Return the dictionary as the options have it fit the mixture, and what was done."""
-        if self.options.adapt == "none":
-            return dictionary, ()
-        V, times = mean_frames(
-            self.mixture.with_stft(dictionary.stft), dictionary.magnitude_power, adaptation.FRAMES
-        )
-        allowed = self._allowed(dictionary, times, 0 if free is None else free.shape[1])
-        return adaptation.adapted(dictionary, V, self.options.adapt, free=free, allowed=allowed)
+    def _known_model(self, stft: STFT) -> TemplateModel:
+        """Return a model with these STFT settings that averages masks with and without transposition."""
+        dictionary, messages = self._adapted(self.known.to_settings(self.mixture.sample_rate, stft))
+        iterations = self.options.iterations
+        template_sets = [TemplateSet.of(_by_source(dictionary), iterations)]
+        if self.options.transpose:
+            groups = [self._with_transposed(dictionary, source) for source in dictionary.sources]
+            fewer = max(1, iterations // _TRANSPOSED_UPDATE_DIVISOR)
+            template_sets.append(TemplateSet.of(groups, fewer, _TRANSPOSED_WEIGHT))
+        return replace(self._model(dictionary, dictionary.sources, *template_sets), messages=messages)
 
-    def _reaching(self, dictionary: Dictionary, source: str, moves: list[int]) -> NDArray[Any]:
-        """Return templates of a source with transposed copies, which cost a little more activation."""
-        members = dictionary.members[source]
+    def _with_transposed(self, dictionary: Dictionary, source: str) -> NDArray[Any]:
+        """Return the templates of a source, followed by attenuated transposed copies."""
+        members, reach = dictionary.members[source], self.options.transpose
         templates, pitches = dictionary.templates[:, members], dictionary.pitches[members]
         copies = [templates]
-        for move in moves:
+        for move in (move for move in range(-reach, reach + 1) if move):
             fits = self.hints.in_range(source, pitches * 2 ** (move / 12))
-            copies.append(np.exp(-_COST * abs(move)) * transposed(templates[:, fits], move))
+            copies.append(np.exp(-_COST_PER_SEMITONE * abs(move)) * transposed(templates[:, fits], move))
         return np.hstack(copies)
 
-    def _free_at(self, stft: STFT, stage: str) -> TemplateModel:
-        """Return a model through these settings, with free templates learned beside the known ones."""
+    def _free_model(self, stft: STFT, stage: str) -> TemplateModel:
+        """Return a model with these STFT settings, with free templates learned beside the known ones."""
         dictionary = self.known.to_settings(self.mixture.sample_rate, stft)
-        V, times = mean_frames(self.mixture.with_stft(stft), dictionary.magnitude_power, FREE_FRAMES)
-        rank, iterations = len(dictionary.labels) + self.options.free, self.options.free_iterations
-        found = factorize(
+        free = self._learn_free(dictionary, stage)
+        dictionary, messages = self._adapted(dictionary, free)
+        template_set = TemplateSet.of([*_by_source(dictionary), free], self.options.iterations)
+        return replace(
+            self._model(dictionary, (*dictionary.sources, RESIDUAL), template_set), messages=messages
+        )
+
+    def _learn_free(self, dictionary: Dictionary, stage: str) -> NDArray[Any]:
+        """Return free templates, shape (bins, free)."""
+        V, times = mean_frames(
+            self.mixture.with_stft(dictionary.stft), dictionary.magnitude_power, FREE_FRAMES
+        )
+        known, iterations = len(dictionary.labels), self.options.free_iterations
+        factorization = factorize(
             V,
-            rank,
+            known + self.options.free,
             divergence=dictionary.beta,
             frozen=dictionary.templates,
             allowed=(None, self._allowed(dictionary, times, self.options.free)),
@@ -234,14 +302,24 @@ class _Fitting:
                 Progress(stage, done, iterations, objective)
             ),
         )
-        free = found.W[:, len(dictionary.labels) :]
-        dictionary, told = self._adapted(dictionary, free)
-        take = TemplateSet.of([*_groups(dictionary), free], self.options.iterations)
-        return replace(self._model(dictionary, (*dictionary.sources, RESIDUAL), take), messages=told)
+        return factorization.W[:, known:]
+
+    def _adapted(
+        self, dictionary: Dictionary, free: NDArray[Any] | None = None
+    ) -> tuple[Dictionary, tuple[str, ...]]:
+        """Return the dictionary after the adaptation that the options name, and messages about it."""
+        if self.options.adapt == "none":
+            return dictionary, ()
+        V, times = mean_frames(
+            self.mixture.with_stft(dictionary.stft), dictionary.magnitude_power, adaptation.FRAMES
+        )
+        allowed = self._allowed(dictionary, times, 0 if free is None else free.shape[1])
+        return adaptation.adapted(dictionary, V, self.options.adapt, free=free, allowed=allowed)
 
     def _allowed(
         self, dictionary: Dictionary, times: NDArray[np.float64], free: int
     ) -> NDArray[np.bool_] | None:
+        """Return when each template may sound, the free ones last, shape (components, times)."""
         names = (*dictionary.sources, RESIDUAL)
         allowed = self.hints.allowed(names, times)
         if allowed is None:
@@ -249,53 +327,34 @@ class _Fitting:
         numbers = [names.index(label) for label in dictionary.labels]
         return allowed[[*numbers, *[len(names) - 1] * free]]
 
-    def _model(self, dictionary: Dictionary, sources: tuple[str, ...], *takes: TemplateSet) -> TemplateModel:
+    def _model(
+        self, dictionary: Dictionary, sources: tuple[str, ...], *template_sets: TemplateSet
+    ) -> TemplateModel:
         return TemplateModel(
             dictionary.stft,
             sources,
-            takes,
-            self.options.mask_exponent,
-            dictionary.magnitude_power,
-            dictionary.beta,
-            self.hints,
+            template_sets,
+            mask_exponent=self.options.mask_exponent,
+            magnitude_power=dictionary.magnitude_power,
+            beta=dictionary.beta,
+            hints=self.hints,
         )
 
 
-def _groups(dictionary: Dictionary) -> list[NDArray[Any]]:
+def _by_source(dictionary: Dictionary) -> list[NDArray[Any]]:
+    """Return the templates of each source."""
     return [dictionary.templates[:, members] for members in dictionary.members.values()]
 
 
 def loaded(dictionary: str | Sequence[str] | Dictionary) -> Dictionary:
-    """Return a dictionary, read from one file or joined from several.
+    """Return a dictionary that is given as such, as one file, or as several files to join.
 
     Raises
     ------
     DictionaryError
-        For a file that is no dictionary, or when two have a source of the same name.
+        For a file that is not a dictionary, or when two files have a source of the same name.
     """
     if isinstance(dictionary, Dictionary):
         return dictionary
     paths = [dictionary] if isinstance(dictionary, str) else dictionary
     return Dictionary.join([Dictionary.load(path) for path in paths])
-
-
-def transposed(templates: NDArray[Any], semitones: float) -> NDArray[np.float32]:
-    """Return templates moved up or down in frequency, each column with the sum 1.
-
-    Parameters
-    ----------
-    templates : ndarray, shape (bins, components)
-    semitones : float
-
-    Examples
-    --------
-    >>> transposed(np.eye(33)[:, [10]], 12).argmax()
-    np.int64(20)
-    """
-    bins = np.arange(len(templates))
-    source = bins / 2 ** (semitones / 12)
-    left = np.minimum(source.astype(np.intp), len(bins) - 1)
-    right, part = np.minimum(left + 1, len(bins) - 1), (source - left)[:, None]
-    moved = np.where(source[:, None] < len(bins), (1 - part) * templates[left] + part * templates[right], 0)
-    total = moved.sum(axis=0)
-    return np.asarray(np.divide(moved, total, out=np.zeros_like(moved), where=total > 0), np.float32)

@@ -1,4 +1,4 @@
-"""A model of fixed templates: frames are independent, so any block of a mixture can be split alone."""
+"""A model with fixed templates: frames are independent, so each block of a mixture can be split alone."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
-_FRAMES = 32  # masked at once, so that intermediate arrays stay in the cache
+_FRAMES = 32  # number of frames that are masked together: the intermediate arrays stay in the cache
+_ALLOWED_FLOOR = 1e-6  # level of allowed sources relative to the mixture, where the templates explain nothing
 
 Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class TemplateSet:
-    """One set of templates, and what its masks count for.
+    """Templates of all sources, and the weight of the masks that are made with them.
 
     Attributes
     ----------
     templates : ndarray of float32, shape (bins, components)
     labels : ndarray of int, shape (components,)
-        The source of each, counted as in the model's `sources`; those of a source stand side by side.
+        Source of each component: its index in the model's `sources`. Components are sorted by source.
     iterations : int
-        Updates of the activations.
+        Number of updates of the activations.
     weight : float
-        Of its masks in the mean over all takes.
+        Weight of the masks in the average over all template sets.
     """
 
     templates: Matrix
@@ -44,54 +45,56 @@ class TemplateSet:
 
     @classmethod
     def of(cls, groups: Sequence[NDArray[Any]], iterations: int, weight: float = 1.0) -> TemplateSet:
-        """Make one of the templates of each source.
+        """Make a template set from the templates of each source.
 
         Examples
         --------
-        >>> Take.of([np.eye(3, 2), np.eye(3, 1)], 30).labels
+        >>> TemplateSet.of([np.eye(3, 2), np.eye(3, 1)], 30).labels
         array([0, 0, 1])
         """
         labels = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
         return cls(np.ascontiguousarray(np.hstack(groups), np.float32), labels, iterations, weight)
 
     @cached_property
-    def frames_major(self) -> Matrix:
-        """The templates, (components, bins): spectrograms lie frame by frame in memory."""
+    def by_component(self) -> Matrix:
+        """Templates, shape (components, bins), in the memory order of the spectrograms."""
         return np.ascontiguousarray(self.templates.T)
 
     def members(self, source: int) -> slice:
-        """Return which components are those of a source."""
+        """Return the range of the components of a source."""
         return slice(*np.searchsorted(self.labels, (source, source + 1)))
 
 
 @dataclass(frozen=True)
 class TemplateModel(Model):
-    """Sources as fixed templates; the masks of several sets of templates are averaged.
+    """Sources as fixed templates; the masks of several template sets are averaged.
 
-    Activations are looked for in bands of a 24th of an octave, which takes a tenth of the time; masks are
-    made from the full templates.
+    Activations are computed in bands of a 24th of an octave, which takes a tenth of the time. Masks are
+    computed from the full templates.
 
     Attributes
     ----------
     stft : STFT
     sources : tuple of str
-    takes : tuple of Take
+    template_sets : tuple of TemplateSet
     mask_exponent : float
-        Of the masks.
-    power : float
-        Templates are magnitudes to this power.
+        Exponent of the masks, which applies to magnitudes.
+    magnitude_power : float
+        The templates are magnitudes raised to this power.
     beta : float
-        Of the divergence.
+        Parameter of the divergence.
     hints : Hints or None
-        Where sources are known to be alone or silent.
+        Passages in which sources are alone or silent.
+    messages, warnings : tuple of str
     context : int
+        Number of frames needed on either side of a block.
     """
 
     stft: STFT
     sources: tuple[str, ...]
-    takes: tuple[TemplateSet, ...]
+    template_sets: tuple[TemplateSet, ...]
     mask_exponent: float
-    power: float
+    magnitude_power: float
     beta: float
     hints: Hints | None = None
     messages: tuple[str, ...] = ()
@@ -99,87 +102,97 @@ class TemplateModel(Model):
     context: int = 0
 
     @cached_property
-    def known_bins(self) -> int:
-        """Bins of which the templates know; those above are shared as the highest of these are."""
-        heard = np.any([take.templates.any(axis=1) for take in self.takes], axis=0)
-        return int(np.flatnonzero(heard)[-1]) + 1
+    def covered_bins(self) -> int:
+        """Number of bins up to the highest one that a template covers."""
+        covered = np.any([one.templates.any(axis=1) for one in self.template_sets], axis=0)
+        return int(np.flatnonzero(covered)[-1]) + 1
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
-        """First bins of the bands; those that the templates do not know of are left out."""
+        """First bins of the bands; bands above the covered bins are left out."""
         starts = band_starts(self.stft.frequencies(1), BANDS_AN_OCTAVE)
-        return starts[starts < self.known_bins]
+        return starts[starts < self.covered_bins]
 
     @cached_property
-    def _banded(self) -> tuple[Matrix, ...]:
-        return tuple(self._in_bands(take.templates) for take in self.takes)
+    def _banded_templates(self) -> tuple[Matrix, ...]:
+        return tuple(self._in_bands(one.templates) for one in self.template_sets)
 
     def _in_bands(self, matrix: NDArray[Any]) -> Matrix:
-        return in_bands(matrix[: self.known_bins], self._starts)
+        return in_bands(matrix[: self.covered_bins], self._starts)
 
     def activations(
-        self, V: NDArray[Any], take: int = 0, allowed: NDArray[np.bool_] | None = None
+        self, V: NDArray[Any], number: int = 0, allowed: NDArray[np.bool_] | None = None
     ) -> NDArray[Any]:
-        """Return the activations of V, (bins, frames), under the templates of a take.
+        """Return the activations of V, shape (components, frames), for one of the template sets.
 
-        `allowed`, (sources, frames), says which source may sound when.
+        Parameters
+        ----------
+        V : ndarray, shape (bins, frames)
+        number : int
+            Index of the template set.
+        allowed : ndarray of bool, shape (sources, frames), optional
+            Frames in which each source may sound.
         """
+        template_set = self.template_sets[number]
         banded = np.ascontiguousarray(self._in_bands(V).T).T
         return activate(
             banded,
-            self._banded[take],
+            self._banded_templates[number],
             divergence=self.beta,
-            allowed=None if allowed is None else allowed[self.takes[take].labels],
-            iterations=self.takes[take].iterations,
+            allowed=None if allowed is None else allowed[template_set.labels],
+            iterations=template_set.iterations,
             tolerance=0,
-            level=1.0,  # mixtures are given with their peak near 1; that of a block would show where it ends
+            level=1.0,  # mixtures have a peak near 1; the level of each block would make block edges audible
         ).H
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Mask the block by the average over all takes; all channels get the same mask."""
-        V = block.magnitude.mean(axis=0, dtype=np.float32) ** self.power
+        """Mask the block with the average over all template sets; all channels get the same mask."""
+        V = block.magnitude.mean(axis=0, dtype=np.float32) ** self.magnitude_power
         allowed = self.hints.allowed(self.sources, block.times) if self.hints else None
-        activations = [self.activations(V, take, allowed).T for take in range(len(self.takes))]
+        activations = [self.activations(V, k, allowed).T for k in range(len(self.template_sets))]
         stems = np.empty((len(self.sources), block.channels, block.frames, self.stft.bins), np.complex128)
         for start in range(0, block.frames, _FRAMES):
             part = slice(start, start + _FRAMES)
-            may = None if allowed is None else allowed[:, part]
-            masks = self._masks(V[:, part].T, [H[part] for H in activations], may)
-            # In float64, so that the stems sum to the mixture but for rounding.
-            shared = block.values[:, :, part].swapaxes(1, 2) / masks.sum(axis=0, dtype=np.float64)
-            np.multiply(shared, masks[:, None], out=stems[:, :, part])
+            allowed_part = None if allowed is None else allowed[:, part]
+            masks = self._masks(V[:, part].T, [H[part] for H in activations], allowed_part)
+            # Divided in float64, so that the stems sum to the mixture except for rounding.
+            normalized = block.values[:, :, part].swapaxes(1, 2) / masks.sum(axis=0, dtype=np.float64)
+            np.multiply(normalized, masks[:, None], out=stems[:, :, part])
         return {
             name: block.with_values(stem.swapaxes(1, 2))
             for name, stem in zip(self.sources, stems, strict=True)
         }
 
     def _masks(self, V: Matrix, activations: list[Matrix], allowed: NDArray[np.bool_] | None) -> Matrix:
-        """Return the mean of all takes' masks, not yet of sum one, (sources, frames, bins)."""
+        """Return the weighted sum of the masks of all template sets, shape (sources, frames, bins)."""
         masks = np.zeros((len(self.sources), *V.shape), np.float32)
-        for take, H in zip(self.takes, activations, strict=True):
-            power = np.empty_like(masks)
+        for template_set, H in zip(self.template_sets, activations, strict=True):
+            estimates = np.empty_like(masks)
             for source in range(len(self.sources)):
-                members = take.members(source)
-                np.matmul(H[:, members], take.frames_major[members], out=power[source])
-            self._extend(power)
-            if allowed is not None:  # where all are silent, what is left is shared by those who may sound
-                power += 1e-6 * V[None] * allowed[:, :, None]
-            masks += take.weight * shares(power, self.mask_exponent / self.power)
+                members = template_set.members(source)
+                np.matmul(H[:, members], template_set.by_component[members], out=estimates[source])
+            self._extend(estimates)
+            if allowed is not None:  # what no template explains goes to the sources that may sound
+                estimates += _ALLOWED_FLOOR * V[None] * allowed[:, :, None]
+            masks += template_set.weight * shares(estimates, self.mask_exponent / self.magnitude_power)
         return masks
 
-    def _extend(self, power: Matrix) -> None:
-        """Give the bins that no template knows of the sources' level in the third of an octave below them."""
-        if self.known_bins < power.shape[2]:
-            below = slice(int(self.known_bins * 2 ** (-1 / 3)), self.known_bins)
-            power[:, :, self.known_bins :] = power[:, :, below].mean(axis=2, keepdims=True)
+    def _extend(self, estimates: Matrix) -> None:
+        """Fill uncovered bins with each source's mean level in the third of an octave below them."""
+        if self.covered_bins < estimates.shape[2]:
+            below = slice(int(self.covered_bins * 2 ** (-1 / 3)), self.covered_bins)
+            estimates[:, :, self.covered_bins :] = estimates[:, :, below].mean(axis=2, keepdims=True)
 
 
-def shares(power: NDArray[Any], exponent: float) -> Matrix:
-    """Return each source's part of the sum of powers to an exponent; equal parts where all are silent.
+def shares(estimates: NDArray[Any], exponent: float) -> Matrix:
+    """Return each source's part of the sum of all estimates, each raised to an exponent.
+
+    Where all estimates are zero, the parts are equal.
 
     Parameters
     ----------
-    power : ndarray, shape (sources, ...)
+    estimates : ndarray, shape (sources, ...)
+        Not negative.
     exponent : float
 
     Examples
@@ -188,10 +201,10 @@ def shares(power: NDArray[Any], exponent: float) -> Matrix:
     array([[0.75, 0.5 ],
            [0.25, 0.5 ]], dtype=float32)
     """
-    loudest = power.max(axis=0)
-    relative: Matrix = np.ones_like(power, np.float32)
-    np.divide(power, loudest, out=relative, where=loudest > 0)
-    if exponent == 1.5:  # a root and a product take a third of the time of a general power
+    loudest = estimates.max(axis=0)
+    relative: Matrix = np.ones_like(estimates, np.float32)
+    np.divide(estimates, loudest, out=relative, where=loudest > 0)
+    if exponent == 1.5:  # a square root and a product take a third of the time of a general power
         relative *= np.sqrt(relative)
     elif exponent != 1:
         np.power(relative, np.float32(exponent), out=relative)

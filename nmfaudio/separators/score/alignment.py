@@ -1,161 +1,189 @@
-"""Bring the times of a score to those of a recording, by dynamic time warping of chroma.
+"""Alignment of the times of a score to those of a recording, by dynamic time warping of chroma.
 
-The path keeps near the diagonal, so that an hour takes seconds and little memory: the costs of all pairs of
-frames, which librosa's warping makes, would take 200 GB.
+Where the score as a whole begins much earlier or later than the recording, a constant shift is found first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.separators.score.notes import Note
+from nmfaudio.separators.score.warping import warping_path
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 
-_WINDOW = 0.093  # seconds
-_LOWEST, _HIGHEST = 40.0, 5000.0  # Hz: what tells pitches
-_SMOOTH = 0.5  # seconds over which the path is averaged: tempo does not jump
-_REACH = 20.0  # seconds that the score may be off
-_STEPS = (
-    (1, 1),
-    (0, 1),
-    (1, 0),
-)  # frames of the recording, and of the score, that a step of the path goes on
+_WINDOW_SECONDS = 0.093
+_LOWEST_HZ, _HIGHEST_HZ = 40.0, 5000.0  # range of the frequencies that make up the chroma
+_SMOOTHING_SECONDS = 0.5  # the path is averaged over this time, because tempo does not jump
+REACH_SECONDS = 20.0  # largest difference between score and recording that warping finds
+_SHORTEST_NOTE_SECONDS = 0.05  # shorter notes count as this long
+_DECAY_SECONDS = 0.5  # time in which the chroma of a note falls
+_SILENCE = 0.02  # feature value of silence, relative to the loudest frame
+_AT_LIMIT = 0.98  # part of the limit from which on the path counts as being at its limit
+_MOST_MISPLACED = 0.1  # the alignment failed if more notes are at the limit, in silence or crowded
+_COMPLETE_SILENCE = 0.998  # feature of silence where the chroma is 60 dB below the loudest frame
+_ONSET_FRAMES = 4  # number of frames in which the beginning of a note must be heard
+_CROWDED = 0.2  # part of the distance between two onsets: no performance is five times faster than its score
+_CHORD_SECONDS = 0.05  # notes with onsets nearer than this are played together
+_LEAST_INSIDE = 0.5  # the alignment failed if a smaller part of the notes begins inside the recording
 
 Feature = NDArray[np.float64]
 
 
-def aligned(notes: tuple[Note, ...], mixture: Blocks) -> tuple[tuple[Note, ...], float]:
-    """Return the notes at the times at which the recording has them, and by how much they moved (median, s).
+@dataclass(frozen=True)
+class Alignment:
+    """Notes at the times of a recording.
 
-    The path is that of least distance between chroma and rises of chroma, recording against score, smoothed;
-    it keeps within 20 s of the score as written.
+    Attributes
+    ----------
+    notes : tuple of Note
+        As written where the alignment failed.
+    distance : float
+        Median of the distances in seconds by which the notes were moved.
+    failed : bool
+        Whether no alignment was found within the limits: a constant shift, and 20 s from there.
+    """
+
+    notes: tuple[Note, ...]
+    distance: float
+    failed: bool = False
+
+
+def aligned(notes: tuple[Note, ...], mixture: Blocks) -> Alignment:
+    """Return the notes at the times at which the recording has them.
+
+    The path has the least distance between chroma and rises of chroma of the recording and of the score; it
+    is smoothed. It stays within 20 s of the score as written. Where that is too little, a constant shift
+    of the whole score is found first, by correlation, and the path stays within 20 s of the shifted score.
 
     References
     ----------
     S. Ewert, M. Muller and P. Grosche, "High resolution audio synchronization using chroma onset features",
     ICASSP 2009.
     """
-    mixture = mixture.with_stft(STFT.lasting(_WINDOW, mixture.sample_rate))
-    times, reach = mixture.times, round(_REACH * mixture.sample_rate / mixture.stft.hop_length)
-    heard, written = _features(_chroma(mixture)), _features(_written(notes, times))
-    path = warped(heard, written, reach, mixture.allocate)
+    mixture = mixture.with_stft(STFT.lasting(_WINDOW_SECONDS, mixture.sample_rate))
+    heard = _features(_chroma(mixture))
+    alignment = _aligned_after(0.0, notes, heard, mixture)
+    if alignment.failed:
+        constant = _constant_shift(heard, notes, mixture.times)
+        alignment = _aligned_after(constant, notes, heard, mixture)
+    return Alignment(notes, 0.0, failed=True) if alignment.failed else alignment
+
+
+def _aligned_after(constant: float, notes: tuple[Note, ...], heard: Feature, mixture: Blocks) -> Alignment:
+    """Return the notes after a constant shift in seconds and warping."""
+    times = mixture.times
+    shifted = tuple(_moved(note, constant) for note in notes) if constant else notes
+    shift, at_limit = _warped_shift(heard, _features(_written_chroma(shifted, times)), mixture)
+    shifts = [float(np.interp(note.onset, times, shift)) for note in shifted]
+    placed = tuple(_moved(note, by) for note, by in zip(shifted, shifts, strict=True))
+    distance = float(np.median(np.abs(np.array(shifts) + constant)))
+    return Alignment(placed, distance, failed=_failed(shifted, placed, heard, times, at_limit))
+
+
+def _failed(
+    written: tuple[Note, ...],
+    placed: tuple[Note, ...],
+    heard: Feature,
+    times: NDArray[np.float64],
+    at_limit: NDArray[np.bool_],
+) -> bool:
+    """Return whether many notes are at the limit, in silence or crowded, or most are outside of it."""
+    before, after = (np.array([note.onset for note in notes]) for notes in (written, placed))
+    inside = (before >= times[0]) & (before <= times[-1])
+    if inside.mean() < _LEAST_INSIDE:
+        return True
+    misplaced = at_limit[_frames_of(before[inside], times)]
+    first = _frames_of(after[inside], times)
+    following = np.minimum(first[:, None] + np.arange(_ONSET_FRAMES), len(times) - 1)
+    misplaced |= (heard[-1] > _COMPLETE_SILENCE)[following].all(axis=1)
+    return max(float(misplaced.mean()), _crowded(before[inside], after[inside])) > _MOST_MISPLACED
+
+
+def _crowded(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Return the part of the distances between onsets that the alignment shortened to less than a fifth."""
+    order = np.argsort(before, kind="stable")
+    written, placed = np.diff(before[order]), np.diff(after[order])
+    apart = written > _CHORD_SECONDS
+    return float((placed[apart] < _CROWDED * written[apart]).mean()) if apart.any() else 0.0
+
+
+def _frames_of(onsets: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:
+    return np.asarray(np.searchsorted(times, onsets).clip(0, len(times) - 1))
+
+
+def _moved(note: Note, seconds: float) -> Note:
+    return replace(note, onset=max(0.0, note.onset + seconds), end=max(0.0, note.end + seconds))
+
+
+def _warped_shift(heard: Feature, written: Feature, mixture: Blocks) -> tuple[Feature, NDArray[np.bool_]]:
+    """Return for each frame the shift in seconds from score to recording, and whether it is at the limit."""
+    times = mixture.times
+    reach = round(REACH_SECONDS * mixture.sample_rate / mixture.stft.hop_length)
+    path = warping_path(heard, written, reach, mixture.allocate)
     frame = np.arange(len(times))
     moved = np.interp(frame, *_mean_by(path[:, 1], path[:, 0]))
-    width = max(1, round(_SMOOTH / (times[1] - times[0]))) if len(times) > 1 else 1
-    drift = np.convolve(np.pad(moved - frame, width, "edge"), np.ones(width) / width, "same")[width:-width]
-    shift = drift * ((times[-1] - times[0]) / max(1, len(times) - 1))
-    at = [float(np.interp(note.onset, times, shift)) for note in notes]
-    placed = [
-        replace(n, onset=max(0.0, n.onset + s), end=max(0.0, n.end + s))
-        for n, s in zip(notes, at, strict=True)
-    ]
-    return tuple(placed), float(np.median(np.abs(at)))
+    width = max(1, round(_SMOOTHING_SECONDS / (times[1] - times[0]))) if len(times) > 1 else 1
+    padded = np.pad(moved - frame, width, "edge")
+    drift = np.convolve(padded, np.ones(width) / width, "same")[width:-width]
+    seconds_per_frame = (times[-1] - times[0]) / max(1, len(times) - 1)
+    return drift * seconds_per_frame, np.abs(moved - frame) >= _AT_LIMIT * reach
 
 
-def _chroma(mixture: Blocks) -> NDArray[np.float64]:
+def _chroma(mixture: Blocks) -> Feature:
     """Return the energy of each pitch class over time, shape (12, frames)."""
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
-    inside = (frequencies >= _LOWEST) & (frequencies <= min(_HIGHEST, mixture.sample_rate / 2))
+    inside = (frequencies >= _LOWEST_HZ) & (frequencies <= min(_HIGHEST_HZ, mixture.sample_rate / 2))
     classes = np.round(12 * np.log2(frequencies[inside] / 440) + 69).astype(int) % 12
-    which = (np.arange(12)[:, None] == classes).astype(np.float64)
-    return np.hstack([which @ block.magnitude.mean(axis=0)[inside] for block in mixture])
+    membership = (np.arange(12)[:, None] == classes).astype(np.float64)
+    return np.hstack([membership @ block.magnitude.mean(axis=0)[inside] for block in mixture])
 
 
-def _written(notes: tuple[Note, ...], times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what the chroma of the notes would be, fading as struck strings do."""
+def _written_chroma(notes: tuple[Note, ...], times: NDArray[np.float64]) -> Feature:
+    """Return the chroma that the notes would have, decaying as struck strings do."""
     chroma = np.zeros((12, len(times)))
     for note in notes:
         first = np.searchsorted(times, note.onset)
-        inside = slice(first, np.searchsorted(times, max(note.end, note.onset + 0.05), "right"))
-        chroma[note.pitch % 12, inside] += 0.3 + 0.7 * np.exp(-(times[inside] - note.onset) / 0.5)
+        last = max(note.end, note.onset + _SHORTEST_NOTE_SECONDS)
+        inside = slice(first, np.searchsorted(times, last, "right"))
+        chroma[note.pitch % 12, inside] += 0.3 + 0.7 * np.exp(-(times[inside] - note.onset) / _DECAY_SECONDS)
     return chroma
 
 
-def _features(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return chroma over its rises, each frame of unit length; silence is a direction of its own."""
+def _features(chroma: Feature) -> Feature:
+    """Return chroma above its rises, each frame of unit length; silence is a direction of its own."""
     level = np.maximum(chroma.max(), np.finfo(float).tiny)
     rise = np.maximum(np.diff(chroma, axis=1, prepend=0), 0)
-    stacked = np.vstack([chroma / level, 2 * rise / level, np.full((1, chroma.shape[1]), 0.02)])
+    stacked = np.vstack([chroma / level, 2 * rise / level, np.full((1, chroma.shape[1]), _SILENCE)])
     stacked /= np.linalg.norm(stacked, axis=0)
     return stacked
 
 
-def warped(
-    heard: Feature, written: Feature, reach: int, allocate: Callable[..., NDArray[Any]]
-) -> NDArray[np.intp]:
-    """Return the path of least total distance between unit vectors, no frame further off than `reach`.
-
-    Parameters
-    ----------
-    heard, written : ndarray, shape (features, frames)
-    reach : int
-        Frames.
-    allocate : callable
-        Gives an array of a shape and a dtype, as `Blocks.allocate` does; a byte for each pair within reach.
-
-    Returns
-    -------
-    ndarray of int, shape (steps, 2)
-        Frames of the recording and of the score, from the first to the last.
-
-    Examples
-    --------
-    >>> heard = np.eye(4)[:, [0, 0, 1, 2, 3, 3]]
-    >>> written = np.eye(4)[:, [0, 1, 1, 2, 2, 3]]
-    >>> warped(heard, written, 3, lambda *shape, dtype: np.empty(shape, dtype)).tolist()
-    [[0, 0], [1, 0], [2, 1], [2, 2], [3, 3], [3, 4], [4, 5], [5, 5]]
-    """
-    frames = heard.shape[1]
-    reach = min(reach, frames - 1)
-    steps = np.asarray(allocate(2 * frames - 1, reach + 1, dtype=np.uint8))
-    backwards = np.ascontiguousarray(written[:, ::-1])
-    # Least totals up to each pair, by frame of the recording, on the two diagonals of the matrix of pairs
-    # before the one at hand; infinite on either side of those within reach.
-    earlier, before = (np.full(frames + 2, np.inf) for _ in range(2))
-    earlier[0] = 0  # where the path comes from
-    for diagonal in range(2 * frames - 1):
-        first, stop = _within(diagonal, frames, reach)
-        back = frames - 1 - diagonal
-        near = np.einsum("fn,fn->n", heard[:, first:stop], backwards[:, back + first : back + stop])
-        came = earlier[first:stop], before[first + 1 : stop + 1], before[first:stop]  # by each of the steps
-        least = _least(came, steps[diagonal, : stop - first])
-        earlier[first + 1 : stop + 1] = least + (1 - near)
-        earlier[first] = earlier[stop + 1] = np.inf
-        earlier, before = before, earlier
-    return _traced(steps, frames, reach)
+def _constant_shift(heard: Feature, notes: tuple[Note, ...], times: NDArray[np.float64]) -> float:
+    """Return the shift in seconds of the whole score at which it correlates most with the recording."""
+    if len(times) < 2:
+        return 0.0
+    hop = times[1] - times[0]
+    last = max(note.onset for note in notes) + 1.0
+    grid = times[0] + hop * np.arange(max(len(times), int(np.ceil(last / hop))))
+    written = _features(_written_chroma(notes, grid))
+    correlation = _correlation(heard[:-1], written[:-1])  # without the feature of silence
+    return float((int(correlation.argmax()) + 1 - len(grid)) * hop)
 
 
-def _within(diagonal: int, frames: int, reach: int) -> tuple[int, int]:
-    """Return the first frame of the recording within reach on a diagonal, and the one after the last."""
-    first = max(0, diagonal - frames + 1, (diagonal - reach + 1) // 2)
-    return first, min(diagonal, frames - 1, (diagonal + reach) // 2) + 1
-
-
-def _least(came: tuple[Feature, ...], steps: NDArray[np.uint8]) -> Feature:
-    """Return the least of the totals by each step, and note which; the first of equals."""
-    least = came[0].copy()
-    steps[:] = 0
-    for number, total in enumerate(came[1:], 1):
-        np.copyto(steps, number, where=total < least)
-        np.minimum(least, total, out=least)
-    return least
-
-
-def _traced(steps: NDArray[np.uint8], frames: int, reach: int) -> NDArray[np.intp]:
-    """Follow the steps back from the last pair."""
-    frame, diagonal = frames - 1, 2 * frames - 2
-    path = [(frame, diagonal - frame)]
-    while diagonal:
-        ours, theirs = _STEPS[steps[diagonal, frame - _within(diagonal, frames, reach)[0]]]
-        frame, diagonal = frame - ours, diagonal - ours - theirs
-        path.append((frame, diagonal - frame))
-    return np.array(path[::-1])
+def _correlation(heard: Feature, written: Feature) -> NDArray[np.float64]:
+    """Return the sum of the products of all features at each lag, lags from 1 - len(written) on."""
+    size = heard.shape[1] + written.shape[1] - 1
+    padded = 1 << (size - 1).bit_length()
+    total = np.zeros(padded // 2 + 1, complex)
+    for one, other in zip(heard, written, strict=True):  # one at a time: memory for a single transform
+        total += np.fft.rfft(one, padded) * np.fft.rfft(other, padded).conj()
+    circular = np.fft.irfft(total, padded)
+    return np.concatenate([circular[1 - written.shape[1] :], circular[: heard.shape[1]]])
 
 
 def _mean_by(keys: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
