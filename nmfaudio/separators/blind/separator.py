@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nmfaudio.errors import OptionError
 from nmfaudio.matching import best_pairs
 from nmfaudio.models.contract import Components, Model
-from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.masks import normalised_masks, soft_masks
 from nmfaudio.nmf import Divergence, Factorization, activate, factorize
 from nmfaudio.nmf.factorization import Callback
 from nmfaudio.nmf.side_by_side import side_by_side
@@ -172,10 +172,7 @@ class BlindModel(Model):
             activations = np.stack([_activations(take, channel) for channel in V])
         members = [take.labels == source for source in range(len(self.sources))]
         power = np.array([take.templates[:, m] @ activations[:, m] for m in members])
-        loudest = power.max(axis=0)
-        power = np.divide(power, loudest, out=np.ones_like(power), where=loudest > 0)
-        power = power if self.mask_exponent == 1 else power**self.mask_exponent
-        return np.asarray(power / power.sum(axis=0))
+        return normalised_masks(power, self.mask_exponent)
 
 
 class _Search:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.models.contract import Model
+from nmfaudio.models.masks import normalised_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
@@ -164,7 +165,7 @@ class TemplateModel(Model):
             self._extend(power)
             if allowed is not None:  # where all are silent, what is left is shared by those who may sound
                 power += 1e-6 * V[None] * allowed[:, :, None]
-            masks += take.weight * shares(power, self.mask_exponent / self.power)
+            masks += take.weight * normalised_masks(power, self.mask_exponent / self.power, by_root=True)
         return masks
 
     def _extend(self, power: Matrix) -> None:
@@ -172,28 +173,3 @@ class TemplateModel(Model):
         if self.known_bins < power.shape[2]:
             below = slice(int(self.known_bins * 2 ** (-1 / 3)), self.known_bins)
             power[:, :, self.known_bins :] = power[:, :, below].mean(axis=2, keepdims=True)
-
-
-def shares(power: NDArray[Any], exponent: float) -> Matrix:
-    """Return each source's part of the sum of powers to an exponent; equal parts where all are silent.
-
-    Parameters
-    ----------
-    power : ndarray, shape (sources, ...)
-    exponent : float
-
-    Examples
-    --------
-    >>> shares(np.array([[3.0, 0.0], [1.0, 0.0]]), 1.0)
-    array([[0.75, 0.5 ],
-           [0.25, 0.5 ]], dtype=float32)
-    """
-    loudest = power.max(axis=0)
-    relative: Matrix = np.ones_like(power, np.float32)
-    np.divide(power, loudest, out=relative, where=loudest > 0)
-    if exponent == 1.5:  # a root and a product take a third of the time of a general power
-        relative *= np.sqrt(relative)
-    elif exponent != 1:
-        np.power(relative, np.float32(exponent), out=relative)
-    relative /= relative.sum(axis=0)
-    return relative
