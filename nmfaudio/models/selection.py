@@ -1,4 +1,4 @@
-"""Models of some stems: those that are wanted, and the sum of the others."""
+"""Models of a selection of stems: the requested ones, and the sum of the others."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ REST = "rest"
 
 @dataclass(frozen=True)
 class Selection(ModelWrapper):
-    """A model whose sources are added up to fewer stems, some of which are not to be written.
+    """A model that adds up the sources of another model to fewer stems, some of which are not written.
 
     Attributes
     ----------
     model : Model
     groups : tuple of (str, tuple of str)
-        Name of each stem, and the sources of the model that it is the sum of.
+        Name of each stem, and the sources of the other model that are added up to it.
     unwritten : tuple of str
-        Stems that nobody asked for; without them the stems do not sum to the mixture.
+        Stems that were not requested. Only with them do the stems sum to the mixture.
     """
 
     groups: tuple[tuple[str, tuple[str, ...]], ...]
@@ -38,11 +38,11 @@ class Selection(ModelWrapper):
 
     @property
     def components(self) -> None:
-        """None: the components belong to the sources of the other model, which are not stems any more."""
+        """None, because the components belong to the sources of the other model, not to these stems."""
         return
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Add up the stems of the model."""
+        """Add up the stems of the other model."""
         stems = self.model.separate(block)
         return {
             name: block.with_values(np.sum([stems[member].values for member in members], axis=0))
@@ -57,9 +57,9 @@ def select(model: Model, only: tuple[str, ...], without: tuple[str, ...]) -> Mod
     ----------
     model : Model
     only : tuple of str
-        Stems to keep.
+        Names of the stems to keep.
     without : tuple of str
-        Sources to leave out of the single stem that is made.
+        Names of the sources that are left out of the single stem.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def select(model: Model, only: tuple[str, ...], without: tuple[str, ...]) -> Mod
 
 
 def check_selection(only: Sequence[str], without: Sequence[str], sources: Sequence[str]) -> None:
-    """Check which stems are asked for against the sources of a model.
+    """Check the requested stems against the sources of a model.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def check_selection(only: Sequence[str], without: Sequence[str], sources: Sequen
     """
     if only and without:
         raise OptionError(
-            "only and except exclude each other: say which stems to keep, or which to leave out",
+            "only and without exclude each other: name the stems to keep, or the sources to leave out",
             option="only",
         )
     for name in (*only, *without):
