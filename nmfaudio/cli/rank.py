@@ -89,7 +89,7 @@ def _look(file: Path, output: Path | None, options: dict[str, Any], report: Any)
     if output is None:
         with AudioFile(file) as source:
             return count_components(source, report=report, **options)
-    from nmfaudio.plots.components import check_picture, save_picture
+    from nmfaudio.plots.figures import check_picture, save_picture
     from nmfaudio.plots.rank import plot_rank
 
     check_picture(output)

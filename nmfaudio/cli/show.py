@@ -21,7 +21,7 @@ def show(
     """Show a dictionary's sources, settings, provenance and templates."""
     from nmfaudio.dictionaries.dictionary import Dictionary
     from nmfaudio.errors import NmfaudioError
-    from nmfaudio.plots.components import check_picture, save_picture
+    from nmfaudio.plots.figures import check_picture, save_picture
     from nmfaudio.plots.templates import plot_dictionary
 
     try:

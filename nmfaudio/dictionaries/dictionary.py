@@ -314,7 +314,8 @@ class Dictionary:
         )
 
     def _repr_html_(self) -> str:
-        from nmfaudio.plots.templates import as_html, plot_dictionary
+        from nmfaudio.plots.figures import as_html
+        from nmfaudio.plots.templates import plot_dictionary
 
         return as_html(repr(self), plot_dictionary(self))
 
