@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from nmfaudio import STFT, Dictionary
 from nmfaudio.dictionaries.format import ARRAYS, Clip, metadata_of
@@ -44,6 +47,40 @@ def test_a_file_gives_back_every_bit(duo, tmp_path):
     assert loaded.seed == 7
 
 
+def test_equal_dictionaries_give_equal_files(duo, tmp_path):
+    first, second = (duo.save(tmp_path / f"{n}.safetensors").read_bytes() for n in (1, 2))
+    assert first == second
+
+
+def test_the_package_safetensors_reads_our_files_and_we_read_its_files(duo, tmp_path):
+    with safe_open(duo.save(tmp_path / "ours.safetensors"), "np") as theirs:
+        assert theirs.metadata()["format"] == "nmfaudio dictionary"
+        arrays = {name: theirs.get_tensor(name) for name in theirs.keys()}  # noqa: SIM118
+        save_file(arrays, tmp_path / "theirs.safetensors", theirs.metadata())
+    assert arrays["templates"].T.tobytes() == duo.templates.tobytes()
+    assert Dictionary.load(tmp_path / "theirs.safetensors") == duo
+
+
+def test_the_fingerprint_changes_with_all_that_affects_stems(duo, tmp_path):
+    loaded = Dictionary.load(duo.save(tmp_path / "duo.safetensors"))
+    assert loaded.fingerprint() == duo.fingerprint()
+    assert dataclasses.replace(duo, clips=(), seed=8).fingerprint() == duo.fingerprint()
+    templates = duo.templates.copy()
+    templates[[3, 4], 0] = templates[[4, 3], 0]
+    changes = (
+        {"templates": templates},
+        {"labels": ("piano", "piano", "kick", "kick", "kick")},
+        {"sample_rate": 16000},
+        {"stft": STFT(256, 32)},
+        {"magnitude_power": 2.0},
+        {"beta": 0.0},
+        {"pitches": np.zeros(5)},
+        {"energies": np.ones(5)},
+    )
+    prints = {dataclasses.replace(duo, **change).fingerprint() for change in changes}
+    assert len(prints | {duo.fingerprint()}) == len(changes) + 1
+
+
 def test_templates_sum_to_one_and_are_read_only(duo):
     assert np.allclose(duo.templates.sum(axis=0), 1, atol=1e-5)
     with pytest.raises(ValueError, match="read-only"):
@@ -60,7 +97,7 @@ def test_pick_and_without_keep_the_order(duo):
         duo.without("piano", "kick")
 
 
-def test_join_converts_and_refuses_twins(duo):
+def test_join_converts_and_refuses_duplicates(duo):
     other = duo.pick("kick").renamed("snare").to_settings(16000)
     joined = Dictionary.join([duo, other])
     assert joined.sources == ("piano", "kick", "snare")
@@ -117,24 +154,24 @@ HOSTILE = {
     "empty": (b"", "too few"),
     "eight_tebibytes": (
         bytes_of({"templates": entry([1 << 21, 1 << 20], 0, 1 << 43)}),
-        "shape or place that is none",
+        "invalid shape or position",
     ),
     "huge_header": (bytes_of({}, length=1 << 60), "declares a header of"),
     "truncated": (bytes_of({"templates": entry([4, 4], 0, 64)}, b"\0" * 10), "cut short"),
-    "too_long": (bytes_of({"templates": entry([1], 0, 4)}, b"\0" * 10), "10 are there"),
+    "too_long": (bytes_of({"templates": entry([1], 0, 4)}, b"\0" * 10), "but it has 10"),
     "overlapping": (
         bytes_of({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, b"\0" * 12),
         "begins at 4, not at 8",
     ),
     "wrong_shape": (bytes_of({"templates": entry([3], 0, 64)}, b"\0" * 64), "cannot lie in 64 bytes"),
-    "negative_shape": (bytes_of({"templates": entry([-4, -4], 0, 64)}, b"\0" * 64), "none"),
+    "negative_shape": (bytes_of({"templates": entry([-4, -4], 0, 64)}, b"\0" * 64), "invalid shape"),
     "wrong_type": (bytes_of({"templates": entry([4], 0, 16, "F16")}, b"\0" * 16), "type 'F16'"),
     "json_bomb": (bytes_of(b"[" * 400_000), "nested too deeply|not JSON"),
     "many_arrays": (bytes_of({f"a{i}": entry([0], 0, 0) for i in range(4000)}), "more than 16"),
     "many_digits": (bytes_of(b'{"a": ' + b"9" * 100_000 + b"}"), "not JSON"),
-    "twins": (bytes_of(b'{"a": 1, "a": 2}'), "twice"),
+    "duplicates": (bytes_of(b'{"a": 1, "a": 2}'), "twice"),
     "list": (bytes_of([1, 2]), "not a JSON object"),
-    "metadata_of_numbers": (bytes_of({"__metadata__": {"format": 3}}), "not texts"),
+    "metadata_of_numbers": (bytes_of({"__metadata__": {"format": 3}}), "not texts with names"),
     "no_dictionary": (bytes_of({"__metadata__": {"format": "pt"}}), "not a dictionary of nmfaudio"),
     "future": (
         bytes_of({"__metadata__": {"format": "nmfaudio dictionary", "version": "99"}}),
@@ -177,11 +214,17 @@ def changed(duo, tmp_path, arrays=(), **facts):
         ({"components": 5}, "malformed"),
         ({"sample_rate": 1e9}, "malformed"),
         ({"sample_rate": 10**12}, "sample_rate"),
-        ({"stft": {"n_fft": 1 << 40, "hop_length": 1, "win_length": 1, "window": "hann"}}, "lengths"),
+        (
+            {"stft": {"n_fft": 1 << 40, "hop_length": 1, "win_length": 1, "window": "hann"}},
+            "lengths of its windows",
+        ),
         ({"stft": {"n_fft": 256, "hop_length": 64, "win_length": 256, "window": "no"}}, "no"),
         ({"stft": {"n_fft": 256, "hop_length": 64, "win_length": 256, "window": ["hann", 1]}}, "window|mal"),
         ({"stft": {}}, "malformed"),
-        ({"stft": {"n_fft": 512, "hop_length": 64, "win_length": 256, "window": "hann"}}, "neither"),
+        (
+            {"stft": {"n_fft": 512, "hop_length": 64, "win_length": 256, "window": "hann"}},
+            "does not fit its labels",
+        ),
         ({"exponent": "x"}, "malformed"),
         ({"clips": [{"label": "piano"}]}, "malformed"),
         ({"clips": 3}, "malformed"),
@@ -202,7 +245,7 @@ def test_lies_in_the_metadata_are_told(duo, tmp_path, facts, message):
     ],
 )
 def test_a_bad_number_in_a_file_is_told(duo, tmp_path, value, message, monkeypatch):
-    monkeypatch.setattr(tensorfile, "_PIECE", 100)
+    monkeypatch.setattr(tensorfile, "_NUMBERS_AT_A_TIME", 100)
     for place in ((0, 0), (4, 128)):
         templates = duo.templates.T.copy()
         templates[place] = value
@@ -213,7 +256,7 @@ def test_a_bad_number_in_a_file_is_told(duo, tmp_path, value, message, monkeypat
 def test_a_silent_template_in_a_file_is_told(duo, tmp_path):
     templates = duo.templates.T.copy()
     templates[3] = 0
-    with pytest.raises(DictionaryError, match="template 4 is silent: learn it again"):
+    with pytest.raises(DictionaryError, match="template 4 is silent: learn the dictionary again"):
         Dictionary.load(changed(duo, tmp_path, {"templates": templates}))
 
 
@@ -239,7 +282,7 @@ def test_files_that_are_too_large_or_shrink_are_told(tmp_path):
     path = tmp_path / "large.safetensors"
     path.touch()
     os.truncate(path, tensorfile.LARGEST_FILE + 1)
-    with pytest.raises(DictionaryError, match="bytes, more than the"):
+    with pytest.raises(DictionaryError, match="bytes, more than the limit"):
         Dictionary.load(path)
     shrunk = tensorfile.Content({}, {"a": (2,)}, io.BytesIO(bytes(7)))
     with pytest.raises(tensorfile._Malformed, match="ends within array 'a'"):

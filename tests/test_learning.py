@@ -60,7 +60,7 @@ def test_more_recordings_than_memory_keep_a_bounded_choice(monkeypatch):
     learner = Learner("noise", rank=3)
     for seed in range(3):
         learner.partial_fit(Audio(np.random.default_rng(seed).standard_normal(4 * RATE) / 9, RATE))
-    assert len(learner._kept.frames()) == 50
+    assert len(learner._reservoir.frames()) == 50
     assert learner.dictionary().templates.shape[1] == 3
 
 
@@ -72,7 +72,7 @@ def test_what_was_learned_before_is_kept_when_more_is_added():
     assert len(after.clips) == 2
     rich = learn(sounds(5), "tone", rank=12)
     assert len(learn(tone(440, 2), "tone", add_to=rich).labels) == 12
-    with pytest.raises(OptionError, match="knows tone, not 'flute'"):
+    with pytest.raises(OptionError, match="has the sources tone, not 'flute'"):
         learn(tone(700), "flute", add_to=before)
 
 

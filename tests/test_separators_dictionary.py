@@ -65,8 +65,8 @@ def test_unknown_sounds_go_to_the_residual(pair):
 def test_only_and_without_keep_the_same_stem_as_all(pair):
     audio, _ = mixture()
     every = separate(audio, FromDictionary(pair)).stems
-    only = separate(audio, FromDictionary(pair, only=("low",))).stems
-    without = separate(audio, FromDictionary(pair, without=("low",))).stems
+    only = separate(audio, FromDictionary(pair), only="low").stems
+    without = separate(audio, FromDictionary(pair), without="low").stems
     assert list(only) == ["low"]
     assert list(without) == ["without low"]
     assert np.allclose(only["low"].samples, every["low"].samples, atol=1e-9)
@@ -78,10 +78,10 @@ def test_one_stem_of_integers_is_not_made_to_sum_to_the_mixture(pair, tmp_path, 
     path = make_file(samples=audio.samples)
     from nmfaudio import read, separate_file
 
-    written = separate_file(path, tmp_path / "out", FromDictionary(pair, only=("low",)))
+    written = separate_file(path, tmp_path / "out", FromDictionary(pair), only="low")
     assert list(written.stems) == ["low"]
     low = read(written.stems["low"].path).samples
-    memory = separate(read(path), FromDictionary(pair, only=("low",)))
+    memory = separate(read(path), FromDictionary(pair), only="low")
     assert np.abs(low - memory.stems["low"].samples).max() < 1e-4
     again = memory.write(tmp_path / "again")
     assert np.array_equal(read(again.stems["low"].path).samples, low)
@@ -90,11 +90,11 @@ def test_one_stem_of_integers_is_not_made_to_sum_to_the_mixture(pair, tmp_path, 
 def test_unknown_sources_are_refused(pair):
     audio, _ = mixture()
     with pytest.raises(OptionError, match="no source 'flute': use one of low, high"):
-        separate(audio, FromDictionary(pair, only=("flute",)))
+        separate(audio, FromDictionary(pair), only="flute")
     with pytest.raises(OptionError, match="exclude each other"):
-        separate(audio, FromDictionary(pair, only=("low",), without=("high",)))
+        separate(audio, FromDictionary(pair), only="low", without="high")
     with pytest.raises(OptionError, match="nothing remains"):
-        separate(audio, FromDictionary(pair, without=("low", "high")))
+        separate(audio, FromDictionary(pair), without=("low", "high"))
 
 
 def test_sources_are_known_before_a_mixture_is_read(pair, tmp_path):

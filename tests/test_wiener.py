@@ -1,4 +1,4 @@
-"""The multichannel Wiener filter: sums, its definition, and that it beats the masks where places differ."""
+"""The multichannel Wiener filter: sums, its definition, and gains over masks for different positions."""
 
 import numpy as np
 import pytest
@@ -23,12 +23,12 @@ def random_points(channels=2, sources=3, seed=0):
     return x, v, mix @ mix.conj().swapaxes(2, 3)
 
 
-def naive_filter(x, v, places):
+def naive_filter(x, v, covariances):
     stems = np.zeros((len(v), *x.shape), complex)
     for f, n in np.ndindex(x.shape[1:]):
-        model = sum(v[j, f, n] * places[j, f] for j in range(len(v)))
+        model = sum(v[j, f, n] * covariances[j, f] for j in range(len(v)))
         for j in range(len(v)):
-            stems[j, :, f, n] = v[j, f, n] * places[j, f] @ np.linalg.inv(model) @ x[:, f, n]
+            stems[j, :, f, n] = v[j, f, n] * covariances[j, f] @ np.linalg.inv(model) @ x[:, f, n]
     return stems
 
 
@@ -42,12 +42,12 @@ def test_it_equals_its_definition(channels):
 @pytest.mark.parametrize("rank", [1, 2])
 @pytest.mark.parametrize("scale", [1e-60, 1.0, 1e60])
 def test_stems_sum_to_the_mixture(channels, rank, scale):
-    x, v, places = random_points(channels)
-    vectors = np.linalg.eigh(places)[1][..., -rank:]
-    places = vectors @ vectors.conj().swapaxes(2, 3)
+    x, v, covariances = random_points(channels)
+    vectors = np.linalg.eigh(covariances)[1][..., -rank:]
+    covariances = vectors @ vectors.conj().swapaxes(2, 3)
     v[:, 2] = 0  # a bin in which no source sounds
     v[1] = 0
-    stems = wiener_filter(x * scale, v * scale, places)
+    stems = wiener_filter(x * scale, v * scale, covariances)
     assert np.isfinite(stems).all()
     np.testing.assert_allclose(stems.sum(axis=0), x * scale, rtol=1e-9, atol=scale * 1e-12)
 
@@ -60,20 +60,20 @@ def test_input_is_left_alone():
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    x, v, places = random_points()
-    with pytest.raises(SeparatorError, match=r"places \(3, 6, 2, 2\) do not fit"):
-        wiener_filter(x, v, places[:, :-1])
+    x, v, covariances = random_points()
+    with pytest.raises(SeparatorError, match=r"covariances of shape \(3, 6, 2, 2\) do not fit"):
+        wiener_filter(x, v, covariances[:, :-1])
 
 
-def place(*gains):
+def covariance(*gains):
     return np.outer(gains, gains).astype(complex)
 
 
-def test_places_differ_by_angle_alone():
-    assert difference(place(1, 0), place(0, 2)) == pytest.approx(1)
-    assert difference(place(1, 1), 9 * place(1, 1)) == pytest.approx(0, abs=1e-12)
-    assert difference(place(1, 1), place(1, -1)) == pytest.approx(1)
-    assert difference(np.zeros((2, 2)), place(1, 1)) == 0
+def test_the_difference_depends_on_the_angle_alone():
+    assert difference(covariance(1, 0), covariance(0, 2)) == pytest.approx(1)
+    assert difference(covariance(1, 1), 9 * covariance(1, 1)) == pytest.approx(0, abs=1e-12)
+    assert difference(covariance(1, 1), covariance(1, -1)) == pytest.approx(1)
+    assert difference(np.zeros((2, 2)), covariance(1, 1)) == 0
 
 
 def panned(*angles, seconds=3, seed=0):
@@ -127,19 +127,19 @@ def filtered(images):
     return errors(images, refine)
 
 
-def test_sources_in_different_places_come_apart_better_than_by_masks():
+def test_sources_at_different_positions_are_separated_better_than_by_masks():
     images = panned(20, 65)
     by_masks = errors(images, lambda mixture, block, masked: masked)
     assert np.all(np.array(filtered(images)) < 0.5 * np.array(by_masks))
 
 
 @pytest.mark.parametrize("angles", [(45, 45), (10, 10)])
-def test_sources_in_one_place_are_left_to_the_masks(angles):
+def test_sources_at_one_position_get_no_filter(angles):
     images = panned(*angles)
     assert learn_filter(Blocks(Audio(sum(images), RATE), SETTINGS), blurred_masks(images)) is None
 
 
-def test_one_channel_is_left_to_the_masks():
+def test_one_channel_gets_no_filter():
     mono = [image[:1] for image in panned(20, 65)]
     assert learn_filter(Blocks(Audio(sum(mono), RATE), SETTINGS), blurred_masks(mono)) is None
 
@@ -158,7 +158,7 @@ def test_the_filter_does_not_depend_on_how_the_mixture_is_cut():
             np.testing.assert_allclose(stem.values, once[name].cut(start, stop).values, atol=1e-9)
 
 
-def test_silence_has_no_places():
+def test_silence_gives_no_filter():
     mixture = Blocks(Audio(np.zeros((2, RATE)), RATE), SETTINGS)
 
     def masked(block):
@@ -173,12 +173,12 @@ def test_powers_are_means_over_channels():
 
 
 def test_each_round_applies_to_the_answer_of_the_one_before():
-    x, v, places = random_points()
+    x, v, covariances = random_points()
     block = Blocks(Audio(np.zeros((2, 256)), RATE), STFT(16)).whole()
     block = block.with_values(x)
     stems = {str(j): block.with_values(x * (v[j] / v.sum(axis=0))) for j in range(3)}
-    once = WienerFilter((places,)).refined(block, stems)
-    twice = WienerFilter((places, places)).refined(block, stems)
-    again = WienerFilter((places,)).refined(block, once)
+    once = WienerFilter((covariances,)).refined(block, stems)
+    twice = WienerFilter((covariances, covariances)).refined(block, stems)
+    again = WienerFilter((covariances,)).refined(block, once)
     for name in stems:
         np.testing.assert_array_equal(twice[name].values, again[name].values)

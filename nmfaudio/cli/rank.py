@@ -92,7 +92,7 @@ def _recommended(file: Path, output: Path | None, options: dict[str, Any], repor
     if output is None:
         with AudioFile(file) as source:
             return count_components(source, report=report, **options)
-    from nmfaudio.plots.components import check_picture, save_picture
+    from nmfaudio.plots.figures import check_picture, save_picture
     from nmfaudio.plots.rank import plot_rank
 
     check_picture(output)

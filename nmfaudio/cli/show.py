@@ -23,7 +23,7 @@ def show(
     """Show the sources, settings, origin and templates of a dictionary."""
     from nmfaudio.dictionaries.dictionary import Dictionary
     from nmfaudio.errors import NmfaudioError
-    from nmfaudio.plots.components import check_picture, save_picture
+    from nmfaudio.plots.figures import check_picture, save_picture
     from nmfaudio.plots.templates import plot_dictionary
 
     try:

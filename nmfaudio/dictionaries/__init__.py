@@ -1,1 +1,1 @@
-"""Dictionaries: templates with the names of their sources, learned, converted and kept in files."""
+"""Dictionaries: templates with the names of their sources, and how they are learned, converted and saved."""

@@ -1,4 +1,4 @@
-"""Templates seen through other settings: another sample rate, another window."""
+"""Conversion of templates to other settings: another sample rate, another window."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from nmfaudio.sound.stft import STFT
 
 # Standard deviation of the power of a Hann window's transform, in units of one over the window's length.
 _MAIN_LOBE = 0.58
-_LEAST = 1e-3  # of a template's power below the new half rate: with less, it is leakage of what lies above
-_PIECE = 256  # bins that are converted at a time
+# Least part of a template's power that must lie below the new half rate; less is leakage from above.
+_LEAST_POWER = 1e-3
+_BINS_AT_A_TIME = 256  # bounds the size of intermediate arrays
 
 
 def convert_templates(
     templates: NDArray[Any], old: tuple[STFT, int], new: tuple[STFT, int], *, magnitude_power: float = 1.0
 ) -> NDArray[np.float32]:
-    """Return templates as other settings would have seen them.
+    """Return templates as they would approximately be under other settings.
 
-    The power at each frequency is spread over the new bins, without loss: interpolated linearly where the
-    new window resolves as much, smeared to the width of its main lobe where it resolves less. What a longer
-    window would have resolved cannot be made up. Above the old half rate there is nothing.
+    The power of each old bin is spread over the new bins and preserved. It is interpolated linearly where the
+    new window resolves at least as much as the old one. Where the new window resolves less, the power is
+    smeared to the width of the new main lobe. Details that only a longer window would resolve cannot be
+    restored. Above the old half rate, the new templates are zero.
 
     Parameters
     ----------
     templates : ndarray, shape (bins, components)
-        Not negative.
+        Templates; not negative.
     old, new : tuple of (STFT, int)
-        Settings and sample rates.
+        Settings and sample rate, before and after.
     magnitude_power : float
-        Templates are magnitudes to this power.
+        Power to which magnitudes were raised in the templates.
 
     Returns
     -------
     ndarray of float32, shape (new bins, components)
-        Each column sums to one, or to zero where all its power lies above the new half rate.
+        Each column sums to one, or to zero when all its power lies above the new half rate.
 
     Examples
     --------
@@ -50,39 +52,39 @@ def convert_templates(
     source, target = old_stft.frequencies(old_rate), new_stft.frequencies(new_rate)
     power = np.asarray(templates, np.float64) ** (2 / magnitude_power)
     width = _extra_width(old_stft.win_length / old_rate, new_stft.win_length / new_rate)
-    found = _spread(power, source, target, width)
-    heard = found.sum(axis=0) > _LEAST * power.sum(axis=0)
-    shape = np.where(heard, found, 0) ** (magnitude_power / 2)
-    total = shape.sum(axis=0)
-    return np.asarray(np.divide(shape, total, out=np.zeros_like(shape), where=total > 0), np.float32)
+    spread = _spread(power, source, target, width)
+    remains = spread.sum(axis=0) > _LEAST_POWER * power.sum(axis=0)
+    converted = np.where(remains, spread, 0) ** (magnitude_power / 2)
+    total = converted.sum(axis=0)
+    return np.asarray(np.divide(converted, total, out=np.zeros_like(converted), where=total > 0), np.float32)
 
 
 def _extra_width(old: float, new: float) -> float:
-    """Return by how much, in Hz, a window of `new` seconds smears what one of `old` seconds has resolved."""
+    """Return the width in Hz by which a window of `new` seconds smears what one of `old` seconds resolves."""
     return float(np.sqrt(max(0.0, (_MAIN_LOBE / new) ** 2 - (_MAIN_LOBE / old) ** 2)))
 
 
 def _spread(
     power: NDArray[np.float64], source: NDArray[np.float64], target: NDArray[np.float64], width: float
 ) -> NDArray[np.float64]:
-    """Share out the power of each old bin among the new bins near it."""
-    found = np.zeros((len(target), power.shape[1]))
+    """Divide the power of each old bin among the new bins near it."""
+    spread = np.zeros((len(target), power.shape[1]))
     step = target[1] - target[0]
     reach = max(step, source[1] - source[0], 4 * width)
-    kept = np.flatnonzero(source <= target[-1] + reach)
-    for first in range(0, len(kept), _PIECE):
-        part = kept[first : first + _PIECE]
+    within_reach = np.flatnonzero(source <= target[-1] + reach)
+    for first in range(0, len(within_reach), _BINS_AT_A_TIME):
+        part = within_reach[first : first + _BINS_AT_A_TIME]
         near = (target >= source[part[0]] - reach) & (target <= source[part[-1]] + reach)
         distance = np.abs(target[near, None] - source[None, part])
-        found[near] += _weights(distance, step, source[1] - source[0], width) @ power[part]
-    return found
+        spread[near] += _weights(distance, step, source[1] - source[0], width) @ power[part]
+    return spread
 
 
 def _weights(distance: NDArray[np.float64], step: float, spacing: float, width: float) -> NDArray[np.float64]:
-    """Weigh new bins by their distance from each old bin; the weights of an old bin add up to one."""
+    """Return weights of the new bins by their distance from each old bin; those of an old bin sum to one."""
     kernel = np.exp(-0.5 * (distance / width) ** 2) if width > 0.5 * step else np.zeros_like(distance)
     if not kernel.any():
         kernel = np.maximum(0.0, 1 - distance / max(step, spacing))
-    # Not the sum over the bins that are there: at the edges power is lost, not heaped up.
+    # The sum over an unlimited grid, so that power beyond the edges is lost and not moved inside.
     total = np.sqrt(2 * np.pi) * width / step if width > 0.5 * step else max(step, spacing) / step
     return kernel / total

@@ -1,10 +1,12 @@
-"""Templates with names: learned of sources, kept as a file, joined, and seen through other settings."""
+"""The dictionary: templates with the names of their sources."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,39 +21,40 @@ from nmfaudio.errors import DictionaryError, OptionError
 from nmfaudio.sound.stft import STFT
 
 MOST_COMPONENTS = 65536
-_HIGHEST_RATE = 1 << 22
+_HIGHEST_RATE = 1 << 22  # Hz
 
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Templates, each with the name of the source it belongs to.
+    """Templates with the name of the source that each belongs to.
 
     Parameters
     ----------
     templates : array_like, shape (bins, components)
-        Not negative; each column is brought to the sum 1. Kept as a read-only copy in float32.
+        Templates; not negative. They are stored as a read-only copy in float32 whose columns sum to one.
     labels : sequence of str, shape (components,)
-        The source of each component. They become names of files.
+        Name of each template's source. Labels become names of files.
     sample_rate : int
+        Sample rate of the templates in Hz.
     stft : STFT
-        What the templates were seen through.
+        STFT settings of the templates.
     magnitude_power : float
-        Templates are magnitudes to this power.
+        Power to which magnitudes were raised in the templates.
     beta : float
-        Of the divergence they were learned in.
+        Beta of the divergence that the templates were learned with.
     seed : int
-        Of their random start.
+        Seed of the random start of the learning.
     energies : array_like, shape (components,), optional
-        Each component's part of the energy of its source's training audio.
+        Part of the energy of the source's recordings that each component has.
     pitches : array_like, shape (components,), optional
-        Fundamental frequency in Hz; 0 where there is none.
+        Fundamental frequency of each template in Hz; 0 for templates without a pitch.
     clips : sequence of Clip
-        What it was learned from.
+        Recordings that the dictionary was learned from.
 
     Raises
     ------
     DictionaryError
-        For templates, labels or settings that do not fit each other.
+        When templates, labels or settings do not fit each other.
 
     Examples
     --------
@@ -95,49 +98,50 @@ class Dictionary:
                 f"sample_rate={self.sample_rate}, magnitude_power={self.magnitude_power}, beta={self.beta}: "
                 f"they must lie in 1 to {_HIGHEST_RATE}, above 0 to 4, and -1 to 3"
             )
-        self._keep("templates", unit_sum(templates))
+        self._set("templates", unit_sum(templates))
         for name in ARRAYS[1:]:
-            given = _checked(getattr(self, name), name)
-            if given.size and given.shape != (len(self.labels),):
+            values = _checked(getattr(self, name), name)
+            if values.size and values.shape != (len(self.labels),):
                 raise DictionaryError(
-                    f"{name} have shape {given.shape}: there are {len(self.labels)} components"
+                    f"{name} have shape {values.shape}: with {len(self.labels)} components it must be "
+                    f"{(len(self.labels),)}"
                 )
-            self._keep(name, given if given.size else np.zeros(len(self.labels), np.float32))
+            self._set(name, values if values.size else np.zeros(len(self.labels), np.float32))
 
-    def _keep(self, name: str, array: NDArray[np.float32]) -> None:
+    def _set(self, name: str, array: NDArray[np.float32]) -> None:
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the sources, in the order in which they come."""
+        """Names of the sources, in the order of their first templates."""
         return tuple(dict.fromkeys(self.labels))
 
     @property
     def members(self) -> dict[str, NDArray[np.intp]]:
-        """The components of each source."""
+        """Indices of the components of each source."""
         labels = np.array(self.labels)
         return {source: np.flatnonzero(labels == source) for source in self.sources}
 
     def pick(self, *labels: str) -> Self:
-        """Return the dictionary of some of the sources.
+        """Return the dictionary of the named sources.
 
         Raises
         ------
         OptionError
-            For a label that it does not have.
+            When the dictionary does not have one of the labels.
         """
         check_known(labels, self.sources)
         kept = np.flatnonzero(np.isin(np.array(self.labels), labels))
-        return self._of(kept, tuple(clip for clip in self.clips if clip.label in labels))
+        return self._subset(kept, tuple(clip for clip in self.clips if clip.label in labels))
 
     def without(self, *labels: str) -> Self:
-        """Return the dictionary of all sources but some.
+        """Return the dictionary of all sources except the named ones.
 
         Raises
         ------
         OptionError
-            For a label that it does not have, or when none remains.
+            When the dictionary does not have one of the labels, or when no source remains.
         """
         check_known(labels, self.sources)
         rest = [source for source in self.sources if source not in labels]
@@ -146,10 +150,10 @@ class Dictionary:
         return self.pick(*rest)
 
     def keeping(self, kept: NDArray[np.intp]) -> Self:
-        """Return the dictionary of some components, by number."""
-        return self._of(kept, self.clips)
+        """Return the dictionary of the components with these indices."""
+        return self._subset(kept, self.clips)
 
-    def _of(self, kept: NDArray[np.intp], clips: tuple[Clip, ...]) -> Self:
+    def _subset(self, kept: NDArray[np.intp], clips: tuple[Clip, ...]) -> Self:
         return replace(
             self,
             templates=self.templates[:, kept],
@@ -160,7 +164,7 @@ class Dictionary:
         )
 
     def renamed(self, label: str) -> Self:
-        """Return the same templates as those of one source of that name."""
+        """Return a dictionary of one source with this label, which has all templates."""
         return replace(
             self,
             labels=(label,) * len(self.labels),
@@ -169,70 +173,75 @@ class Dictionary:
 
     @classmethod
     def join(cls, dictionaries: Iterable[Dictionary]) -> Dictionary:
-        """Put dictionaries side by side; those of other settings are converted to the first one's.
+        """Return one dictionary with the sources of several dictionaries.
+
+        Dictionaries with other settings than the first are converted to the settings of the first.
 
         Raises
         ------
         DictionaryError
-            When two have a source of the same name, or when templates are of different powers.
+            When two dictionaries have a source of the same name, or different magnitude powers.
         """
         first, *others = tuple(dictionaries)
         joined = [first, *(other.to_settings(first.sample_rate, first.stft) for other in others)]
-        seen: set[str] = set()
-        for one in joined:
-            if twins := seen & set(one.sources):
+        sources: set[str] = set()
+        for dictionary in joined:
+            if duplicates := sources & set(dictionary.sources):
                 raise DictionaryError(
-                    f"two dictionaries have a source {min(twins)!r}: learn one under another label, "
+                    f"two dictionaries have a source {min(duplicates)!r}: learn one under another label, "
                     "or leave one out"
                 )
-            if one.magnitude_power != first.magnitude_power:
+            if dictionary.magnitude_power != first.magnitude_power:
                 raise DictionaryError(
-                    f"magnitude_power={one.magnitude_power:g}, but the first dictionary has "
-                    f"{first.magnitude_power:g}: learn both with the same"
+                    f"magnitude_power={dictionary.magnitude_power:g}, but the first dictionary has "
+                    f"{first.magnitude_power:g}: learn both with the same divergence"
                 )
-            seen |= set(one.sources)
-        return first._beside(joined[1:])
+            sources |= set(dictionary.sources)
+        return first._extended(joined[1:])
 
     def enriched(self, other: Dictionary) -> Dictionary:
-        """Return this with the templates of another beside it, also of sources that both have."""
-        return self._beside([other.to_settings(self.sample_rate, self.stft)])
+        """Return this dictionary with the templates of another added; both may have the same sources."""
+        return self._extended([other.to_settings(self.sample_rate, self.stft)])
 
-    def _beside(self, others: Sequence[Dictionary]) -> Dictionary:
-        every = [self, *others]
+    def _extended(self, others: Sequence[Dictionary]) -> Dictionary:
+        dictionaries = [self, *others]
         return replace(
             self,
-            templates=np.hstack([one.templates for one in every]),
-            labels=tuple(label for one in every for label in one.labels),
-            energies=np.concatenate([one.energies for one in every]),
-            pitches=np.concatenate([one.pitches for one in every]),
-            clips=tuple(clip for one in every for clip in one.clips),
+            templates=np.hstack([d.templates for d in dictionaries]),
+            labels=tuple(label for d in dictionaries for label in d.labels),
+            energies=np.concatenate([d.energies for d in dictionaries]),
+            pitches=np.concatenate([d.pitches for d in dictionaries]),
+            clips=tuple(clip for d in dictionaries for clip in d.clips),
         )
 
     def to_settings(self, sample_rate: int, stft: STFT | None = None) -> Dictionary:
-        """Return the dictionary as it would have been learned with other settings, as near as can be told.
+        """Return an approximation of the dictionary as it would be with other settings.
 
-        Templates that lie wholly above the new half rate are left out; above the old half rate, the new ones
-        are silent.
+        Templates whose power lies entirely above the new half rate are left out. Above the old half rate, the
+        converted templates are zero.
 
         Parameters
         ----------
         sample_rate : int
+            New sample rate in Hz.
         stft : STFT, optional
-            Default: a window of the same length in seconds, or nearly.
+            New STFT settings. Default: a window of about the same length in seconds.
 
         Raises
         ------
+        OptionError
+            When the sample rate is below 1.
         DictionaryError
-            When nothing of a source lies below the new half rate.
+            When no template of a source lies below the new half rate.
         """
         if sample_rate < 1:
-            raise OptionError(f"sample_rate={sample_rate}: it must be at least 1")
+            raise OptionError(f"sample_rate={sample_rate}: it must be at least 1", option="sample_rate")
         stft = stft or STFT.lasting(self.stft.win_length / self.sample_rate, sample_rate)
         old, new = (self.stft, self.sample_rate), (stft, sample_rate)
         if old == new:
             return self
-        found = convert_templates(self.templates, old, new, magnitude_power=self.magnitude_power)
-        kept = np.flatnonzero(found.any(axis=0))
+        converted = convert_templates(self.templates, old, new, magnitude_power=self.magnitude_power)
+        kept = np.flatnonzero(converted.any(axis=0))
         if lost := set(self.sources) - {self.labels[k] for k in kept}:
             raise DictionaryError(
                 f"nothing of {min(lost)!r} lies below {sample_rate / 2:g} Hz, half of the sample rate: "
@@ -240,7 +249,7 @@ class Dictionary:
             )
         return replace(
             self,
-            templates=found[:, kept],
+            templates=converted[:, kept],
             labels=tuple(self.labels[k] for k in kept),
             sample_rate=sample_rate,
             stft=stft,
@@ -249,27 +258,47 @@ class Dictionary:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to a `.safetensors` file, whole or not at all; return the path.
+        """Write the dictionary to a `.safetensors` file, completely or not at all, and return the path.
 
         Raises
         ------
         OutputError
-            When it cannot be written.
+            When the file cannot be written.
+        DictionaryError
+            When the file would be larger than `load` accepts.
         """
         target = Path(path)
-        facts = {f.name: getattr(self, f.name) for f in fields(self)}
-        arrays = {name: facts.pop(name).T for name in ARRAYS}
-        dictionary_format.write(target, arrays, facts)
+        other_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {name: other_fields.pop(name).T for name in ARRAYS}
+        dictionary_format.write(target, arrays, other_fields)
         return target
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything that can affect stems: arrays, labels and settings.
+
+        Two dictionaries with the same fingerprint give the same stems. The recordings and the seed do not
+        enter the fingerprint.
+
+        Examples
+        --------
+        >>> one, other = (Dictionary(np.eye(9, 1), [name], 8000, STFT(16)) for name in ("kick", "snare"))
+        >>> one.fingerprint() == one.renamed("kick").fingerprint(), one.fingerprint() == other.fingerprint()
+        (True, False)
+        """
+        stft, powers = asdict(self.stft), (float(self.magnitude_power), float(self.beta))
+        digest = hashlib.sha256(json.dumps([self.labels, int(self.sample_rate), stft, powers]).encode())
+        for name in ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, name), "<f4").tobytes())
+        return digest.hexdigest()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Dictionary:
-        """Read a dictionary from a file; nothing in it is believed before it is checked.
+        """Read a dictionary from a file. All content of the file is checked before it is used.
 
         Raises
         ------
         DictionaryError
-            Saying what is wrong with the file.
+            When the file cannot be read or is not a valid dictionary; the message says why.
         """
         try:
             return cls(**dictionary_format.read(path))
@@ -285,7 +314,8 @@ class Dictionary:
         )
 
     def _repr_html_(self) -> str:
-        from nmfaudio.plots.templates import as_html, plot_dictionary
+        from nmfaudio.plots.figures import as_html
+        from nmfaudio.plots.templates import plot_dictionary
 
         return as_html(repr(self), plot_dictionary(self))
 
@@ -299,12 +329,12 @@ class Dictionary:
 
 
 def check_known(labels: Sequence[str], known: Sequence[str]) -> None:
-    """Check that there is a source of each of the names.
+    """Check that there is a source with each of the labels.
 
     Raises
     ------
     OptionError
-        Naming one that is not there, and those that are.
+        When a label is unknown, or when there is no label. The message lists the known labels.
     """
     for label in labels:
         if label not in known:
@@ -314,7 +344,7 @@ def check_known(labels: Sequence[str], known: Sequence[str]) -> None:
 
 
 def unit_sum(templates: NDArray[Any]) -> NDArray[np.float32]:
-    """Return templates whose columns sum to one; those that do already stay as they are, bit by bit."""
+    """Return templates whose columns sum to one. Columns that already do are not changed by any bit."""
     total = templates.sum(axis=0, dtype=np.float64)
     if not (total > 0).all():
         raise DictionaryError(f"template {int(np.argmin(total > 0)) + 1} is silent: leave it out")
@@ -323,7 +353,7 @@ def unit_sum(templates: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _checked(array: Any, name: str) -> NDArray[np.float32]:
-    found = np.array(array, np.float32)
-    if found.size and not (found.min() >= 0 and found.max() < np.inf):
+    checked = np.array(array, np.float32)
+    if checked.size and not (checked.min() >= 0 and checked.max() < np.inf):
         raise DictionaryError(f"{name} hold negative or non-finite numbers: learn the dictionary again")
-    return found
+    return checked

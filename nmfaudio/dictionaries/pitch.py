@@ -1,4 +1,4 @@
-"""The pitch of a template: whether its spectrum is a harmonic series, and of what fundamental frequency."""
+"""Pitch of templates: whether a spectrum is a harmonic series, and its fundamental frequency."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST_HZ, HIGHEST_HZ = 27.5, 4200.0  # the keys of a piano
-_HARMONICS = 12
-_STEPS = 8  # candidates a semitone
-_WIDTH = 0.3  # semitones either side of a harmonic that count as its own
-_PITCHED = 0.6  # part of the power that the harmonics must hold
-_NEARLY = 0.9  # part of the most that any candidate holds: above it a higher one is preferred
-_LEAST_SPACING = 5.0  # bins between two harmonics, or they cannot be told apart
+LOWEST_HZ, HIGHEST_HZ = 27.5, 4200.0  # range of a piano
+_HARMONICS = 12  # harmonics that a candidate is scored by
+_STEPS = 8  # candidates for each semitone
+_WIDTH = 0.3  # semitones on either side of a harmonic that belong to it
+_PITCHED = 0.6  # least part of the power in the harmonics of a template with a pitch
+# A candidate with at least this part of the best candidate's power can be chosen; the highest of them is.
+_NEARLY = 0.9
+_LEAST_SPACING = 5.0  # least distance of two harmonics in bins at which they can be distinguished
 
-_SERIES = 25  # harmonics of a note that count
-_REACH = 0.5  # semitones either side of a harmonic that a note may fill
+_SERIES = 25  # harmonics of a note that are used
+_REACH = 0.5  # semitones on either side of a harmonic that belong to a note
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 def template_pitches(templates: NDArray[Any], frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the fundamental frequency of each template in Hz, 0 for those that are no harmonic series.
+    """Return the fundamental frequency of each template in Hz; 0 for templates without a harmonic series.
 
-    A candidate is scored by the power within a third of a semitone of its harmonics; the highest that holds
-    nearly as much as any is taken, if that is most of the power.
+    Each candidate frequency is scored by the part of the power that lies within a third of a semitone of its
+    harmonics. Among the candidates with nearly the greatest score, the highest is chosen, because lower ones
+    are its subharmonics. The template has no pitch when the score is below 0.6.
 
     Parameters
     ----------
     templates : ndarray, shape (bins, components)
-        Magnitudes.
+        Templates of magnitudes.
     frequencies : ndarray, shape (bins,)
-        In Hz.
+        Frequencies of the bins in Hz.
 
     Returns
     -------
@@ -54,25 +56,24 @@ def template_pitches(templates: NDArray[Any], frequencies: NDArray[np.float64]) 
     candidates = lowest * 2 ** (np.arange(count) / (12 * _STEPS))
     comb = _comb(candidates, frequencies)
     power = np.asarray(templates, np.float64) ** 2
-    held = comb @ power / np.maximum(power.sum(axis=0), np.finfo(float).tiny)
-    found = [_highest(candidates, column) for column in held.T]
-    return np.array(found, np.float32)
+    scores = comb @ power / np.maximum(power.sum(axis=0), np.finfo(float).tiny)
+    return np.array([_chosen_frequency(candidates, column) for column in scores.T], np.float32)
 
 
-def _highest(candidates: NDArray[np.float64], held: NDArray[np.float64]) -> float:
-    """Return the highest candidate that holds nearly as much as any: the lower ones are its subharmonics."""
-    most = held.max()
-    if most < _PITCHED:
+def _chosen_frequency(candidates: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Return the highest candidate with nearly the greatest score, or 0 when no score is high enough."""
+    greatest = scores.max()
+    if greatest < _PITCHED:
         return 0.0
-    top = int(np.flatnonzero(held >= _NEARLY * most)[-1])
+    top = int(np.flatnonzero(scores >= _NEARLY * greatest)[-1])
     first = max(0, top - _STEPS)
     near = np.arange(first, top + 1)
-    near = near[held[near] >= 0.98 * held[near].max()]
+    near = near[scores[near] >= 0.98 * scores[near].max()]
     return float(np.exp(np.log(candidates[near]).mean()))
 
 
 def _comb(candidates: NDArray[np.float64], frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return which bins belong to harmonics of which candidates, shape (candidates, bins), from 0 to 1."""
+    """Return for each candidate the bins of its harmonics, shape (candidates, bins), with values 0 and 1."""
     spacing = frequencies[1] - frequencies[0]
     comb = np.zeros((len(candidates), len(frequencies)))
     for harmonic in range(1, _HARMONICS + 1):
@@ -95,12 +96,12 @@ def note_name(frequency: float) -> str:
 
 
 def note_frequency(name: str) -> float:
-    """Return the frequency of a note such as `C4`, `F#3` or `Bb2`, in equal temperament with A4 at 440 Hz.
+    """Return the frequency in Hz of a note such as `C4`, `F#3` or `Bb2`: equal temperament, A4 at 440 Hz.
 
     Raises
     ------
     ValueError
-        When it is no note.
+        When the name is not the name of a note.
 
     Examples
     --------
@@ -114,20 +115,20 @@ def note_frequency(name: str) -> float:
         shift += 1 if rest[0] == "#" else -1
         rest = rest[1:]
     if letter not in steps or not rest.lstrip("-").isdigit():
-        raise ValueError(f"{name!r} is no note: write it like C4, F#3 or Bb2")
+        raise ValueError(f"{name!r} is not a note: write it like C4, F#3 or Bb2")
     number = steps[letter] + shift + 12 * (int(rest) + 1)
     return float(440.0 * 2 ** ((number - 69) / 12))
 
 
 def harmonic_numbers(fundamental: float, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return which harmonic of a note each bin belongs to; 0 for none.
+    """Return the number of the harmonic that each bin belongs to; 0 for bins without a harmonic.
 
     Parameters
     ----------
     fundamental : float
-        In Hz.
+        Fundamental frequency of the note in Hz.
     frequencies : ndarray, shape (bins,)
-        In Hz, evenly spaced from 0.
+        Frequencies of the bins in Hz, evenly spaced from 0.
 
     Examples
     --------
@@ -136,6 +137,6 @@ def harmonic_numbers(fundamental: float, frequencies: NDArray[np.float64]) -> ND
     """
     number = np.maximum(np.round(frequencies / fundamental), 1)
     reach = number * fundamental * (2 ** (_REACH / 12) - 1)
-    # Low harmonics lie closer than a bin: the two nearest bins always belong to one.
+    # Low harmonics are narrower than a bin: the two nearest bins always belong to a harmonic.
     inside = np.abs(frequencies - number * fundamental) <= np.maximum(reach, frequencies[1])
     return np.where(inside & (number <= _SERIES), number, 0.0)

@@ -1,4 +1,4 @@
-"""How many templates the sound of one source needs."""
+"""Number of templates that the sound of one source needs."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ from numpy.typing import NDArray
 from nmfaudio.nmf import Divergence, factorize
 from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 
-STEPS = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # ranks that are tried, and the highest that may be
-ENOUGH = 0.97  # of what the highest rank explains more than a single template
-_NEGLIGIBLE = 1e-4  # of the level: a divergence below is not worth another template
-_FRAMES = 512  # evenly spread, that are looked at
-_ITERATIONS = 30
+STEPS = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # ranks that are tried, beside the highest allowed rank
+ENOUGH = 0.97  # part of the gain from one template to the highest rank that a sufficient rank reaches
+_NEGLIGIBLE = (
+    1e-4  # part of the level: a smaller decrease of the divergence does not justify another template
+)
+_FRAMES = 512  # frames that are factored, evenly spaced
+_ITERATIONS = 30  # updates of each factorization
 
 
 def sufficient_rank(
     V: NDArray[np.float32], frequencies: NDArray[np.float64], most: int, divergence: Divergence, seed: int = 0
 ) -> int:
-    """Return the lowest rank that explains nearly as much of the recordings of a source as the highest does.
+    """Return the lowest rank that explains the recordings of a source nearly as well as the highest rank.
 
     Parameters
     ----------
     V : ndarray, shape (frames, bins)
-        What is to be explained.
+        Spectra of the recordings.
     frequencies : ndarray, shape (bins,)
-        In Hz.
+        Frequencies of the bins in Hz.
     most : int
-        The highest rank.
+        Highest allowed rank.
     divergence : Divergence
+        Divergence of the factorizations.
     seed : int
-        Of the random starts.
+        Seed of the random starts.
 
     Returns
     -------
     int
-        At least one.
+        Rank of at least one.
 
     Examples
     --------
@@ -50,13 +53,13 @@ def sufficient_rank(
     banded = np.ascontiguousarray(in_bands(V[chosen].T, band_starts(frequencies, BANDS_AN_OCTAVE)).T).T
     level = float((banded.astype(np.float64)[banded > 0] ** divergence.beta).sum())
 
-    def lost(rank: int) -> float:
-        found = factorize(
+    def remaining(rank: int) -> float:
+        factorization = factorize(
             banded, rank, divergence=divergence, init="random", seed=seed, iterations=_ITERATIONS, tolerance=0
         )
-        return float(found.objective[-1])
+        return float(factorization.objective[-1])
 
-    single, least = lost(1), lost(most)
-    wanted = least + (1 - ENOUGH) * (single - least) + _NEGLIGIBLE * level
-    tried = [rank for rank in STEPS if rank < most]
-    return next((rank for rank in tried if (single if rank == 1 else lost(rank)) <= wanted), most)
+    of_one, of_most = remaining(1), remaining(most)
+    limit = of_most + (1 - ENOUGH) * (of_one - of_most) + _NEGLIGIBLE * level
+    candidates = [rank for rank in STEPS if rank < most]
+    return next((rank for rank in candidates if (of_one if rank == 1 else remaining(rank)) <= limit), most)

@@ -1,8 +1,12 @@
-"""Named arrays in a safetensors file, whose reader believes nothing before it has checked it.
+"""Named arrays and texts in a safetensors file; all content is checked before it is used.
 
-The format: eight bytes that give the length of a header, the header (a JSON object: for each array its
-type, shape and place; under `__metadata__` texts by name), then the arrays' bytes, little-endian, one after
-another.
+The format: eight bytes with the length of the header, the header, and the bytes of all arrays, little-endian
+and without gaps. The header is a JSON object with the type, shape and position of each array, and texts by
+name under `__metadata__`.
+
+The package `safetensors` is not used, for two reasons. It writes the metadata in random order, so that equal
+dictionaries give different files. And it maps files into memory, so that a file that another process makes
+shorter ends the program with the signal SIGBUS. A test checks that both read each other's files.
 """
 
 from __future__ import annotations
@@ -24,15 +28,16 @@ from numpy.typing import NDArray
 from nmfaudio.disk.atomic import write_atomically
 from nmfaudio.errors import DictionaryError
 
-LARGEST_HEADER = 1 << 19  # bytes: room for the names and hashes of some thousand training files
-LARGEST_FILE = 1 << 26  # bytes: templates of some hundred sources
+LARGEST_HEADER = 1 << 19  # bytes: enough for the names and hashes of thousands of recordings
+LARGEST_FILE = 1 << 26  # bytes: enough for the templates of hundreds of sources
 _MOST_ARRAYS = 16
 _ALIGNMENT = 8
-_PIECE = 1 << 16  # numbers that are read and checked at a time: a bad one ends the reading
-_TYPE = "F32"  # the only one that is written, and read
+_NUMBERS_AT_A_TIME = 1 << 16  # numbers that are read and checked at a time: reading ends at the first bad one
+_TYPE = "F32"  # the only type that is written and read
 _METADATA = "__metadata__"
 
 Arrays = dict[str, NDArray[np.float32]]
+Position = tuple[tuple[int, ...], int, int]  # shape, start and end of an array
 
 
 def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
@@ -47,44 +52,45 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> byt
     contents, position = [], 0
     for name, array in arrays.items():
         content = np.ascontiguousarray(array, "<f4").tobytes()
-        place = [position, position + len(content)]
-        header[name] = {"dtype": _TYPE, "shape": list(array.shape), "data_offsets": place}
+        end = position + len(content)
+        header[name] = {"dtype": _TYPE, "shape": list(array.shape), "data_offsets": [position, end]}
         contents.append(content)
-        position = place[1]
+        position = end
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     text += b" " * (-len(text) % _ALIGNMENT)
     return b"".join([struct.pack("<Q", len(text)), text, *contents])
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Write a file that appears whole or not at all.
+    """Write a file completely or not at all.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written.
     DictionaryError
-        When it would be larger than `load` accepts.
+        When the file would be larger than `opened` accepts.
     """
     content = pack(arrays, metadata)
     header = struct.unpack("<Q", content[:8])[0]
     if header > LARGEST_HEADER or len(content) > LARGEST_FILE:
         raise DictionaryError(
-            f"{path}: {len(content)} bytes with a header of {header} are more than a dictionary may have "
-            f"({LARGEST_FILE} and {LARGEST_HEADER}): keep fewer sources, or fewer training files, in each"
+            f"{path}: {len(content)} bytes with a header of {header} bytes exceed the limits of a dictionary "
+            f"({LARGEST_FILE} and {LARGEST_HEADER}): use fewer sources or fewer recordings in each dictionary"
         )
     write_atomically(path, content)
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a file says of itself; its arrays are read when they are asked for.
+    """Metadata and shapes of the arrays in an open file. The arrays are read only by `arrays`.
 
     Attributes
     ----------
     metadata : dict of str to str
+        Texts by name.
     shapes : dict of str to tuple of int
-        Of the arrays.
+        Shape of each array.
     """
 
     metadata: dict[str, str]
@@ -92,20 +98,20 @@ class Content:
     _file: BinaryIO
 
     def arrays(self) -> Arrays:
-        """Read the arrays, in the order in which they lie in the file."""
+        """Read the arrays in the order of the file."""
         return {name: _array(self._file, name, shape) for name, shape in self.shapes.items()}
 
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Content]:
-    """Open a file, so that what it says can be looked at before any array is read.
+    """Open a file for a look at its metadata and shapes before any array is read.
 
-    Sizes, types, shapes and places are checked against each other and against the size of the file.
+    Sizes, types, shapes and positions are checked against each other and against the size of the file.
 
     Raises
     ------
     DictionaryError
-        Saying what is wrong with the file, without its name.
+        When the file cannot be opened or is malformed. The message says why, without the name of the file.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -119,31 +125,33 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Content]:
 
 
 class _Malformed(Exception):
-    """What is wrong with a file."""
+    """A file is not a valid safetensors file of this kind; the message says why."""
 
 
 def _read(file: BinaryIO) -> Content:
     size = os.fstat(file.fileno()).st_size
     if size > LARGEST_FILE:
-        raise _Malformed(f"{size} bytes, more than the {LARGEST_FILE} that one may have")
+        raise _Malformed(f"it has {size} bytes, more than the limit of {LARGEST_FILE}")
     start = file.read(_ALIGNMENT)
     if len(start) < _ALIGNMENT:
-        raise _Malformed(f"{size} bytes are too few")
+        raise _Malformed(f"its {size} bytes are too few")
     (length,) = struct.unpack("<Q", start)
     if length > min(LARGEST_HEADER, size - _ALIGNMENT):
         if kind := _other_kind(start):
             raise _Malformed(f"it is {kind}")
         raise _Malformed(
-            f"it declares a header of {length} bytes; the file has {size}, a header at most {LARGEST_HEADER}"
+            f"it declares a header of {length} bytes; the file has {size} bytes, and the limit of headers is "
+            f"{LARGEST_HEADER}"
         )
     header = _parsed(file.read(length))
     metadata = _texts(header.pop(_METADATA, {}))
-    places = {name: _place(name, entry) for name, entry in header.items()}
-    _check_places(places, size - _ALIGNMENT - length)
-    return Content(metadata, {name: shape for name, (shape, _, _) in _in_order(places)}, file)
+    positions = {name: _position(name, entry) for name, entry in header.items()}
+    _check_positions(positions, size - _ALIGNMENT - length)
+    return Content(metadata, {name: shape for name, (shape, _, _) in _in_order(positions)}, file)
 
 
 def _other_kind(start: bytes) -> str | None:
+    """Return the kind of a file of another format, in words."""
     kinds = {b"PK": "a zip archive", b"\x80": "a pickle, which is never loaded", b"\x93NUMPY": "an .npy file"}
     kinds |= {b"RIFF": "an audio file", b"fLaC": "an audio file", b"\x1f\x8b": "a gzip archive"}
     kinds |= {b"\x89PNG": "a picture", b"\x89HDF": "an HDF5 file"}
@@ -152,7 +160,9 @@ def _other_kind(start: bytes) -> str | None:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_twins, parse_constant=_refuse)
+        header = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse
+        )
     except (UnicodeDecodeError, ValueError) as error:
         raise _Malformed(f"its header is not JSON: {error}") from None
     except RecursionError:
@@ -164,24 +174,24 @@ def _parsed(text: bytes) -> dict[str, Any]:
     return header
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         raise ValueError("a name comes twice")
-    return found
+    return entries
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _texts(metadata: object) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise _Malformed("its metadata are not texts by name")
+        raise _Malformed("its metadata are not texts with names")
     return metadata
 
 
-def _place(name: str, entry: object) -> tuple[tuple[int, ...], int, int]:
+def _position(name: str, entry: object) -> Position:
     """Return shape, start and end of an array."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _Malformed(f"array {name[:40]!r} must have dtype, shape and data_offsets")
@@ -189,7 +199,7 @@ def _place(name: str, entry: object) -> tuple[tuple[int, ...], int, int]:
         raise _Malformed(f"array {name[:40]!r} has the type {str(entry['dtype'])[:20]!r}, not {_TYPE}")
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not (_are_sizes(shape) and _are_sizes(offsets) and len(offsets) == 2 and len(shape) <= 3):
-        raise _Malformed(f"array {name[:40]!r} has a shape or place that is none")
+        raise _Malformed(f"array {name[:40]!r} has an invalid shape or position")
     start, end = offsets
     if end - start != 4 * math.prod(shape):
         raise _Malformed(f"array {name[:40]!r} of shape {shape} cannot lie in {end - start} bytes")
@@ -200,27 +210,25 @@ def _are_sizes(value: object) -> bool:
     return isinstance(value, list) and all(type(n) is int and 0 <= n <= LARGEST_FILE for n in value)
 
 
-def _in_order(places: dict[str, tuple[tuple[int, ...], int, int]]) -> list[Any]:
-    return sorted(places.items(), key=lambda item: item[1][1:])
+def _in_order(positions: dict[str, Position]) -> list[tuple[str, Position]]:
+    return sorted(positions.items(), key=lambda item: item[1][1:])
 
 
-def _check_places(places: dict[str, tuple[tuple[int, ...], int, int]], size: int) -> None:
+def _check_positions(positions: dict[str, Position], size: int) -> None:
     position = 0
-    for name, (_, start, end) in _in_order(places):
+    for name, (_, start, end) in _in_order(positions):
         if start != position:
             raise _Malformed(f"array {name[:40]!r} begins at {start}, not at {position}")
         position = end
     if position != size:
-        raise _Malformed(
-            f"its arrays take {position} bytes, but {size} are there: it was cut short or altered"
-        )
+        raise _Malformed(f"its arrays need {position} bytes, but it has {size}: it was cut short or changed")
 
 
 def _array(file: BinaryIO, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     array = np.empty(shape, "<f4")
     flat = array.reshape(-1)
-    for start in range(0, flat.size, _PIECE):
-        part = flat[start : start + _PIECE]
+    for start in range(0, flat.size, _NUMBERS_AT_A_TIME):
+        part = flat[start : start + _NUMBERS_AT_A_TIME]
         if file.readinto(part.data) != part.nbytes:  # type: ignore[attr-defined]
             raise _Malformed(f"it ends within array {name[:40]!r}")
         if not (part.min() > -np.inf and part.max() < np.inf):  # NaN fails both

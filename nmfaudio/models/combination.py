@@ -1,4 +1,4 @@
-"""Several models of one mixture, with different windows, whose stems are averaged sample by sample."""
+"""Combination of several models of one mixture, such as models with different windows."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from nmfaudio.sound.stft import STFT
 class Combination(Model):
     """A model made of several models, which may use different STFT settings.
 
-    Each model makes stems of its own. The stem of a name is the mean of all models' stems of that name.
-    Errors that the models do not share become smaller in the mean; stems that sum to the mixture still do.
+    Each model makes its own stems. The resulting stems are the means over all models, sample by sample.
+    Errors that the models do not share become smaller in the mean. The means also sum to the mixture.
 
     Parameters
     ----------
     models : tuple of Model
-        All models have the same sources in the same order.
+        Models with the same sources in the same order.
     messages, warnings : tuple of str
-        What the user should read.
+        Messages and warnings for the user.
 
     Raises
     ------
     SeparatorError
-        When there is no model, or when sources differ.
+        When there is no model, or when the sources differ.
 
     Examples
     --------
@@ -55,12 +55,12 @@ class Combination(Model):
 
     @property
     def stft(self) -> STFT:
-        """Settings of the first model."""
+        """STFT settings of the first model."""
         return self.models[0].stft
 
     @property
     def context(self) -> int:
-        """Number of frames that the first model needs on either side."""
+        """Number of frames that the first model needs on either side of a block."""
         return self.models[0].context
 
     @property
@@ -74,8 +74,8 @@ class Combination(Model):
         return tuple(part for model in self.models for part in model.parts)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Return the stems of the model that has the settings of the block."""
+        """Return the stems of the model whose STFT settings are those of the block."""
         for model in self.models:
             if model.stft == block.stft:
                 return model.separate(block)
-        raise SeparatorError(f"no model of this combination has the settings {block.stft}")
+        raise SeparatorError(f"no model of this combination has the STFT settings {block.stft}")

@@ -1,9 +1,9 @@
-"""What a separator and its model are.
+"""The contract of separators and their models.
 
 A separator is a frozen dataclass whose fields are its options (see `nmfaudio.models.options`). Its `fit`
-reads the mixture as often as it needs and returns a model. The model splits the mixture block by block. The
-pipeline (`nmfaudio.pipeline`) does the rest: reading, overlapping blocks, exact sums, writing, progress,
-cancelling.
+reads the mixture as often as it needs and returns a model. The model separates the mixture block by block.
+The pipeline (`nmfaudio.pipeline`) does everything else: reading, overlapping blocks, exact sums, writing,
+progress, cancelling.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from nmfaudio.sound.stft import STFT
 
 
 class Model(ABC):
-    """A model of one mixture: it splits any block of the mixture into sources.
+    """A model of one mixture: it separates any block of the mixture into sources.
 
-    `sources`, `stft` and `separate` must be given, as fields or properties. The other members have defaults.
+    A subclass must define `sources`, `stft` and `separate`. The other members have defaults.
 
     Attributes
     ----------
     sources : tuple of str
         Names of the stems, in order.
     stft : STFT
-        Settings of the blocks that the model takes.
+        STFT settings of the blocks that the model takes.
     context : int
-        Number of frames that the model needs on either side of the frames that are used; 0.
+        Number of frames that the model needs on either side of the frames that are used. Default: 0.
     components : Components or None
-        Templates and activations, for tables and pictures; None.
+        Templates and activations, for tables and pictures. Default: None.
     messages, warnings : tuple of str
-        What the user should read; empty.
+        Messages and warnings for the user. Default: none.
     unwritten : tuple of str
-        Stems that are not to be written; empty.
+        Names of the stems that are not written to files. Default: none.
     parts : tuple of Model
-        Models whose stems are averaged; only the model itself, unless it combines several.
+        Models whose stems are averaged. Default: only the model itself.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Model(ABC):
     (True, 0, ())
     """
 
-    if TYPE_CHECKING:  # read-only members, which a dataclass gives as fields and other classes as properties
+    if TYPE_CHECKING:  # read-only members: dataclasses define them as fields, other classes as properties
 
         @property
         def sources(self) -> tuple[str, ...]:
@@ -59,11 +59,11 @@ class Model(ABC):
 
         @property
         def stft(self) -> STFT:
-            """Settings of the blocks that the model takes."""
+            """STFT settings of the blocks that the model takes."""
 
         @property
         def context(self) -> int:
-            """Number of frames that the model needs on either side."""
+            """Number of frames that the model needs on either side of a block."""
 
         @property
         def components(self) -> Components | None:
@@ -71,15 +71,15 @@ class Model(ABC):
 
         @property
         def messages(self) -> tuple[str, ...]:
-            """What the user should know."""
+            """Messages for the user."""
 
         @property
         def warnings(self) -> tuple[str, ...]:
-            """What the user should beware of."""
+            """Warnings for the user."""
 
         @property
         def unwritten(self) -> tuple[str, ...]:
-            """Stems that are not to be written."""
+            """Names of the stems that are not written to files."""
     else:
         context, components = 0, None
         messages = warnings = unwritten = ()
@@ -96,7 +96,7 @@ class Model(ABC):
 
 @runtime_checkable
 class Separator(Protocol):
-    """A way of separating: a frozen dataclass of options whose `fit` returns a model.
+    """A method of separation: a frozen dataclass of options whose `fit` returns a model.
 
     Examples
     --------
@@ -111,15 +111,16 @@ class Separator(Protocol):
 
 @dataclass(frozen=True)
 class Components:
-    """What a factorization found, for tables and pictures. A model may offer it as `components`.
+    """Templates and activations of a factorization, for tables and pictures.
 
     Attributes
     ----------
     factorization : Factorization
-        Activations of several channels stand one after another, channel by channel.
+        Factorization of the spectrograms of all channels, joined along the frames.
     channels : int
+        Number of channels.
     labels : ndarray of int, shape (components,)
-        The source of each component, counted as in the model's `sources`.
+        Index of each component's source in the model's `sources`.
 
     Examples
     --------
@@ -135,18 +136,18 @@ class Components:
 
     @property
     def templates(self) -> NDArray[Any]:
-        """W, shape (bins, components)."""
+        """Templates W, shape (bins, components)."""
         return self.factorization.W
 
     @property
     def activations(self) -> NDArray[Any]:
-        """Activations channel by channel, shape (channels, components, frames)."""
+        """Activations of each channel, shape (channels, components, frames)."""
         H = self.factorization.H
         return H.reshape(len(H), self.channels, -1).swapaxes(0, 1)
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """Part of the energy in each component, shape (components,); they sum to one."""
+        """Part of the total energy that each component has, shape (components,); the parts sum to one."""
         W, H = self.templates.astype(np.float64), self.factorization.H
         power = (W**2).sum(axis=0) * np.einsum("kn,kn->k", H, H, dtype=np.float64)
         total = power.sum()

@@ -26,15 +26,16 @@ class FunctionModel(Model):
     Parameters
     ----------
     stft : STFT
-        Of the mixture: `mixture.stft`.
+        STFT settings of the blocks that the function takes, such as `mixture.stft`.
     sources : tuple of str
         Names of the stems.
     estimate : callable
-        Takes a `Spectrogram`; returns non-negative arrays (channels, bins, frames), one for each source.
+        Function that takes a `Spectrogram` and returns a non-negative array (channels, bins, frames) for each
+        source.
     context : int
-        Frames that the function must see on either side to be right in between.
+        Number of frames on either side of a block that the function needs for a correct estimate.
     mask_exponent : float
-        Of the masks; see `soft_masks`.
+        Exponent of the masks; see `soft_masks`.
 
     Examples
     --------
@@ -55,35 +56,43 @@ class FunctionModel(Model):
     def of_whole(
         cls, mixture: Blocks, sources: tuple[str, ...], estimate: Estimate, *, mask_exponent: float = 1.0
     ) -> FunctionModel:
-        """Make a model of a function that must see the whole mixture at once.
+        """Make a model of a function that needs the whole mixture at once.
 
-        The spectrogram that it is given, of 16 bytes a value, and its estimates, kept in float32, stay within
-        the budget of memory; beyond it they lie in temporary files. What the function makes itself is up to
-        it: where recordings may be long, let it fill arrays of `mixture.allocate` from one `whole.cut(...)`
-        after another.
+        The spectrogram that the function receives (16 bytes for each value) and the stored estimates
+        (float32) stay within the memory budget; what exceeds it is stored in temporary files. Arrays that the
+        function makes itself are its own responsibility. For long recordings it can process one
+        `whole.cut(...)` after another and write the results to arrays of `mixture.allocate`.
+
+        Parameters
+        ----------
+        mixture : Blocks
+        sources, estimate, mask_exponent
+            As for `FunctionModel`.
         """
-        found = dict(estimate(mixture.whole()))
-        kept = {name: _kept(mixture, found.pop(name)) for name in tuple(found)}
+        estimates = dict(estimate(mixture.whole()))
+        stored = {name: _stored(mixture, estimates.pop(name)) for name in tuple(estimates)}
 
         def cut(block: Spectrogram) -> dict[str, NDArray[Any]]:
-            return {name: e[:, :, block.start : block.stop] for name, e in kept.items()}
+            return {name: e[:, :, block.start : block.stop] for name, e in stored.items()}
 
         return cls(mixture.stft, sources, cut, mask_exponent=mask_exponent)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Mask the block by the function's estimates."""
+        """Apply masks made of the function's estimates to the block."""
         estimates = self.estimate(block)
         if set(estimates) != set(self.sources):
-            raise SeparatorError(f"estimates for {sorted(estimates)}, but the sources are {self.sources}")
+            raise SeparatorError(
+                f"the function returned estimates for {sorted(estimates)}, but the sources are {self.sources}"
+            )
         return soft_masks(
             block, {name: estimates[name] for name in self.sources}, mask_exponent=self.mask_exponent
         )
 
 
-def _kept(mixture: Blocks, estimate: NDArray[Any]) -> NDArray[np.float32]:
-    """Return an estimate of the whole in float32, where the budget allows it; frame follows frame."""
+def _stored(mixture: Blocks, estimate: NDArray[Any]) -> NDArray[np.float32]:
+    """Copy an estimate of the whole mixture to a float32 array of the memory budget, frame by frame."""
     channels, bins, frames = np.shape(estimate)
-    kept = mixture.allocate(channels, frames, bins).swapaxes(1, 2)
+    stored = mixture.allocate(channels, frames, bins).swapaxes(1, 2)
     for start, stop in mixture.bounds:
-        kept[:, :, start:stop] = estimate[:, :, start:stop]
-    return kept
+        stored[:, :, start:stop] = estimate[:, :, start:stop]
+    return stored

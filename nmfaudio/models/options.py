@@ -1,4 +1,4 @@
-"""Options of a separator: fields of its dataclass, each described and checked in one place."""
+"""Options of a separator: fields of its dataclass that are described and checked in one place."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _METADATA_KEY = "nmfaudio"
 
 @dataclass(frozen=True)
 class OptionRules:
-    """What is known of an option beside its name, type and default.
+    """Limits of an option and its form on the command line.
 
     Attributes
     ----------
     at_least, at_most : float, optional
-        Limits that the value may reach.
+        Least and greatest allowed value.
     above : float, optional
-        Limit that the value may not reach. Such a value must also be finite.
+        Value that the option must exceed. The option must then also be finite.
     flag : str or None
         Name of the option on the command line without the two dashes; None where only ``--set`` gives it.
     selects : bool
@@ -32,10 +32,10 @@ class OptionRules:
     metavar : str
         Word for the value in the help of the command.
     reads : bool
-        Whether the value names files or folders, or holds data: its content then decides the stems, not its
-        name.
+        Whether the value names files or folders, or holds data. The stems then depend on the content, and not
+        on the name.
     former_name : str
-        Name that the option had in earlier versions; it is still understood.
+        Name of the option in earlier versions, which is still accepted.
     """
 
     at_least: float | None = None
@@ -79,11 +79,11 @@ def option(default: Any = dataclasses.MISSING, help: str = "", **rules: Any) -> 
     Parameters
     ----------
     default : object
-        Value where none is given; without it, a value must be given.
+        Default value; an option without a default must be given.
     help : str
-        A phrase that says what the option sets, shown by the command line.
+        Phrase that describes the option, shown by the command line.
     **rules
-        Limits and the place on the command line: the attributes of `OptionRules`.
+        Limits and the form on the command line: attributes of `OptionRules`.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def option(default: Any = dataclasses.MISSING, help: str = "", **rules: Any) -> 
 
 
 def rules_of(field: dataclasses.Field[Any]) -> OptionRules:
-    """Return the rules of a field; those of a field that was not made by `option` allow everything."""
+    """Return the rules of a field. A field that was not made by `option` has rules that allow everything."""
     rules = field.metadata.get(_METADATA_KEY)
     return rules if isinstance(rules, OptionRules) else OptionRules()
 
@@ -136,12 +136,12 @@ class Options:
 
 
 def fingerprint(value: Any) -> str:
-    """Return a hash of what an option's value stands for: files, folders, or data with a `fingerprint`.
+    """Return a hash of the files, folders or data that the value of an option names or holds.
 
     Parameters
     ----------
     value : path-like, object with a method `fingerprint`, tuple of these, or None
-        A folder stands for the names and contents of all files in it.
+        Value of the option. For a folder, the hash covers the names and contents of all files in it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Phases of stems that agree from frame to frame: multiple-input spectrogram inversion."""
+"""Phase refinement of stems: multiple-input spectrogram inversion."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from nmfaudio.sound.stft import STFT
 def invert_together(
     mixture: Spectrogram, stems: Mapping[str, Spectrogram], rounds: int
 ) -> dict[str, Spectrogram]:
-    """Refine the phases of stems that a mask gave those of the mixture.
+    """Refine the phases of stems that were made by masks.
 
-    A masked spectrogram is that of no sound: overlapping frames contradict one another. Each round makes
-    sounds of the stems, shares out among them what they lack to the mixture, and takes the phases of the
-    spectrograms of these; magnitudes stay those of the masks. In the end what is lacking is shared out in
-    proportion to the magnitudes, so that stems sum to the mixture as they did before.
+    A mask gives each stem the phases of the mixture. Such a spectrogram is usually not the spectrogram of any
+    sound: the overlapping parts of its frames contradict each other. Each round synthesises the sounds of
+    all stems, adds to each sound an equal part of the difference between the mixture and their sum, and keeps
+    the phases of the spectrograms of the results. The magnitudes remain those that the masks gave. At the
+    end, the remaining difference is divided among the stems in proportion to their magnitudes, so that the
+    stems still sum to the mixture.
 
     Parameters
     ----------
     mixture : Spectrogram
     stems : mapping of str to Spectrogram
-        They sum to the mixture.
+        Stems that sum to the mixture.
     rounds : int
-        0 changes nothing.
+        Number of rounds; 0 changes nothing.
 
     Returns
     -------
@@ -49,25 +51,25 @@ def invert_together(
     """
     if rounds == 0:
         return dict(stems)
-    stft, found = mixture.stft, [stem.values for stem in stems.values()]
-    magnitudes = [np.abs(values) for values in found]
-    whole = stft.synthesise(mixture.values)
+    stft, spectra = mixture.stft, [stem.values for stem in stems.values()]
+    magnitudes = [np.abs(values) for values in spectra]
+    mixture_samples = stft.synthesise(mixture.values)
     for _ in range(rounds):
-        sounds = [stft.synthesise(values) for values in found]
-        lacking = (whole - sum(sounds)) / len(sounds)
+        sounds = [stft.synthesise(values) for values in spectra]
+        correction = (mixture_samples - sum(sounds)) / len(sounds)
         for j, sound in enumerate(sounds):
-            values = stft.analyse(sound + lacking)
+            values = stft.analyse(sound + correction)
             size = np.abs(values)
-            found[j] = values * np.divide(magnitudes[j], size, out=np.zeros_like(size), where=size > 0)
-    rest, total = mixture.values - sum(found), sum(magnitudes)
-    rest = np.divide(rest, total, out=rest / len(found), where=total > 0)
-    shared = [
-        values + np.where(total > 0, magnitude * rest, rest)
-        for values, magnitude in zip(found, magnitudes, strict=True)
+            spectra[j] = values * np.divide(magnitudes[j], size, out=np.zeros_like(size), where=size > 0)
+    remainder, total = mixture.values - sum(spectra), sum(magnitudes)
+    relative = np.divide(remainder, total, out=remainder / len(spectra), where=total > 0)
+    refined = [
+        values + np.where(total > 0, magnitude * relative, relative)
+        for values, magnitude in zip(spectra, magnitudes, strict=True)
     ]
-    return {name: mixture.with_values(values) for name, values in zip(stems, shared, strict=True)}
+    return {name: mixture.with_values(values) for name, values in zip(stems, refined, strict=True)}
 
 
 def frames_reached(stft: STFT, rounds: int) -> int:
-    """Return how many frames away a frame can be that rounds of refinement let bear on another."""
+    """Return the greatest distance, in frames, over which the refinement lets one frame affect another."""
     return 2 * rounds * (-(-stft.win_length // stft.hop_length) - 1)

@@ -1,4 +1,4 @@
-"""Models whose stems get refined phases."""
+"""Models that refine the phases of another model's stems."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nmfaudio.models.phase import frames_reached, invert_together
 from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.sound.spectrogram import Spectrogram
 
-MOST_ROUNDS = 20
+MOST_ROUNDS = 20  # each round needs more context, and later rounds change little
 
 
 @dataclass(frozen=True)
 class Phased(ModelWrapper):
-    """A model whose stems get phases that agree from frame to frame.
+    """A model that gives the stems of another model phases that are consistent from frame to frame.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Phased(ModelWrapper):
 
     @property
     def context(self) -> int:
-        """Frames that the other model needs, and those that the refinement reaches through their overlap."""
+        """Frames that the other model needs, plus those that the refinement reaches through overlaps."""
         return self.model.context + frames_reached(self.stft, self.rounds)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
@@ -37,7 +37,7 @@ class Phased(ModelWrapper):
 
 
 def with_phases(model: Model, rounds: int) -> Model:
-    """Return the model with `rounds` rounds of refined phases; the model itself for 0 rounds.
+    """Return a model with phases refined in `rounds` rounds; for 0 rounds, the model itself.
 
     Raises
     ------

@@ -124,13 +124,3 @@ class StemChoice:
             stems = ((f"without {' and '.join(self.without)}", rest), *left_out)
             return Selection(model, stems, self.without)
         return model
-
-
-def select(model: Model, only: tuple[str, ...], without: tuple[str, ...]) -> Model:
-    """Return a model that gives the chosen stems; see `StemChoice.applied_to`."""
-    return StemChoice(only, without).applied_to(model)
-
-
-def check_selection(only: Sequence[str], without: Sequence[str], sources: Sequence[str]) -> None:
-    """Check a choice of stems; see `StemChoice.check`."""
-    StemChoice(tuple(only), tuple(without)).check(sources)

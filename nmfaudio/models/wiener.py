@@ -1,8 +1,8 @@
-"""The multichannel Wiener filter: from stems by masks to stems that also know where each source stands.
+"""The multichannel Wiener filter: it refines stems made by masks with the spatial position of each source.
 
-A mask scales each channel by itself. Sources that stand in different places differ in how they fill the
-channels together, which a mask cannot use and a filter across channels can: two that sound at the same time
-and frequency still come apart.
+A mask scales each channel separately. Sources at different positions also differ in the relations between
+their channels. A mask cannot use these relations, but a filter across channels can: it separates even
+sources that sound at the same time and the same frequency.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
 
 ROUNDS = 2
-SMOOTHING = 31  # bins over which places are averaged: they hardly change from bin to bin
-# How far two sources' places must differ (0: the same place, 1: one left, one right) for the filter to help.
+SMOOTHING = 31  # bins over which covariances are averaged: positions hardly change from bin to bin
+# Least difference between the positions of two sources (0: the same position, 1: one left and one right) for
+# which the filter improves the stems.
 DIFFERENT = 0.02
 
-_LOADING = 1e-9  # of the mixture's model, on its diagonal: keeps it invertible
-_FRAMES = 48  # filtered at once, so that intermediate arrays stay in the cache
+_LOADING = 1e-9  # part of the trace of the mixture's covariance that is added to its diagonal for inversion
+_FRAMES = 48  # frames that are filtered at a time, so that intermediate arrays stay in the cache
 
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
@@ -34,21 +35,21 @@ Masked = Callable[[Spectrogram], Mapping[str, Spectrogram]]
 
 @dataclass(frozen=True)
 class WienerFilter:
-    """Where each source of a mixture stands, ready to be applied block by block.
+    """A multichannel Wiener filter with fixed spatial covariances, applied block by block.
 
     Attributes
     ----------
     rounds : tuple of ndarray of complex, shape (sources, bins, channels, channels)
-        Spatial covariances for each round; their trace is the number of channels.
+        Spatial covariances of the sources for each round; the trace of each is the number of channels.
 
     Examples
     --------
     >>> from nmfaudio import STFT, Spectrogram
-    >>> places = np.zeros((2, 9, 2, 2), complex)
-    >>> places[0, :, 0, 0] = places[1, :, 1, 1] = 2  # one left, one right
+    >>> covariances = np.zeros((2, 9, 2, 2), complex)
+    >>> covariances[0, :, 0, 0] = covariances[1, :, 1, 1] = 2  # one source left, one source right
     >>> block = Spectrogram(np.ones((2, 9, 1), complex), STFT(16), 44100)
     >>> half = block.with_values(block.values / 2)
-    >>> stems = WienerFilter((places,)).refined(block, {"left": half, "right": half})
+    >>> stems = WienerFilter((covariances,)).refined(block, {"left": half, "right": half})
     >>> stems["left"].values[:, 0, 0].real.round(6)
     array([1., 0.])
     """
@@ -61,45 +62,46 @@ class WienerFilter:
         Parameters
         ----------
         block : Spectrogram
-            Of the mixture.
+            Block of the mixture.
         stems : mapping of str to Spectrogram
-            What masks make of it.
+            Stems of the block that were made by masks.
 
         Returns
         -------
         dict of str to Spectrogram
-            The stems; they sum to `block`.
+            The refined stems; they sum to `block`.
         """
-        found = np.stack([stem.values for stem in stems.values()])
-        for places in self.rounds:
-            found = wiener_filter(block.values, variances(found), places)
-        return {name: block.with_values(values) for name, values in zip(stems, found, strict=True)}
+        spectra = np.stack([stem.values for stem in stems.values()])
+        for covariances in self.rounds:
+            spectra = wiener_filter(block.values, variances(spectra), covariances)
+        return {name: block.with_values(values) for name, values in zip(stems, spectra, strict=True)}
 
 
 def learn_filter(
     mixture: Blocks, masked: Masked, *, rounds: int = ROUNDS, smoothing: int = SMOOTHING, context: int = 0
 ) -> WienerFilter | None:
-    """Learn where each source stands from its stems by masks, in one pass over the mixture a round.
+    """Learn the spatial covariances of the sources from their stems by masks.
 
-    Each round is one of expectation-maximisation, in the form in which the spatial covariance of a source is
-    that of its stem, weighed by its power.
+    Each round reads the mixture once and is one round of expectation-maximisation, in the form in which the
+    spatial covariance of a source is the covariance of its stem, weighted by its power.
 
     Parameters
     ----------
     mixture : Blocks
     masked : callable
-        Takes a block; returns a stem for each source, such as `soft_masks` does.
+        Function that takes a block and returns a stem for each source, as `soft_masks` does.
     rounds : int
-        How often the filter is applied and the places are learned anew.
+        Number of rounds; each applies the filters of all earlier rounds and learns new covariances.
     smoothing : int
-        Bins over which spatial covariances are averaged.
+        Number of bins over which spatial covariances are averaged.
     context : int
-        Frames that `masked` must see on either side of those that are used.
+        Number of frames that `masked` needs on either side of the frames that are used.
 
     Returns
     -------
     WienerFilter or None
-        None where a filter would not help: one channel, one source, or sources all in the same place.
+        None where a filter would not help: for one channel, for one source, or when all sources have the same
+        position.
 
     References
     ----------
@@ -120,33 +122,33 @@ def learn_filter(
     """
     if mixture.channels == 1:
         return None
-    places: tuple[Complex, ...] = ()
+    covariances: tuple[Complex, ...] = ()
     for number in range(rounds):
-        found = _Places(smoothing)
+        sums = _CovarianceSums(smoothing)
         for start, stop in mixture.bounds:
             wide = mixture.block(start - context, stop + context)
-            stems = WienerFilter(places).refined(wide, masked(wide))
-            found.add(np.stack([stem.cut(start, stop).values for stem in stems.values()]))
-            mixture.report(Progress(f"finding places, round {number + 1}", stop, mixture.frames))
-        if number == 0 and found.differ() < DIFFERENT:
+            stems = WienerFilter(covariances).refined(wide, masked(wide))
+            sums.add(np.stack([stem.cut(start, stop).values for stem in stems.values()]))
+            mixture.report(Progress(f"locating the sources, round {number + 1}", stop, mixture.frames))
+        if number == 0 and sums.greatest_difference() < DIFFERENT:
             return None
-        places = (*places, found.covariances())
-    return WienerFilter(places)
+        covariances = (*covariances, sums.covariances())
+    return WienerFilter(covariances)
 
 
-def wiener_filter(mixture: Complex, variances: NDArray[np.floating], places: Complex) -> Complex:
-    """Split a mixture by the power and the place of each source.
+def wiener_filter(mixture: Complex, variances: NDArray[np.floating], covariances: Complex) -> Complex:
+    """Separate a mixture by the power and the spatial covariance of each source.
 
-    The stem of source j is ``v_j R_j (sum_i v_i R_i)^-1 x``; what rounding and loading leave over is shared
-    out, so that stems sum to the mixture.
+    The stem of source j is ``v_j R_j (sum_i v_i R_i)^-1 x``. Rounding and diagonal loading leave a small
+    remainder, which is divided equally among the stems, so that they sum to the mixture.
 
     Parameters
     ----------
     mixture : ndarray of complex, shape (channels, bins, frames)
-        x above.
+        Spectrogram of the mixture, x above.
     variances : ndarray, shape (sources, bins, frames)
         Power of each source, v above; not negative.
-    places : ndarray of complex, shape (sources, bins, channels, channels)
+    covariances : ndarray of complex, shape (sources, bins, channels, channels)
         Spatial covariances, R above; Hermitian.
 
     Returns
@@ -156,7 +158,7 @@ def wiener_filter(mixture: Complex, variances: NDArray[np.floating], places: Com
     Raises
     ------
     SeparatorError
-        For shapes that do not fit together.
+        When the shapes do not fit together.
 
     References
     ----------
@@ -164,46 +166,50 @@ def wiener_filter(mixture: Complex, variances: NDArray[np.floating], places: Com
 
     Examples
     --------
-    >>> places = np.array([[[[2, 0], [0, 0]]], [[[1, 1], [1, 1]]]], complex)  # left, and the middle
+    >>> covariances = np.array([[[[2, 0], [0, 0]]], [[[1, 1], [1, 1]]]], complex)  # left and centre
     >>> x = np.array([3.0, 1.0], complex).reshape(2, 1, 1)
-    >>> wiener_filter(x, np.ones((2, 1, 1)), places)[:, :, 0, 0].real.round(6)
+    >>> wiener_filter(x, np.ones((2, 1, 1)), covariances)[:, :, 0, 0].real.round(6)
     array([[2., 0.],
            [1., 1.]])
     """
     channels, bins, frames = mixture.shape
     sources = len(variances)
     expected = (sources, bins, channels, channels)
-    if variances.shape[1:] != (bins, frames) or places.shape != expected:
+    if variances.shape[1:] != (bins, frames) or covariances.shape != expected:
         raise SeparatorError(
-            f"variances {variances.shape} and places {places.shape} do not fit a mixture of {mixture.shape}: "
-            f"pass (sources, {bins}, {frames}) and {expected}"
+            f"variances of shape {variances.shape} and covariances of shape {covariances.shape} do not fit a "
+            f"mixture of shape {mixture.shape}: pass shapes (sources, {bins}, {frames}) and {expected}"
         )
     split = _split_two if channels == 2 else _split_any
-    stems = np.empty((sources, channels, frames, bins), np.complex128).swapaxes(2, 3)  # as mixtures are
+    # The memory order of spectrograms: frame by frame.
+    stems = np.empty((sources, channels, frames, bins), np.complex128).swapaxes(2, 3)
     for start in range(0, frames, _FRAMES):
         part = np.s_[..., start : start + _FRAMES]
-        found = split(mixture[part], variances[part].astype(np.float64), places)
-        found += (mixture[part] - found.sum(axis=0)) / sources
-        stems[part] = found
+        stems_of_part = split(mixture[part], variances[part].astype(np.float64), covariances)
+        stems_of_part += (mixture[part] - stems_of_part.sum(axis=0)) / sources
+        stems[part] = stems_of_part
     return stems
 
 
 def variances(stems: Complex) -> Real:
-    """Return the power of each stem, mean over its channels, shape (sources, bins, frames)."""
+    """Return the mean power over the channels of each stem, shape (sources, bins, frames)."""
     return np.asarray(np.mean(stems.real**2 + stems.imag**2, axis=1))
 
 
 def difference(a: Complex, b: Complex) -> float:
-    """Return how far two spatial covariances differ: 0 for one place, 1 for places that share nothing."""
-    likeness = float(np.real(np.vdot(a, b)))
+    """Return one minus the cosine similarity of two spatial covariances.
+
+    The result is 0 for the same position and 1 for positions without a common direction.
+    """
+    product = float(np.real(np.vdot(a, b)))
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return 1 - likeness / size if size > 0 else 0.0
+    return 1 - product / size if size > 0 else 0.0
 
 
-def _split_two(x: Complex, v: Real, places: Complex) -> Complex:
-    """Filter two channels, with the adjugate in place of a general inverse."""
-    left, right = (places[:, :, c, c].real[:, :, None] for c in (0, 1))
-    across = places[:, :, 0, 1][:, :, None]
+def _split_two(x: Complex, v: Real, covariances: Complex) -> Complex:
+    """Filter two channels with the closed form of the inverse of a 2 x 2 matrix."""
+    left, right = (covariances[:, :, c, c].real[:, :, None] for c in (0, 1))
+    across = covariances[:, :, 0, 1][:, :, None]
     a, d, b = (v * left).sum(axis=0), (v * right).sum(axis=0), (v * across).sum(axis=0)
     loading = _LOADING * (a + d)
     a, d = a + loading, d + loading
@@ -214,17 +220,17 @@ def _split_two(x: Complex, v: Real, places: Complex) -> Complex:
     return np.stack([v * (left * first + across * second), v * (across.conj() * first + right * second)], 1)
 
 
-def _split_any(x: Complex, v: Real, places: Complex) -> Complex:
+def _split_any(x: Complex, v: Real, covariances: Complex) -> Complex:
     """Filter any number of channels."""
-    model = np.einsum("jfn,jfcd->fncd", v, places)
+    model = np.einsum("jfn,jfcd->fncd", v, covariances)
     trace = np.trace(model, axis1=2, axis2=3).real
     loading = np.where(trace > 0, _LOADING * trace, 1)[:, :, None, None] * np.eye(len(x))
     whitened = np.linalg.solve(model + loading, x.transpose(1, 2, 0)[..., None])[..., 0]
-    return np.asarray(np.einsum("jfn,jfcd,fnd->jcfn", v, places, whitened))
+    return np.asarray(np.einsum("jfn,jfcd,fnd->jcfn", v, covariances, whitened))
 
 
-class _Places:
-    """Sums over frames that spatial covariances are made of."""
+class _CovarianceSums:
+    """Sums of outer products over frames, from which the spatial covariances of the sources are computed."""
 
     def __init__(self, smoothing: int) -> None:
         self._smoothing = smoothing
@@ -236,14 +242,14 @@ class _Places:
         self._sums = self._sums + rows @ rows.conj().swapaxes(2, 3)
 
     def covariances(self) -> Complex:
-        """Return those of each source and bin; a source that is silent there is taken to be everywhere."""
+        """Return the covariance of each source in each bin; the identity where the source is silent."""
         smooth = uniform_filter1d(self._sums, self._smoothing, axis=1, mode="nearest")
         channels = smooth.shape[2]
         trace = np.trace(smooth, axis1=2, axis2=3).real[:, :, None, None]
-        anywhere = np.broadcast_to(np.eye(channels), smooth.shape).astype(np.complex128)
-        return np.asarray(np.divide(channels * smooth, trace, out=anywhere, where=trace > 0))
+        identity = np.broadcast_to(np.eye(channels), smooth.shape).astype(np.complex128)
+        return np.asarray(np.divide(channels * smooth, trace, out=identity, where=trace > 0))
 
-    def differ(self) -> float:
-        """Return how far the two sources that differ most do, over all bins."""
-        whole = self._sums.sum(axis=1)
-        return max((difference(a, b) for i, a in enumerate(whole) for b in whole[:i]), default=0.0)
+    def greatest_difference(self) -> float:
+        """Return the difference between the two sources that differ most, over all bins together."""
+        total = self._sums.sum(axis=1)
+        return max((difference(a, b) for i, a in enumerate(total) for b in total[:i]), default=0.0)

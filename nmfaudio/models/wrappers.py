@@ -1,4 +1,4 @@
-"""Models that are made from another model, and plugins' models that do not inherit from `Model`."""
+"""Models that change another model, and an adapter for plugins' models that do not inherit from `Model`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from nmfaudio.sound.stft import STFT
 
 @dataclass(frozen=True)
 class ModelWrapper(Model):
-    """Base of models that change another model: what a subclass does not define is the other model's.
+    """Base of models that change another model.
+
+    Members that a subclass does not define are those of the other model.
 
     Attributes
     ----------
@@ -60,7 +62,7 @@ class ModelWrapper(Model):
 
     @property
     def parts(self) -> tuple[Model, ...]:
-        """Only this model; where the other model has several parts, each of them with the same change."""
+        """The model itself, or each part of the other model with the same change."""
         parts = self.model.parts
         return (self,) if len(parts) == 1 else tuple(replace(self, model=part) for part in parts)
 
@@ -71,11 +73,12 @@ class ModelWrapper(Model):
 
 @dataclass(frozen=True)
 class WithMessages(ModelWrapper):
-    """A model whose messages are replaced.
+    """A model with other messages.
 
     Attributes
     ----------
     messages : tuple of str
+        The new messages.
     """
 
     messages: tuple[str, ...] = ()
@@ -83,7 +86,7 @@ class WithMessages(ModelWrapper):
 
 @dataclass(frozen=True)
 class AdaptedModel(Model):
-    """A plugin's model that has the needed members but does not inherit from `Model`.
+    """Adapter for a plugin's model that has the required members but does not inherit from `Model`.
 
     Attributes
     ----------
@@ -102,17 +105,17 @@ class AdaptedModel(Model):
         return stems
 
 
-def as_model(found: Any) -> Model:
-    """Return what the `fit` of a separator returned as a `Model`.
+def as_model(returned: Any) -> Model:
+    """Return the object that the `fit` of a separator returned as a `Model`.
 
     Raises
     ------
     SeparatorError
-        When it lacks a member that every model needs.
+        When the object lacks a member that every model needs.
     """
-    missing = [name for name in ("sources", "stft", "context", "separate") if not hasattr(found, name)]
+    missing = [name for name in ("sources", "stft", "context", "separate") if not hasattr(returned, name)]
     if missing:
-        raise SeparatorError(f"returned {type(found).__name__} without {', '.join(missing)} from fit")
-    if isinstance(found, Model):
-        return found
-    return AdaptedModel(found, tuple(found.sources), found.stft, found.context)
+        raise SeparatorError(f"returned {type(returned).__name__} without {', '.join(missing)} from fit")
+    if isinstance(returned, Model):
+        return returned
+    return AdaptedModel(returned, tuple(returned.sources), returned.stft, returned.context)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nmfaudio.models.contract import Components, Model, Separator
+from nmfaudio.models.options import Options
 from nmfaudio.models.phased import with_phases
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.checking import checked_model, checked_stems, naming_plugin, summing_to
@@ -154,6 +155,8 @@ def fit(
     OptionError
         When a stem is chosen that does not exist.
     """
+    if isinstance(separator, Options) and (known := separator.known_sources()):
+        choice.check(known)
     mixture = blocks_of(source, report=report, memory=memory)
     with naming_plugin(separator):
         fitted = separator.fit(mixture)

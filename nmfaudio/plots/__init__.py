@@ -1,1 +1,1 @@
-"""Pictures of components, templates and ranks."""
+"""Figures of components, templates and ranks. They are returned or saved, and never shown in a window."""

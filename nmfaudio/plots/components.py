@@ -1,20 +1,19 @@
-"""Looking at a separation: figures of matplotlib, returned and never shown."""
+"""Figures of the components of a separation."""
 
 from __future__ import annotations
 
-import io
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.disk.atomic import check_folder, write_atomically
-from nmfaudio.errors import OutputError, SeparatorError
+from nmfaudio.errors import SeparatorError
 from nmfaudio.models.contract import Components, Separator
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.registry import make
+from nmfaudio.plots.figures import check_picture, new_figure, save_picture
+from nmfaudio.plots.names import drawable
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile, read
 
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RANGE_DB = 80  # shown below the loudest bin
-_COLUMNS = 1200  # frames drawn at most: more are drawn by their loudest
+RANGE_DB = 80  # range of levels that is drawn, below the loudest bin
+_COLUMNS = 1200  # greatest number of columns; each shows the loudest of its frames
 _LOWEST_HZ = 30.0
-_LARGEST = 32  # components drawn at most, those with the most energy
+_MOST_COMPONENTS = 32  # only the components with the most energy are drawn
 
 
 def plot_components(
@@ -37,17 +36,18 @@ def plot_components(
 ) -> Figure:
     """Draw a mixture's spectrogram and, for each component, its template and its activation.
 
-    Components are coloured by the source that they are grouped to and ordered by source and energy.
+    Components are ordered by source and energy; each source has a colour.
 
     Parameters
     ----------
     mixture : Audio or path-like
+        The mixture, or its file.
     separator : str or Separator
-        One that finds components, such as `"blind"`.
+        Separator that finds components, such as `"blind"`.
     report : callable, optional
-        Takes a `Progress` now and then; may raise to stop the work.
+        Function that takes a `Progress`; it may raise an exception to stop the work.
     **options
-        Of the separator that is named.
+        Options of the separator, when `separator` is a name.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def plot_components(
     Raises
     ------
     SeparatorError
-        When the separator finds no components.
+        When the separator has no components.
 
     Examples
     --------
@@ -66,8 +66,8 @@ def plot_components(
     'time (s)'
     """
     audio = mixture if isinstance(mixture, Audio) else read(mixture)
-    made = make(separator, **options) if isinstance(separator, str) else separator
-    return _draw(fit(audio, made, report=report))
+    chosen = make(separator, **options) if isinstance(separator, str) else separator
+    return _draw(fit(audio, chosen, report=report))
 
 
 def draw_file(
@@ -77,12 +77,16 @@ def draw_file(
     *,
     report: Report | None = None,
 ) -> None:
-    """Draw the components of a file into a picture, whose kind its name's ending tells.
+    """Draw the components of an audio file to a picture. The ending of the picture's name decides its kind.
 
     Raises
     ------
-    AudioFileError, SeparatorError, OutputError
-        When the file, the separator or the picture cannot serve.
+    AudioFileError
+        When the audio file cannot be read.
+    SeparatorError
+        When the separator has no components.
+    OutputError
+        When the picture cannot be written.
     """
     check_picture(picture)
     with AudioFile(path) as source:
@@ -90,53 +94,26 @@ def draw_file(
     save_picture(figure, picture)
 
 
-def save_picture(figure: Figure, picture: str | os.PathLike[str]) -> None:
-    """Write a figure, whole or not at all, as the kind that the name's ending tells."""
-    content = io.BytesIO()
-    figure.savefig(content, format=check_picture(picture))
-    write_atomically(Path(picture), content.getvalue())
-
-
-def check_picture(picture: str | os.PathLike[str]) -> str:
-    """Return the kind of a picture by its name.
-
-    Raises
-    ------
-    OutputError
-        When there is no such kind or no such folder.
-    """
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    target = Path(picture)
-    kind = target.suffix.lstrip(".").lower()
-    if kind not in FigureCanvasBase.get_supported_filetypes():
-        raise OutputError(f"{target}: not a picture's name: end it in .png, .svg or .pdf")
-    check_folder(target)
-    return kind
-
-
 def _draw(fitted: Fitted) -> Figure:
-    from matplotlib.figure import Figure
-
     components = fitted.components
     if components is None:
         raise SeparatorError(
             f"{type(fitted.model).__name__} finds no components to draw: use the separator blind"
         )
-    order = _order(components)
+    order = _drawing_order(components)
     height = 3.4 + 0.75 * len(order)
-    figure = Figure(figsize=(11, height), layout="constrained")
+    figure = new_figure(11, height)
     panels: Any = figure.subfigures(2, 1, height_ratios=[3.0, height - 3.0])
-    top, below = panels
+    top, bottom = panels
     _draw_mixture(top, fitted)
-    _draw_rows(below, fitted, components, order)
+    _draw_components(bottom, fitted, components, order)
     return figure
 
 
-def _order(components: Components) -> list[int]:
-    """Components by source, then by falling energy; only the strongest where there are many."""
-    kept = np.argsort(-components.shares)[:_LARGEST]
-    return [int(k) for k in sorted(kept, key=lambda k: (components.labels[k], -components.shares[k]))]
+def _drawing_order(components: Components) -> list[int]:
+    """Return the components to draw, ordered by source and then by decreasing energy."""
+    strongest = np.argsort(-components.shares)[:_MOST_COMPONENTS]
+    return [int(k) for k in sorted(strongest, key=lambda k: (components.labels[k], -components.shares[k]))]
 
 
 def _draw_mixture(panel: Any, fitted: Fitted) -> None:
@@ -148,19 +125,21 @@ def _draw_mixture(panel: Any, fitted: Fitted) -> None:
         times, frequencies, levels, shading="nearest", cmap="magma", vmin=-RANGE_DB, vmax=0, rasterized=True
     )
     _frequency_axis(axes.yaxis, axes.set_yscale, axes.set_ylim, frequencies)
-    axes.set(xlabel="time (s)", ylabel="frequency (Hz)", title=f"mixture: {mixture.source.name}")
+    axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
+    (name,), properties = drawable([mixture.source.name])
+    axes.set_title(f"mixture: {name}", **properties)
     panel.colorbar(mesh, ax=axes, label="level (dB below peak)", pad=0.01)
 
 
 def _overview(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Levels of the mixture in dB below its peak, (bins, columns), all channels together, and their times."""
+    """Return levels in dB below the peak, shape (bins, columns), and times; all channels are added up."""
     mixture = fitted.mixture
     step = -(-mixture.frames // _COLUMNS)
     power, times = [], []
     for block in mixture:
-        found = (block.magnitude**2).sum(axis=0)
+        power_of_block = (block.magnitude**2).sum(axis=0)
         starts = np.arange(0, block.frames, step)
-        power.append(np.maximum.reduceat(found, starts, axis=1))
+        power.append(np.maximum.reduceat(power_of_block, starts, axis=1))
         times.append(block.times[starts])
     joined = np.concatenate(power, axis=1)
     loudest = joined.max() or 1.0
@@ -168,25 +147,25 @@ def _overview(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return levels, np.concatenate(times)
 
 
-def _draw_rows(panel: Any, fitted: Fitted, components: Components, order: list[int]) -> None:
+def _draw_components(panel: Any, fitted: Fitted, components: Components, order: list[int]) -> None:
     grid = panel.subplots(len(order), 2, sharex="col", squeeze=False, width_ratios=[1, 2])
     frequencies = fitted.mixture.stft.frequencies(fitted.mixture.sample_rate)
     activations = components.activations.sum(axis=0)
-    known, step = activations.shape[1], -(-activations.shape[1] // _COLUMNS)
-    frames = np.arange(known) * fitted.mixture.frames // known  # of long mixtures only some are known
+    learned, step = activations.shape[1], -(-activations.shape[1] // _COLUMNS)
+    # Components of long mixtures are learned from some frames only, which are evenly spaced.
+    frames = np.arange(learned) * fitted.mixture.frames // learned
     times = _frame_times(fitted)[frames[::step]]
+    names, properties = drawable(fitted.sources)
     loudest = float(activations[order].max(initial=0.0)) or 1.0
     for row, k in enumerate(order):
         color = f"C{components.labels[k] % 10}"
         _draw_template(grid[row, 0], frequencies, components.templates[:, k], color)
         peaks = np.maximum.reduceat(activations[k], np.arange(0, len(activations[k]), step)) / loudest
         _draw_activation(grid[row, 1], times, peaks, color)
-        name = fitted.sources[components.labels[k]]
         grid[row, 0].set_ylabel(f"{k + 1}", rotation=0, ha="right", va="center", color=color, weight="bold")
-        label = f"{name}, {100 * components.shares[k]:.1f} % of the energy"
-        grid[row, 1].text(
-            0.995, 0.95, label, transform=grid[row, 1].transAxes, ha="right", va="top", color=color
-        )
+        label = f"{names[components.labels[k]]}, {100 * components.shares[k]:.1f} % of the energy"
+        position = {"transform": grid[row, 1].transAxes, "ha": "right", "va": "top"}
+        grid[row, 1].text(0.995, 0.95, label, color=color, **position, **properties)
     _label_rows(grid, frequencies)
 
 
@@ -208,7 +187,7 @@ def _draw_template(axes: Axes, frequencies: NDArray[Any], template: NDArray[Any]
 def _draw_activation(axes: Axes, times: NDArray[Any], peaks: NDArray[Any], color: str) -> None:
     axes.fill_between(times, peaks, color=color, alpha=0.35, linewidth=0)
     axes.plot(times, peaks, color=color, linewidth=0.7)
-    axes.set(xlim=_spread(times), ylim=(0, 1.4), yticks=(0, 0.5, 1))  # with room for the label
+    axes.set(xlim=_limits(times), ylim=(0, 1.4), yticks=(0, 0.5, 1))  # the label is drawn above 1
     axes.tick_params(axis="y", labelsize=6)
     axes.grid(alpha=0.25)
 
@@ -223,7 +202,7 @@ def _label_rows(grid: NDArray[Any], frequencies: NDArray[Any]) -> None:
 
 
 def _frequency_axis(axis: Any, set_scale: Any, set_limits: Any, frequencies: NDArray[Any]) -> None:
-    """Make an axis logarithmic from the lowest audible bin up, with ticks that musicians read."""
+    """Make an axis logarithmic, from the lowest audible bin to the highest bin, with ticks in Hz and kHz."""
     highest = float(frequencies[-1])
     lowest = max(_LOWEST_HZ, float(frequencies[1])) if highest > 4 * _LOWEST_HZ else float(frequencies[1])
     set_scale("log")
@@ -233,7 +212,7 @@ def _frequency_axis(axis: Any, set_scale: Any, set_limits: Any, frequencies: NDA
     axis.set_ticks([], minor=True)
 
 
-def _spread(times: NDArray[Any]) -> tuple[float, float]:
-    """Return limits around times; a single one gets some room."""
+def _limits(times: NDArray[Any]) -> tuple[float, float]:
+    """Return the limits of the time axis; a single time gets half a second on either side."""
     first, last = float(times[0]), float(times[-1])
     return (first, last) if last > first else (first - 0.5, last + 0.5)

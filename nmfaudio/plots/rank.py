@@ -1,4 +1,4 @@
-"""Looking at the evidence for a number of components."""
+"""Figure of the evidence for a number of components."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 from nmfaudio.nmf import Recommendation, Relevance
 from nmfaudio.nmf.rank import STEADY
 from nmfaudio.nmf.relevance import KEPT
+from nmfaudio.plots.figures import new_figure
+from nmfaudio.plots.names import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _KEPT, _PRUNED, _CHOSEN = "C0", "0.75", "C3"
-_REASON_WIDTH = 150  # characters
+_REASON_WIDTH = 150  # characters in a line
 
 
 def plot_rank(recommendation: Recommendation, *, name: str = "") -> Figure:
@@ -25,8 +27,9 @@ def plot_rank(recommendation: Recommendation, *, name: str = "") -> Figure:
     Parameters
     ----------
     recommendation : Recommendation
+        Recommendation with its evidence, from `count_components` or `nmf.recommend`.
     name : str
-        Of what was looked at, for the title.
+        Name of the recording, for the title.
 
     Returns
     -------
@@ -40,25 +43,26 @@ def plot_rank(recommendation: Recommendation, *, name: str = "") -> Figure:
     >>> figure.axes[0].get_xlabel()
     'component, most relevant first'
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    figure = new_figure(11, 5.6)
     grid = figure.add_gridspec(2, 2, width_ratios=[1, 1.25])
     _draw_relevance(figure.add_subplot(grid[:, 0]), recommendation.relevance)
     above = figure.add_subplot(grid[0, 1])
     _draw_stability(above, recommendation)
     _draw_divergence(figure.add_subplot(grid[1, 1], sharex=above), recommendation)
     above.tick_params(labelbottom=False)
-    plural = "" if recommendation.rank == 1 else "s"
-    title = (
-        f"{name}: {recommendation.rank} component{plural}"
-        if name
-        else f"{recommendation.rank} component{plural}"
-    )
-    reason = textwrap.fill(recommendation.reason, _REASON_WIDTH)
-    figure.suptitle(title + "\n" * (1 + reason.count("\n")), fontsize=13)  # with room for the reason
-    figure.text(0.5, 0.952, reason, ha="center", va="top", fontsize=9, color="0.3")
+    _draw_title(figure, recommendation, name)
     return figure
+
+
+def _draw_title(figure: Figure, recommendation: Recommendation, name: str) -> None:
+    """Draw the recommended number, and below it the reason for it."""
+    (text,), properties = drawable([name])
+    plural = "" if recommendation.rank == 1 else "s"
+    title = f"{text}: " * bool(name) + f"{recommendation.rank} component{plural}"
+    reason = textwrap.fill(recommendation.reason, _REASON_WIDTH)
+    space = "\n" * (1 + reason.count("\n"))
+    figure.suptitle(title + space, fontsize=13, **properties)
+    figure.text(0.5, 0.952, reason, ha="center", va="top", fontsize=9, color="0.3")
 
 
 def _draw_relevance(axes: Axes, relevance: Relevance) -> None:
@@ -66,10 +70,10 @@ def _draw_relevance(axes: Axes, relevance: Relevance) -> None:
     kept = numbers <= relevance.rank
     top = 1.6 * float(relevance.weights.max())
     bottom = 0.7
-    for chosen, color, label in ((kept, _KEPT, "kept"), (~kept, _PRUNED, "pruned")):
-        if chosen.any():
-            heights = relevance.weights[chosen] - bottom
-            axes.bar(numbers[chosen], heights, bottom=bottom, color=color, label=f"{label}: {chosen.sum()}")
+    for group, color, label in ((kept, _KEPT, "kept"), (~kept, _PRUNED, "pruned")):
+        if group.any():
+            heights = relevance.weights[group] - bottom
+            axes.bar(numbers[group], heights, bottom=bottom, color=color, label=f"{label}: {group.sum()}")
     axes.axhline(KEPT, color="0.3", linestyle="--", linewidth=0.8, label=f"kept above {KEPT:g}")
     axes.set_yscale("log")
     axes.set(ylim=(bottom, max(top, 10)), xlim=(0.3, relevance.most + 0.7))
@@ -94,20 +98,19 @@ def _draw_stability(axes: Axes, recommendation: Recommendation) -> None:
 
 def _draw_divergence(axes: Axes, recommendation: Recommendation) -> None:
     stability = recommendation.stability
-    one = float(stability.lowest[stability.ranks.argmin()]) or 1.0
-    parts = 100 * stability.objectives / one
-    axes.fill_between(
-        stability.ranks, parts.min(axis=1), parts.max(axis=1), color=_PRUNED, alpha=0.6, label="all starts"
-    )
-    axes.plot(stability.ranks, parts.min(axis=1), "o-", color=_KEPT, markersize=4, label="best start")
+    of_one = float(stability.lowest[stability.ranks.argmin()]) or 1.0
+    percent = 100 * stability.objectives / of_one
+    lowest, highest = percent.min(axis=1), percent.max(axis=1)
+    axes.fill_between(stability.ranks, lowest, highest, color=_PRUNED, alpha=0.6, label="all starts")
+    axes.plot(stability.ranks, lowest, "o-", color=_KEPT, markersize=4, label="best start")
     _mark(axes, recommendation)
-    axes.set(xlabel="number of components", ylabel="divergence (% of that of one)")
-    axes.set_ylim(0, 1.05 * max(float(parts.max()), 1e-9))
+    axes.set(xlabel="number of components", ylabel="divergence (% of one component's)")
+    axes.set_ylim(0, 1.05 * max(float(percent.max()), 1e-9))
     axes.legend(fontsize=8, loc="upper right")
 
 
 def _mark(axes: Axes, recommendation: Recommendation) -> None:
-    """Mark the recommended rank, where it is among those that were tried."""
+    """Mark the recommended rank, when it is one of the tried ranks."""
     ranks = recommendation.stability.ranks
     if recommendation.rank in ranks:
         axes.axvline(recommendation.rank, color=_CHOSEN, linewidth=6, alpha=0.25, label="recommended")

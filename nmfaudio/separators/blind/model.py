@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.matching import best_pairs
 from nmfaudio.models.contract import Components, Model
-from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.masks import normalised_masks, soft_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.blind.banding import banded, first_bins
 from nmfaudio.sound.bands import in_bands
@@ -74,10 +74,7 @@ class BlindModel(Model):
         """Return the mask of each source by one start, shape (sources, channels, bins, frames)."""
         members = [components.labels == source for source in range(len(self.sources))]
         power = np.array([components.templates[:, m] @ activations[:, m] for m in members])
-        loudest = power.max(axis=0)
-        power = np.divide(power, loudest, out=np.ones_like(power), where=loudest > 0)
-        power = power if self.mask_exponent == 1 else power**self.mask_exponent
-        return np.asarray(power / power.sum(axis=0))
+        return normalised_masks(power, self.mask_exponent)
 
 
 def aligned(components: Components, reference: Components) -> Components:

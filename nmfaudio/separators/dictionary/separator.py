@@ -15,7 +15,6 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import Options, option
-from nmfaudio.models.selection import check_selection, select
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.dictionary import adaptation
@@ -70,10 +69,6 @@ class FromDictionary(Options):
         Number of updates of the free templates. With many, they also explain sounds of the known sources.
     seed : int
         Seed of the random start of the free templates.
-    only : tuple of str
-        Stems to keep. The stems then do not sum to the mixture.
-    without : tuple of str
-        Sources to leave out; all others become a single stem. It does not sum to the mixture.
     solo : tuple of str
         Passages in which a source sounds alone, from which it is learned, such as ``drums=0:00-0:07``.
     silent : tuple of str
@@ -118,10 +113,6 @@ class FromDictionary(Options):
     iterations: int = option(30, "number of updates of the activations", at_least=1)
     free_iterations: int = option(30, "number of updates of the free templates", at_least=1)
     seed: int = option(0, "seed of the random start of the free templates", at_least=0)
-    only: tuple[str, ...] = option((), "stems to keep; default: all", flag="only", metavar="STEM")
-    without: tuple[str, ...] = option(
-        (), "sources to leave out of a single stem of all others", flag="except", metavar="STEM"
-    )
     solo: tuple[str, ...] = option(
         (),
         "passage in which a source sounds alone, such as drums=0:00-0:07",
@@ -180,10 +171,9 @@ class FromDictionary(Options):
         """Convert the dictionary to the mixture's settings, and learn free templates if there are any."""
         hints = self.all_hints()
         known, messages = self._known_sources(hints, mixture)
-        check_selection(self.only, self.without, known.sources + ((RESIDUAL,) if self.free else ()))
         fit = _DictionaryFit(self, known, hints, mixture)
         model = fit.with_free_templates() if self.free else fit.known_sources_only()
-        return select(WithMessages(model, (*messages, *model.messages)), self.only, self.without)
+        return WithMessages(model, (*messages, *model.messages))
 
     def all_hints(self) -> Hints:
         """Return the hints of the options together with those of the file."""

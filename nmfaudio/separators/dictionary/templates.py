@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.models.contract import Model
+from nmfaudio.models.masks import normalised_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
@@ -174,7 +175,8 @@ class TemplateModel(Model):
             self._extend(estimates)
             if allowed is not None:  # what no template explains goes to the sources that may sound
                 estimates += _ALLOWED_FLOOR * V[None] * allowed[:, :, None]
-            masks += template_set.weight * shares(estimates, self.mask_exponent / self.magnitude_power)
+            exponent = self.mask_exponent / self.magnitude_power
+            masks += template_set.weight * normalised_masks(estimates, exponent, by_root=True)
         return masks
 
     def _extend(self, estimates: Matrix) -> None:
@@ -182,31 +184,3 @@ class TemplateModel(Model):
         if self.covered_bins < estimates.shape[2]:
             below = slice(int(self.covered_bins * 2 ** (-1 / 3)), self.covered_bins)
             estimates[:, :, self.covered_bins :] = estimates[:, :, below].mean(axis=2, keepdims=True)
-
-
-def shares(estimates: NDArray[Any], exponent: float) -> Matrix:
-    """Return each source's part of the sum of all estimates, each raised to an exponent.
-
-    Where all estimates are zero, the parts are equal.
-
-    Parameters
-    ----------
-    estimates : ndarray, shape (sources, ...)
-        Not negative.
-    exponent : float
-
-    Examples
-    --------
-    >>> shares(np.array([[3.0, 0.0], [1.0, 0.0]]), 1.0)
-    array([[0.75, 0.5 ],
-           [0.25, 0.5 ]], dtype=float32)
-    """
-    loudest = estimates.max(axis=0)
-    relative: Matrix = np.ones_like(estimates, np.float32)
-    np.divide(estimates, loudest, out=relative, where=loudest > 0)
-    if exponent == 1.5:  # a square root and a product take a third of the time of a general power
-        relative *= np.sqrt(relative)
-    elif exponent != 1:
-        np.power(relative, np.float32(exponent), out=relative)
-    relative /= relative.sum(axis=0)
-    return relative

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.masks import normalised_masks, soft_masks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -59,3 +59,16 @@ def test_one_channel_of_estimates_serves_all_channels():
 def test_estimates_of_another_shape_are_refused_by_name(shape):
     with pytest.raises(SeparatorError, match="estimate of 'drums'"):
         soft_masks(block(), {"drums": np.ones(shape)})
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5), st.sampled_from([0.5, 0.75, 1.0, 1.5, 2.0]), st.booleans())
+@settings(deadline=None)
+def test_masks_sum_to_one_and_follow_their_definition(seed, count, exponent, by_root):
+    estimates = np.random.default_rng(seed).random((count, 2, 9, 7)) ** 9 + 1e-6
+    estimates[:, :, 3:5] = 0
+    found = normalised_masks(estimates, exponent, by_root=by_root)
+    np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(found[:, :, 3:5], 1 / count)
+    powers = estimates[:, :, 5:] ** exponent
+    np.testing.assert_allclose(found[:, :, 5:], powers / powers.sum(axis=0), rtol=1e-9)
+    assert normalised_masks(estimates.astype(np.float32), exponent).dtype == np.float32
