@@ -77,8 +77,9 @@ def test_the_smallest_data_have_a_start_too(shape, beta, rank):
     assert np.isfinite(found.W).all()
     assert np.isfinite(found.H).all()
     if rank >= min(shape):
-        # An exact model exists. A divergence bounds no single entry's relative error, so the divergence itself
-        # is judged: the solver stops at changes of 1e-4, here against a constant model, plus float32 rounding.
+        # An exact model exists. The divergence does not bound the relative error of a single entry, so the
+        # divergence itself is judged: the solver stops at changes of 1e-4, here of that from a constant,
+        # plus the rounding of float32.
         allowed = 1e-4 * divergence_of(V, np.full_like(V, V.mean()), beta) + 1e-6 * V.size
         assert divergence_of(V, found.W @ found.H, beta) <= allowed
 

@@ -16,10 +16,10 @@ from nmfaudio.nmf.kernels import (
     BLOCK_FRAMES,
     Templates,
     Terms,
-    data_block,
-    gather_block,
-    project_frames,
-    room_for_block,
+    accumulate_block,
+    make_workspace,
+    project_block,
+    select_block,
 )
 
 Buffer = NDArray[np.float32]
@@ -63,14 +63,14 @@ def gather_activations(
         Activations, and sums that stand above and below in the quotient of their update.
     """
     reach, rank = past.shape[0] - V.shape[0], past.shape[1]
-    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
+    whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
     for first in range(0, len(V), BLOCK_FRAMES):
-        v, room = data_block(V, terms, whole, first)
+        v, work = select_block(V, whole, first)
         here = slice(first, first + len(v) + reach)
-        _lay_beside(past[here], len(v), rank, room.h)
-        project_frames(v, terms, templates, room)
-        _scatter(room.gain, len(v), above[here])
-        _scatter(room.weight, len(v), below[here])
+        _lay_beside(past[here], len(v), rank, work.h)
+        project_block(v, terms, templates, work)
+        _scatter(work.numerator, len(v), above[here])
+        _scatter(work.denominator, len(v), below[here])
 
 
 @_compile
@@ -82,10 +82,10 @@ def gather_templates(
     Returns the divergence, or 0 unless `measure`.
     """
     reach, rank = past.shape[0] - V.shape[0], past.shape[1]
-    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
+    whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
     objective = 0.0
     for first in range(0, len(V), BLOCK_FRAMES):
-        v, room = data_block(V, terms, whole, first)
-        _lay_beside(past[first : first + len(v) + reach], len(v), rank, room.h)
-        objective += gather_block(v, terms, templates, room, sums, measure)
+        v, work = select_block(V, whole, first)
+        _lay_beside(past[first : first + len(v) + reach], len(v), rank, work.h)
+        objective += accumulate_block(v, terms, templates, work, sums, measure)
     return objective

@@ -41,7 +41,7 @@ def step(
     """
     sources, rank, bins = W.shape
     powers = np.empty((sources, BLOCK_FRAMES, bins), np.float32)
-    wanted, expected = np.empty_like(powers), np.empty_like(powers)
+    wanted, expected = np.empty(powers.shape, np.float32), np.empty(powers.shape, np.float32)
     for first in range(start, stop, BLOCK_FRAMES):
         last = min(first + BLOCK_FRAMES, stop)
         count = last - first
@@ -58,8 +58,8 @@ def step(
             _model(W, H, first, last, powers)
             _compare(alongs, nulls, sines, noise, first, count, powers, wanted, expected)
             for j in range(sources):
-                above[j] += np.dot(H[j, first:last].T, wanted[j, :count])
-                below[j] += np.dot(H[j, first:last].T, expected[j, :count])
+                _add(np.dot(H[j, first:last].T, wanted[j, :count]), above[j])
+                _add(np.dot(H[j, first:last].T, expected[j, :count]), below[j])
 
 
 @_compile
@@ -94,7 +94,8 @@ def _compare(
             for f in range(bins):
                 real[f] = floor * along[0][f]
                 imaginary[f] = floor * along[1][f]
-            down[:] = floor
+            for f in range(bins):
+                down[f] = floor
             for i in range(sources):
                 sine = sines[j, i]
                 square = sine * sine
@@ -113,7 +114,8 @@ def _compare(
 def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: int, inverse: Buffer) -> None:
     """Write one over the determinant of the mixture's covariance in one frame."""
     sources, _, bins = powers.shape
-    inverse[:] = floor * floor
+    for f in range(bins):
+        inverse[f] = floor * floor
     for j in range(sources):
         power = powers[j, n]
         for f in range(bins):
@@ -125,3 +127,11 @@ def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: i
                 inverse[f] += square * power[f] * other[f]
     for f in range(bins):
         inverse[f] = np.float32(1) / inverse[f]
+
+
+@_compile
+def _add(a: Buffer, b: Buffer) -> None:
+    """Add a to b, number by number: for `b += a` the compiler takes in all that its error message would."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            b[i, j] += a[i, j]
