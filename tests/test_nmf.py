@@ -22,7 +22,7 @@ from nmfaudio.nmf import (
     descend,
     factorize,
     kernels,
-    logarithms,
+    logarithm_kernels,
     stream,
 )
 from nmfaudio.nmf.initialize import STARTS
@@ -684,7 +684,7 @@ def test_starts_and_templates_of_another_shape_are_refused():
 @settings(deadline=None, max_examples=50)
 def test_the_fast_logarithm_is_that_of_numpy(values):
     x = np.array(values, np.float32)
-    found = [logarithms.logarithm(each) for each in x]
+    found = [logarithm_kernels.logarithm(each) for each in x]
     np.testing.assert_allclose(found, np.log(x.astype(np.float64)), rtol=3e-7, atol=1e-7)
 
 
@@ -695,9 +695,9 @@ def test_extrapolation_is_that_of_the_logarithms():
     first, second = b - a, c - 2 * b + a
     weights = x1[:5, :7].astype(np.float64)
     expected = [(weights * first**2).sum(), (weights * second**2).sum(), weights.sum()]
-    np.testing.assert_allclose(logarithms.squared_differences(x0, x1, x2), expected, rtol=1e-5)
+    np.testing.assert_allclose(logarithm_kernels.squared_differences(x0, x1, x2), expected, rtol=1e-5)
     found = np.full_like(x0, np.nan)
-    logarithms.extrapolate(x0, x1, x2, 3.0, found)
+    logarithm_kernels.extrapolate(x0, x1, x2, 3.0, found)
     ahead = np.clip(a + 6 * first + 9 * second, c - 1.2, c + 2)
     np.testing.assert_allclose(found[:5, :7], np.exp(ahead), rtol=1e-5)
     assert not found[5:].any()

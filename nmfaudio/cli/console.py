@@ -70,14 +70,22 @@ def make_separator(name: str, settings: list[str], **flags: object) -> Any:
 
 
 def announce_compilation(wanted: bool = True) -> None:
-    """Have it said, unless it is not wanted, when this process compiles what this machine runs first."""
+    """Say once, if wanted, that this process compiles the engine; a progress bar shows how far it is."""
     from nmfaudio.nmf.compilation import when_compiling
 
-    when_compiling(_say_that_it_compiles if wanted else None)
+    said = False
 
+    def report(number: int, total: int) -> None:
+        nonlocal said
+        if not said:
+            print(
+                "nmfaudio: compiling the engine, once on this machine: some ten seconds",
+                file=sys.stderr,
+                flush=True,
+            )
+        said = True
 
-def _say_that_it_compiles() -> None:
-    print("nmfaudio: compiling for this machine, once: some seconds", file=sys.stderr, flush=True)
+    when_compiling(report if wanted else None)
 
 
 @contextmanager
@@ -90,6 +98,8 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from nmfaudio.nmf.compilation import when_compiling
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -97,7 +107,12 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _Shown(bar, one_line(name)).report
+        shown = _Shown(bar, one_line(name))
+        when_compiling(shown.report_compilation)
+        try:
+            yield shown.report
+        finally:
+            when_compiling(None)
 
 
 @contextmanager
@@ -142,6 +157,11 @@ class _Shown:
     def __init__(self, bar: Any, name: str) -> None:
         self._bar, self._name, self._stage, self._last = bar, name, "", 0.0
         self._task = bar.add_task(f"{name}: starting", total=None, state="")
+
+    def report_compilation(self, number: int, total: int) -> None:
+        self._stage = "compiling"
+        described = f"{self._name}: compiling {number} of {total}, once on this machine"
+        self._bar.update(self._task, description=described, completed=number, total=total, state="")
 
     def report(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf import kernels, logarithms
+from nmfaudio.nmf import kernels, logarithm_kernels
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.intrinsics import PANEL
 from nmfaudio.nmf.kernels import Templates
@@ -268,7 +268,9 @@ def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
 
 def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
     """Return the mean squares of the first and second differences of the logarithms."""
-    first, second, size = np.sum([logarithms.squared_differences(*part) for part in _pieces(a, b, c)], axis=0)
+    first, second, size = np.sum(
+        [logarithm_kernels.squared_differences(*part) for part in _pieces(a, b, c)], axis=0
+    )
     return (float(first / size), float(second / size)) if size > 0 else (0.0, 0.0)
 
 
@@ -276,7 +278,7 @@ def _ahead(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
     """Return the start of the next cycle."""
     found = np.empty_like(c)
     for x, y, z, room in _pieces(a, b, c, found):
-        logarithms.extrapolate(x, y, z, length, room)
+        logarithm_kernels.extrapolate(x, y, z, length, room)
     return found
 
 

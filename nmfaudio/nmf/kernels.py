@@ -22,6 +22,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.intrinsics import (
     ACROSS,
     MODEL,
@@ -37,7 +38,7 @@ from nmfaudio.nmf.intrinsics import (
     transposed_panel,
     two_panels,
 )
-from nmfaudio.nmf.logarithms import logarithm as logarithm
+from nmfaudio.nmf.logarithm_kernels import logarithm as logarithm
 
 BLOCK_FRAMES = 48  # frames in a block: their quotients fit in the second-level cache
 # Multiples that `aligned` rounds up to: rows of the tiles of any processor, float32 numbers of a cache line,
@@ -111,8 +112,7 @@ class Workspace(NamedTuple):
     edge: Buffer
 
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-_compiled_sum = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+_compiled, _compiled_sum = compiled(), compiled(reassociate=True)
 # Functions that become a part of their callers. A function of its own is optimised once more in each caller.
 _inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 

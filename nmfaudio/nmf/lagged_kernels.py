@@ -8,10 +8,10 @@ does not see changes of `kernels.py` here: after one, touch this file.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.kernels import (
     BLOCK_FRAMES,
     Templates,
@@ -24,10 +24,10 @@ from nmfaudio.nmf.kernels import (
 
 Buffer = NDArray[np.float32]
 
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_compiled = compiled()
 
 
-@_compile
+@_compiled
 def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
     """Lay the activations of the last `frames` frames of `past`, in rows of h, beside those before them."""
     newest = past.shape[0] - frames
@@ -37,7 +37,7 @@ def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
                 h[n, lag * rank + k] = past[n + newest - lag, k]
 
 
-@_compile
+@_compiled
 def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
     """Add what each lag says of some frames to those that the lag points back to."""
     newest, rank = total.shape[0] - frames, total.shape[1]
@@ -47,7 +47,7 @@ def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
                 total[n + newest - lag, k] += projected[n, lag * rank + k]
 
 
-@_compile
+@_compiled
 def gather_activations(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, above: Buffer, below: Buffer
 ) -> None:
@@ -73,7 +73,7 @@ def gather_activations(
         _scatter(work.denominator, len(v), below[here])
 
 
-@_compile
+@_compiled
 def gather_templates(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:

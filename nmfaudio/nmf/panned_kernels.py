@@ -8,18 +8,19 @@ covariance is.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from nmfaudio.nmf.compilation import compiled
 
 BLOCK_FRAMES = 32  # frames that one core works on at a time
 
 Buffer = NDArray[np.float32]
 
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+_compiled = compiled(reassociate=True)
 
 
-@_compile
+@_compiled
 def step(
     alongs: Buffer,
     nulls: Buffer,
@@ -62,14 +63,14 @@ def step(
                 _add(np.dot(H[j, first:last].T, expected[j, :count]), below[j])
 
 
-@_compile
+@_compiled
 def _model(W: Buffer, H: Buffer, first: int, last: int, powers: Buffer) -> None:
     """Write the power of each source in some frames."""
     for j in range(len(W)):
         np.dot(H[j, first:last], W[j], powers[j, : last - first])
 
 
-@_compile
+@_compiled
 def _compare(
     alongs: Buffer,
     nulls: Buffer,
@@ -110,7 +111,7 @@ def _compare(
                 down[f] *= inverse[f]
 
 
-@_compile
+@_compiled
 def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: int, inverse: Buffer) -> None:
     """Write one over the determinant of the mixture's covariance in one frame."""
     sources, _, bins = powers.shape
@@ -129,7 +130,7 @@ def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: i
         inverse[f] = np.float32(1) / inverse[f]
 
 
-@_compile
+@_compiled
 def _add(a: Buffer, b: Buffer) -> None:
     """Add a to b, number by number: for `b += a` the compiler takes in all that its error message would."""
     for i in range(a.shape[0]):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.compilation import compiled
+
 Buffer = NDArray[np.float32]
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-_compiled_sum = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+_compiled, _compiled_sum = compiled(), compiled(reassociate=True)
 
 # The bits of sqrt(1/2): subtracting them splits a float32 into 2^e m with m within [sqrt(1/2), sqrt(2)).
 _HALF_ROOT_BITS = np.int32(0x3F3504F3)
