@@ -111,7 +111,7 @@ class Updates:
                 for sums in portion:
                     sums[:] = 0
             v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
-            return float(kernels.factorize_frames(v, terms, templates, part, h, portion, measure))
+            return float(kernels.update_frames(v, terms, templates, part, h, 1, portion, measure))
 
         return task
 

@@ -62,6 +62,7 @@ class Terms(NamedTuple):
 
 
 _EMPTY = np.empty((0, 0), np.float32)
+NO_SUMS = (_EMPTY, _EMPTY)  # where only activations are updated
 
 
 class Templates(NamedTuple):
@@ -295,15 +296,18 @@ def project_block(v: Buffer, terms: Terms, templates: Templates, work: Workspace
     _compare(v, terms, templates, work, False)
     height = templates.T.shape[0]
     depth, panels = -(-v.shape[1] // UNROLL) * UNROLL, -(-height // PANEL)
-    _multiply(work.quotients, templates.columns, panels, depth, work.numerator)
     if terms.kind == KULLBACK_LEIBLER:
         for n in range(len(v)):
             for k in range(templates.sums.size):
                 work.denominator[n, k] = np.float32(templates.sums[k])
-    elif terms.kind == EUCLIDEAN:
-        _multiply(work.h, templates.products, panels, height, work.denominator)
-    else:
-        _multiply(work.inverses, templates.columns, panels, depth, work.denominator)
+    left, right, product = work.quotients, templates.columns, work.numerator
+    for _ in range(1 if terms.kind == KULLBACK_LEIBLER else 2):
+        _multiply(left, right, panels, depth, product)
+        product = work.denominator
+        if terms.kind == EUCLIDEAN:
+            left, right, depth = work.h, templates.products, height
+        else:
+            left = work.inverses
 
 
 @_inlined
@@ -414,56 +418,44 @@ def _add_activations(terms: Terms, work: Workspace, denominator: Buffer) -> None
 def accumulate_block(
     v: Buffer, terms: Terms, templates: Templates, work: Workspace, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:
-    """Add a block's numerator and denominator of the templates' update to `sums`: see `factorize_frames`.
+    """Add a block's numerator and denominator of the templates' update to `sums`: see `update_frames`.
 
-    Returns the divergence, or 0 unless `measure`.
+    Empty sums are left alone. Returns the divergence, or 0 unless `measure`.
     """
-    height = templates.T.shape[0]
-    _add_activations(terms, work, sums[1])
+    accumulate, height = sums[0].size > 0, templates.T.shape[0]
+    if accumulate:
+        _add_activations(terms, work, sums[1])
     objective = _compare(v, terms, templates, work, measure)
-    _add_product(work.h, work.quotients, sums[0], height)
-    if terms.kind == ITAKURA_SAITO or terms.kind == GENERAL:
-        _add_product(work.h, work.inverses, sums[1], height)
+    if accumulate:
+        _add_product(work.h, work.quotients, sums[0], height)
+        if terms.kind == ITAKURA_SAITO or terms.kind == GENERAL:
+            _add_product(work.h, work.inverses, sums[1], height)
     return objective + _model_sum(v, terms, templates, work) if measure else 0.0
 
 
 @_compiled
-def activate_frames(
-    V: Buffer, terms: Terms, templates: Templates, penalty: Penalty, H: Buffer, iterations: int
-) -> float:
-    """Update the activations of the frames of V `iterations` times; return their divergence."""
-    whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
-    objective = 0.0
-    for first in range(0, len(V), BLOCK_FRAMES):
-        v, h, work, part = _select(V, H, whole, penalty, first)
-        for _ in range(iterations):
-            _update_activations(v, terms, templates, part, work)
-        _copy_corner(work.h, h)
-        objective += _compare(v, terms, templates, work, True) + _model_sum(v, terms, templates, work)
-    return objective
-
-
-@_compiled
-def factorize_frames(
+def update_frames(
     V: Buffer,
     terms: Terms,
     templates: Templates,
     penalty: Penalty,
     H: Buffer,
+    iterations: int,
     sums: tuple[Buffer, Buffer],
     measure: bool,
 ) -> float:
-    """Update the activations of the frames of V once, and add what the templates' update needs to `sums`.
+    """Update the activations of the frames of V, and add what the templates' update needs to `sums`.
 
     `sums` are the numerator and the denominator of the templates' update over these frames, in panels like T.
     For beta = 1 the denominator is the same in every bin, and is one row. For beta = 2 it is the products of
-    the activations, (components, components). Returns the divergence at the new activations and the given
-    templates, or 0 unless `measure`.
+    the activations, (components, components). Empty ones are left alone. Returns the divergence at the new
+    activations and the given templates, or 0 unless `measure`.
     """
     whole, objective = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1]), 0.0
     for first in range(0, len(V), BLOCK_FRAMES):
         v, h, work, part = _select(V, H, whole, penalty, first)
-        _update_activations(v, terms, templates, part, work)
+        for _ in range(iterations):
+            _update_activations(v, terms, templates, part, work)
         _copy_corner(work.h, h)
         objective += accumulate_block(v, terms, templates, work, sums, measure)
     return objective

@@ -77,7 +77,7 @@ def gather_activations(
 def gather_templates(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:
-    """Add what the frames of V say of the templates to `sums`, as `factorize_frames` has them.
+    """Add what the frames of V say of the templates to `sums`, as `update_frames` has them.
 
     Returns the divergence, or 0 unless `measure`.
     """

@@ -248,7 +248,8 @@ def _activate(
 
             def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
                 v, part = problem.V[start:stop], p.of_frames(start, stop)
-                return float(kernels.activate_frames(v, terms, fixed, part, H[start:stop], steps))
+                sums, h = kernels.NO_SUMS, H[start:stop]
+                return float(kernels.update_frames(v, terms, fixed, part, h, steps, sums, True))
 
             objective = lanes.run(task)
         made = iteration
