@@ -11,8 +11,12 @@ PACKAGE = Path(nmfaudio.__file__).parent
 ROWS = [
     ["errors", "matching"],
     [
+        "nmf.layout",
+        "nmf.compilation_progress",
+        "nmf.compiled_code",
         "nmf.compilation",
         "nmf.intrinsics",
+        "nmf.logarithm_kernels",
         "nmf.kernels",
         "nmf.divergence",
         "nmf.stream",
@@ -129,6 +133,7 @@ ORDER = {name: position for position, name in enumerate(name for row in ROWS for
 ONLY_IN = {
     "numba": {
         "nmf.compilation",
+        "nmf.compiled_code",
         "nmf.intrinsics",
         "nmf.kernels",
         "nmf.lagged_kernels",

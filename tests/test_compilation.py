@@ -1,10 +1,14 @@
 """Word of the compiler at work."""
 
+import subprocess
+import sys
+
 import numba
 import pytest
 
 from nmfaudio.nmf import compilation, compiled_code
-from nmfaudio.nmf.compilation import compiled, when_compiling
+from nmfaudio.nmf.compilation import compiled
+from nmfaudio.nmf.compilation_progress import when_compiling
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="the compiler is switched off")
 
@@ -48,3 +52,8 @@ def test_silence_can_be_asked_for(engine):
     when_compiling(None)
     assert engine[1](1) == 3
     assert reports == []
+
+
+def test_what_only_describes_a_factorization_does_not_load_the_compiler():
+    script = "import sys, nmfaudio.nmf as n; n.Factorization; n.Divergence; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0

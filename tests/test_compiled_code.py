@@ -18,9 +18,9 @@ PACKAGE = Path(nmfaudio.__file__).parent
 # Prints a logarithm, and how many functions were compiled for it.
 SCRIPT = """
 import numpy as np
-from nmfaudio.nmf import compilation, logarithm_kernels
+from nmfaudio.nmf import compilation_progress, logarithm_kernels
 compiled = []
-compilation.when_compiling(lambda number, total: compiled.append(number))
+compilation_progress.when_compiling(lambda number, total: compiled.append(number))
 print(round(float(logarithm_kernels.logarithm(np.float32(2))), 4), len(set(compiled)))
 """
 

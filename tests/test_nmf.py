@@ -22,6 +22,7 @@ from nmfaudio.nmf import (
     descend,
     factorize,
     kernels,
+    layout,
     logarithm_kernels,
     stream,
 )
@@ -77,7 +78,7 @@ def test_sizes_that_do_not_fill_whole_tiles_agree_with_the_reference_loops(beta,
         generator.random((rank, frames)),
     )
     # The kernels do not clear all the memory they take: what they find there must not reach the result.
-    for part in kernels.make_workspace(min(frames, kernels.BLOCK_FRAMES), bins, rank):
+    for part in kernels.make_workspace(min(frames, layout.BLOCK_FRAMES), bins, rank):
         part.fill(np.nan)
     found = factorize(V, rank, divergence=beta, init=(W, H), solver="mu", iterations=3, tolerance=0)
     W, H, curve = naive_factorize(V, W, H, beta, 3)
@@ -690,7 +691,7 @@ def test_the_fast_logarithm_is_that_of_numpy(values):
 
 def test_extrapolation_is_that_of_the_logarithms():
     generator = np.random.default_rng(0)
-    x0, x1, x2 = (kernels.padded(generator.random((5, 7)).astype(np.float32) + 1) for _ in range(3))
+    x0, x1, x2 = (layout.padded(generator.random((5, 7)).astype(np.float32) + 1) for _ in range(3))
     a, b, c = (np.log(x[:5, :7].astype(np.float64)) for x in (x0, x1, x2))
     first, second = b - a, c - 2 * b + a
     weights = x1[:5, :7].astype(np.float64)

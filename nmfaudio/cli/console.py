@@ -71,7 +71,7 @@ def make_separator(name: str, settings: list[str], **flags: object) -> Any:
 
 def announce_compilation(wanted: bool = True) -> None:
     """Say once, if wanted, that this process compiles the engine; a progress bar shows how far it is."""
-    from nmfaudio.nmf.compilation import when_compiling
+    from nmfaudio.nmf.compilation_progress import when_compiling
 
     said = False
 
@@ -98,7 +98,7 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from nmfaudio.nmf.compilation import when_compiling
+    from nmfaudio.nmf.compilation_progress import when_compiling
 
     columns = (
         TextColumn("{task.description}", markup=False),

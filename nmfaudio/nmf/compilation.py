@@ -11,10 +11,8 @@ from typing import Any
 import numba
 from numba.core import event
 
-from nmfaudio.nmf import compiled_code
+from nmfaudio.nmf import compilation_progress, compiled_code
 
-# Called with the number of the function that is being compiled, and the number of functions that may be.
-Report = Callable[[int, int], None]
 _functions: list[Any] = []
 
 
@@ -41,26 +39,16 @@ def compiled(*, reassociate: bool = False) -> Callable[[Any], Any]:
 class _Listener(event.Listener):
     """Hears of each function that is compiled; functions read from disk are not."""
 
-    def __init__(self) -> None:
-        self.report: Report | None = None
-
     def on_start(self, event: Any) -> None:
         """Report the function that begins."""
         if event.data["dispatcher"] in _functions:
             compiled_code.say_what_is_lost()
-        if self.report is not None:
-            ready = sum(bool(function.overloads) for function in _functions)
-            self.report(min(ready + 1, len(_functions)), len(_functions))
+        ready = sum(bool(function.overloads) for function in _functions)
+        compilation_progress.tell(min(ready + 1, len(_functions)), len(_functions))
 
     def on_end(self, event: Any) -> None:
         """Nothing to report."""
 
 
-_listener = _Listener()
 _register: Any = event.register  # untyped
-_register("numba:compile", _listener)
-
-
-def when_compiling(report: Report | None) -> None:
-    """Call `report` for each function that this process compiles from now on; None asks for silence."""
-    _listener.report = report
+_register("numba:compile", _Listener())

@@ -34,7 +34,12 @@ _ADVICE = (
 
 def kernel_sources() -> list[Path]:
     """Return the files whose contents decide what is compiled."""
-    return sorted([*_HERE.glob("*kernels.py"), _HERE / "intrinsics.py", _HERE / "compilation.py"])
+    return sorted(
+        [
+            *_HERE.glob("*kernels.py"),
+            *(_HERE / name for name in ("intrinsics.py", "layout.py", "compilation.py")),
+        ]
+    )
 
 
 def folder_name() -> str:

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf import kernels, logarithm_kernels
+from nmfaudio.nmf import kernels, layout, logarithm_kernels
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.intrinsics import PANEL
-from nmfaudio.nmf.kernels import Templates
+from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 
@@ -101,7 +101,7 @@ class Updates:
         return updated(templates, self._sums, self._free, beta, exponent, added), objective
 
     def _task(
-        self, templates: Templates, penalty: kernels.Penalty, H: Matrix, measure: bool, exponent: float
+        self, templates: Templates, penalty: layout.Penalty, H: Matrix, measure: bool, exponent: float
     ) -> Callable[[int, int, int], float]:
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
@@ -126,7 +126,7 @@ class Updates:
 
 def make_templates(T: Matrix) -> Templates:
     """Return W transposed, (components, bins), as the kernels take it."""
-    return _summed(kernels.padded(T, kernels.BIN_MULTIPLE))
+    return _summed(layout.padded(T, layout.BIN_MULTIPLE))
 
 
 def _summed(T: Matrix) -> Templates:
@@ -154,7 +154,7 @@ def updated(
     added : tuple of ndarray, shape (components,), optional
         Weights of each template and of its square that penalties add below.
     """
-    T = kernels.padded(templates.T, kernels.BIN_MULTIPLE)
+    T = layout.padded(templates.T, layout.BIN_MULTIPLE)
     numerator, denominator = (each.sum(axis=0) for each in sums)
     numerator = kernels.unpacked(numerator, len(T))[free]
     if beta == 1:
@@ -175,9 +175,9 @@ def updated(
 
 def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
     """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
-    rows, bins = kernels.aligned(rank, problem.bins, kernels.BIN_MULTIPLE).shape
+    rows, bins = layout.aligned(rank, problem.bins, layout.BIN_MULTIPLE).shape
     panels = bins // PANEL, rows * PANEL
-    width = kernels.aligned(rows, rank).shape[1]
+    width = layout.aligned(rows, rank).shape[1]
     beta = problem.divergence.beta
     below = (1, width) if beta == 1 else (rows, width) if beta == 2 else panels
     return _stack(lanes, panels), _stack(lanes, below)
@@ -186,7 +186,7 @@ def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matr
 def _stack(lanes: int, shape: tuple[int, int]) -> Matrix:
     """Return room for a matrix of each lane, each row of which starts a cache line."""
     rows, columns = shape
-    return kernels.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
+    return layout.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
 
 
 def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:

@@ -1,4 +1,4 @@
-"""Numba loops of multiplicative updates (over 400 lines, because all share the buffers described here).
+"""Numba loops of multiplicative updates, on the buffers of `layout.py`.
 
 Every buffer is frames-major: V is (frames, bins) and H is (frames, components), so that a frame is one
 contiguous row. `T` is W transposed, (components, bins). The model of a frame is `H T + floor`. The floor is a
@@ -16,11 +16,8 @@ Each call collects its own sums over frames, and the solver adds them in a fixed
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.intrinsics import (
@@ -38,110 +35,40 @@ from nmfaudio.nmf.intrinsics import (
     transposed_panel,
     two_panels,
 )
+from nmfaudio.nmf.layout import (
+    BIN_MULTIPLE,
+    BLOCK_FRAMES,
+    EMPTY,
+    EUCLIDEAN,
+    GENERAL,
+    ITAKURA_SAITO,
+    KULLBACK_LEIBLER,
+    LINE,
+    ROW_MULTIPLE,
+    Buffer,
+    Workspace,
+    aligned,
+    padded,
+)
+from nmfaudio.nmf.layout import Penalty as Penalty
+from nmfaudio.nmf.layout import Templates as Templates
+from nmfaudio.nmf.layout import Terms as Terms
 from nmfaudio.nmf.logarithm_kernels import logarithm as logarithm
 
-BLOCK_FRAMES = 48  # frames in a block: their quotients fit in the second-level cache
-# Multiples that `aligned` rounds up to: rows of the tiles of any processor, float32 numbers of a cache line,
-# columns of the widest tile of any processor.
-ROW_MULTIPLE, LINE, BIN_MULTIPLE = 8, 16, 48
 SUMMED = 16384  # entries of a frame whose divergences are added in float32
-
-KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = range(4)
-
-Buffer = NDArray[np.float32]
-
-
-class Terms(NamedTuple):
-    """The objective: the divergence `beta` of V times `scale` from the model plus `floor`."""
-
-    scale: float
-    floor: float
-    kind: int
-    beta: float
-    exponent: float
-
-
-_EMPTY = np.empty((0, 0), np.float32)
-NO_SUMS = (_EMPTY, _EMPTY)  # where only activations are updated
-
-
-class Templates(NamedTuple):
-    """W transposed, as `padded` returns it, the sums of its rows, and the copies that `packed` adds.
-
-    `panels` holds T, (bins / PANEL, components * PANEL), and `columns` W, (components / PANEL, bins * PANEL).
-    `products` holds T T', (components / PANEL, components * PANEL), and only for beta = 2.
-    """
-
-    T: Buffer
-    sums: NDArray[np.float64]
-    panels: Buffer = _EMPTY
-    columns: Buffer = _EMPTY
-    products: Buffer = _EMPTY
-
-
-class Penalty(NamedTuple):
-    """Terms that a penalty adds to the quotient of the update of H.
-
-    `linear` and `quadratic`, (components,), are weights of h and of h^2 / 2. `entries` and `pull`,
-    (frames, components) or (0, components) where there are none, are added to the denominator and to the
-    numerator.
-    """
-
-    linear: Buffer
-    quadratic: Buffer
-    entries: Buffer
-    pull: Buffer
-
-    def of_frames(self, start: int, stop: int) -> Penalty:
-        """Return the penalty of some frames."""
-        return self._replace(entries=self.entries[start:stop], pull=self.pull[start:stop])
-
-
-class Workspace(NamedTuple):
-    """Buffers of one block.
-
-    (frames, components): activations, and the numerator and denominator of their update. (frames, bins): V
-    divided by the model, and the inverse of the model where it is needed. (rows of a tile, bins): data at the
-    edges of V.
-    """
-
-    h: Buffer
-    numerator: Buffer
-    denominator: Buffer
-    quotients: Buffer
-    inverses: Buffer
-    edge: Buffer
-
 
 _compiled, _compiled_sum = compiled(), compiled(reassociate=True)
 # Functions that become a part of their callers. A function of its own is optimised once more in each caller.
 _inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 
 
-def aligned(rows: int, columns: int, multiple: int = LINE) -> Buffer:
-    """Return an uninitialised buffer of whole tiles, whose rows start at cache lines."""
-    height, width = -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE, -(-columns // multiple) * multiple
-    memory = np.empty(height * width + LINE, np.float32)
-    skipped = LINE - memory.ctypes.data % (4 * LINE) // 4
-    return memory[skipped : skipped + height * width].reshape(height, width)
-
-
 _aligned = _compiled(aligned)
-
-
-def padded(matrix: Buffer, multiple: int = LINE) -> Buffer:
-    """Copy a matrix into an aligned buffer, with zeros around it."""
-    rows, columns = matrix.shape
-    copied = aligned(rows, columns, multiple)
-    copied[:] = 0
-    copied[:rows, :columns] = matrix
-    return copied
 
 
 def packed(templates: Templates, *, products: bool) -> Templates:
     """Return templates with the copies that the loops need; `products` where beta is 2."""
     T = templates.T
-    pairs = _in_panels(padded(T @ T.T)) if products else _EMPTY
+    pairs = _in_panels(padded(T @ T.T)) if products else EMPTY
     return templates._replace(panels=_in_panels(T), columns=_in_panels(padded(T.T)), products=pairs)
 
 

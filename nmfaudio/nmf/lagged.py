@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nmfaudio.nmf import kernels, lagged_kernels
 from nmfaudio.nmf.descend import room_for_sums, updated
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.kernels import Templates
+from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.problem import Problem
 
 

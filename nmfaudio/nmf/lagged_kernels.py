@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.kernels import (
-    BLOCK_FRAMES,
-    Templates,
-    Terms,
     accumulate_block,
     make_workspace,
     project_block,
     select_block,
 )
+from nmfaudio.nmf.layout import BLOCK_FRAMES, Templates, Terms
 
 Buffer = NDArray[np.float32]
 

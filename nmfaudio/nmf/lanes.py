@@ -12,7 +12,7 @@ from functools import cache
 from threadpoolctl import ThreadpoolController
 
 from nmfaudio.errors import OptionError
-from nmfaudio.nmf.kernels import BLOCK_FRAMES, ROW_MULTIPLE
+from nmfaudio.nmf.layout import BLOCK_FRAMES, ROW_MULTIPLE
 
 LANES = 8  # portions of the frames; sums of a portion are added in its order, so threads change nothing
 _LEAST = 5e7  # operations worth a portion of their own: some tenths of a millisecond

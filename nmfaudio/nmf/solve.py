@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import kernels
+from nmfaudio.nmf import kernels, layout
 from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
-from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
+from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
@@ -248,7 +248,7 @@ def _activate(
 
             def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
                 v, part = problem.V[start:stop], p.of_frames(start, stop)
-                sums, h = kernels.NO_SUMS, H[start:stop]
+                sums, h = layout.NO_SUMS, H[start:stop]
                 return float(kernels.update_frames(v, terms, fixed, part, h, steps, sums, True))
 
             objective = lanes.run(task)
