@@ -1,4 +1,7 @@
-"""Ways down: plain multiplicative updates, and the same updates extrapolated under a safeguard."""
+"""Ways down: plain multiplicative updates, and the same updates extrapolated under a safeguard.
+
+Modules with numba loops are imported by the functions that call them, so that a command can start without.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf import kernels, layout, logarithm_kernels
+from nmfaudio.nmf import layout
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.intrinsics import PANEL
 from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
@@ -88,6 +90,8 @@ class Updates:
         objective : float
             At the new H and the templates that were given; 0 unless it is measured.
         """
+        from nmfaudio.nmf import kernels
+
         weights = self._weights
         ready = kernels.packed(templates, products=self._problem.divergence.beta == 2)
         exponent = self._exponent(weights.squares_of_activations, bold)
@@ -103,6 +107,8 @@ class Updates:
     def _task(
         self, templates: Templates, penalty: layout.Penalty, H: Matrix, measure: bool, exponent: float
     ) -> Callable[[int, int, int], float]:
+        from nmfaudio.nmf import kernels
+
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
         def task(lane: int, start: int, stop: int) -> float:
@@ -154,6 +160,8 @@ def updated(
     added : tuple of ndarray, shape (components,), optional
         Weights of each template and of its square that penalties add below.
     """
+    from nmfaudio.nmf import kernels
+
     T = layout.padded(templates.T, layout.BIN_MULTIPLE)
     numerator, denominator = (each.sum(axis=0) for each in sums)
     numerator = kernels.unpacked(numerator, len(T))[free]
@@ -175,6 +183,8 @@ def updated(
 
 def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
     """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
+    from nmfaudio.nmf.intrinsics import PANEL
+
     rows, bins = layout.aligned(rank, problem.bins, layout.BIN_MULTIPLE).shape
     panels = bins // PANEL, rows * PANEL
     width = layout.aligned(rows, rank).shape[1]
@@ -268,6 +278,8 @@ def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
 
 def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
     """Return the mean squares of the first and second differences of the logarithms."""
+    from nmfaudio.nmf import logarithm_kernels
+
     first, second, size = np.sum(
         [logarithm_kernels.squared_differences(*part) for part in _pieces(a, b, c)], axis=0
     )
@@ -276,6 +288,8 @@ def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
 
 def _ahead(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
     """Return the start of the next cycle."""
+    from nmfaudio.nmf import logarithm_kernels
+
     found = np.empty_like(c)
     for x, y, z, room in _pieces(a, b, c, found):
         logarithm_kernels.extrapolate(x, y, z, length, room)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import kernels, layout
+from nmfaudio.nmf import layout
 from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
@@ -231,6 +231,8 @@ def _factorize_once(
 def _activate(
     problem: Problem, templates: NDArray[Any], settings: _Settings, pool: ThreadPoolExecutor | None
 ) -> Factorization:
+    from nmfaudio.nmf import kernels  # here, because numba takes a while to load
+
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
     fixed = kernels.packed(make_templates(used.T), products=problem.divergence.beta == 2)
