@@ -14,7 +14,18 @@ from naive import factorize as naive_factorize
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, Penalties, Stream, activate, descend, factorize, kernels, stream
+from nmfaudio.nmf import (
+    Divergence,
+    Penalties,
+    Stream,
+    activate,
+    descend,
+    factorize,
+    kernels,
+    layout,
+    logarithm_kernels,
+    stream,
+)
 from nmfaudio.nmf.initialize import STARTS
 from nmfaudio.nmf.problem import Problem
 
@@ -67,7 +78,7 @@ def test_sizes_that_do_not_fill_whole_tiles_agree_with_the_reference_loops(beta,
         generator.random((rank, frames)),
     )
     # The kernels do not clear all the memory they take: what they find there must not reach the result.
-    for part in kernels.room_for_block(min(frames, kernels.BLOCK_FRAMES), bins, rank):
+    for part in kernels.make_workspace(min(frames, layout.BLOCK_FRAMES), bins, rank):
         part.fill(np.nan)
     found = factorize(V, rank, divergence=beta, init=(W, H), solver="mu", iterations=3, tolerance=0)
     W, H, curve = naive_factorize(V, W, H, beta, 3)
@@ -672,22 +683,22 @@ def test_starts_and_templates_of_another_shape_are_refused():
 
 @given(st.lists(st.floats(2.0**-100, 2.0**100, width=32), min_size=1, max_size=50))
 @settings(deadline=None, max_examples=50)
-def test_the_kernels_logarithm_is_that_of_numpy(values):
+def test_the_fast_logarithm_is_that_of_numpy(values):
     x = np.array(values, np.float32)
-    found = [kernels.logarithm(each) for each in x]
+    found = [logarithm_kernels.logarithm(each) for each in x]
     np.testing.assert_allclose(found, np.log(x.astype(np.float64)), rtol=3e-7, atol=1e-7)
 
 
 def test_extrapolation_is_that_of_the_logarithms():
     generator = np.random.default_rng(0)
-    x0, x1, x2 = (kernels.padded(generator.random((5, 7)).astype(np.float32) + 1) for _ in range(3))
+    x0, x1, x2 = (layout.padded(generator.random((5, 7)).astype(np.float32) + 1) for _ in range(3))
     a, b, c = (np.log(x[:5, :7].astype(np.float64)) for x in (x0, x1, x2))
     first, second = b - a, c - 2 * b + a
     weights = x1[:5, :7].astype(np.float64)
     expected = [(weights * first**2).sum(), (weights * second**2).sum(), weights.sum()]
-    np.testing.assert_allclose(kernels.bends(x0, x1, x2), expected, rtol=1e-5)
+    np.testing.assert_allclose(logarithm_kernels.squared_differences(x0, x1, x2), expected, rtol=1e-5)
     found = np.full_like(x0, np.nan)
-    kernels.extrapolate(x0, x1, x2, 3.0, found)
+    logarithm_kernels.extrapolate(x0, x1, x2, 3.0, found)
     ahead = np.clip(a + 6 * first + 9 * second, c - 1.2, c + 2)
     np.testing.assert_allclose(found[:5, :7], np.exp(ahead), rtol=1e-5)
     assert not found[5:].any()

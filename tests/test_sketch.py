@@ -17,6 +17,13 @@ def parts(bins=120, frames=400, rank=6, seed=0):
     return (W @ H * generator.gamma(8, 1 / 8, (bins, frames)) + 1e-6).astype(np.float32)
 
 
+def divergence_of(V, model, beta):
+    """Return the Itakura-Saito (0), Kullback-Leibler (1) or Euclidean (2) divergence in float64."""
+    ratio = V / model
+    each = {0: ratio - np.log(ratio) - 1, 1: V * np.log(ratio) - V + model, 2: 0.5 * (V - model) ** 2}
+    return each[beta].sum()
+
+
 @pytest.mark.parametrize("beta", [-1, 0, 0.5, 1, 1.5, 2, 3])
 def test_a_few_updates_from_a_sketch_come_as_far_as_many_from_noise(beta):
     near, far = [], []
@@ -70,7 +77,11 @@ def test_the_smallest_data_have_a_start_too(shape, beta, rank):
     assert np.isfinite(found.W).all()
     assert np.isfinite(found.H).all()
     if rank >= min(shape):
-        np.testing.assert_allclose(found.W @ found.H, V, rtol=0.02)
+        # An exact model exists. The divergence does not bound the relative error of a single entry, so the
+        # divergence itself is judged: the solver stops at changes of 1e-4, here of that from a constant,
+        # plus the rounding of float32.
+        allowed = 1e-4 * divergence_of(V, np.full_like(V, V.mean()), beta) + 1e-6 * V.size
+        assert divergence_of(V, found.W @ found.H, beta) <= allowed
 
 
 def test_silence_has_a_start_too():

@@ -91,14 +91,19 @@ def make_separator(name: str, settings: list[str], **flags: object) -> Any:
 
 
 def announce_compilation(wanted: bool = True) -> None:
-    """Print a line, unless it is not wanted, when this process compiles code for this machine."""
-    from nmfaudio.nmf.compilation import when_compiling
+    """Print one line, if it is wanted, when this process compiles the engine for this machine."""
+    from nmfaudio.nmf.compilation_progress import when_compiling
 
-    when_compiling(_print_that_it_compiles if wanted else None)
+    has_printed = False
 
+    def report(number: int, total: int) -> None:
+        nonlocal has_printed
+        if not has_printed:
+            message = "nmfaudio: compiling the engine, once on this machine: some ten seconds"
+            print(message, file=sys.stderr, flush=True)
+        has_printed = True
 
-def _print_that_it_compiles() -> None:
-    print("nmfaudio: compiling for this machine, once: some seconds", file=sys.stderr, flush=True)
+    when_compiling(report if wanted else None)
 
 
 @contextmanager
@@ -111,6 +116,8 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from nmfaudio.nmf.compilation_progress import when_compiling
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -118,7 +125,12 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _StageLine(bar, one_line(name)).report
+        line = _StageLine(bar, one_line(name))
+        when_compiling(line.report_compilation)
+        try:
+            yield line.report
+        finally:
+            when_compiling(None)
 
 
 @contextmanager
@@ -163,6 +175,11 @@ class _StageLine:
     def __init__(self, bar: Any, name: str) -> None:
         self._bar, self._name, self._stage, self._last_time = bar, name, "", 0.0
         self._task = bar.add_task(f"{name}: starting", total=None, state="")
+
+    def report_compilation(self, number: int, total: int) -> None:
+        self._stage = "compiling"
+        described = f"{self._name}: compiling {number} of {total}, once on this machine"
+        self._bar.update(self._task, description=described, completed=number, total=total, state="")
 
     def report(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -1,4 +1,7 @@
-"""Ways down: plain multiplicative updates, and the same updates extrapolated under a safeguard."""
+"""Ways down: plain multiplicative updates, and the same updates extrapolated under a safeguard.
+
+Modules with numba loops are imported by the functions that call them, so that a command can start without.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf import kernels
+from nmfaudio.nmf import layout
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.intrinsics import PANEL
-from nmfaudio.nmf.kernels import Templates
+from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 
@@ -61,7 +63,8 @@ class Updates:
         penalties: Penalties,
         pool: ThreadPoolExecutor | None,
     ) -> None:
-        self._problem, self._frozen = problem, frozen
+        self._problem = problem
+        self._free = np.flatnonzero(~frozen) if frozen.any() else slice(0, rank)
         self._lanes = problem.lanes(rank, pool)
         self._sums = room_for_sums(problem, rank, len(self._lanes.bounds))
         self._weights = Weights(penalties, problem, rank)
@@ -87,10 +90,10 @@ class Updates:
         objective : float
             At the new H and the templates that were given; 0 unless it is measured.
         """
+        from nmfaudio.nmf import kernels
+
         weights = self._weights
         ready = kernels.packed(templates, products=self._problem.divergence.beta == 2)
-        for sums in self._sums:
-            sums[:] = 0
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
         objective = self._lanes.run(self._task(ready, penalty, H, measure, exponent))
@@ -98,18 +101,23 @@ class Updates:
             objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
         added = weights.on_templates(templates, H)
-        free = np.flatnonzero(~self._frozen)
-        return updated(templates, self._sums, free, self._problem.divergence.beta, exponent, added), objective
+        beta = self._problem.divergence.beta
+        return updated(templates, self._sums, self._free, beta, exponent, added), objective
 
     def _task(
-        self, templates: Templates, penalty: kernels.Penalty, H: Matrix, measure: bool, exponent: float
+        self, templates: Templates, penalty: layout.Penalty, H: Matrix, measure: bool, exponent: float
     ) -> Callable[[int, int, int], float]:
+        from nmfaudio.nmf import kernels
+
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
         def task(lane: int, start: int, stop: int) -> float:
             portion = self._sums[0][lane], self._sums[1][lane]
+            if start == self._lanes.bounds[lane][0]:
+                for sums in portion:
+                    sums[:] = 0
             v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
-            return float(kernels.factorize_frames(v, terms, templates, part, h, portion, measure))
+            return float(kernels.update_frames(v, terms, templates, part, h, 1, portion, measure))
 
         return task
 
@@ -124,14 +132,17 @@ class Updates:
 
 def make_templates(T: Matrix) -> Templates:
     """Return W transposed, (components, bins), as the kernels take it."""
-    ready = kernels.padded(T)
-    return Templates(ready, ready.sum(axis=1, dtype=np.float64))
+    return _summed(layout.padded(T, layout.BIN_MULTIPLE))
+
+
+def _summed(T: Matrix) -> Templates:
+    return Templates(T, T.sum(axis=1, dtype=np.float64))
 
 
 def updated(
     templates: Templates,
     sums: tuple[Matrix, Matrix],
-    free: NDArray[np.intp],
+    free: NDArray[np.intp] | slice,
     beta: float,
     exponent: float,
     added: tuple[NDArray[Any], NDArray[Any]] | None = None,
@@ -143,13 +154,15 @@ def updated(
     templates : Templates
     sums : tuple of ndarray
         What stands above and below, lane by lane, as `room_for_sums` has it.
-    free : ndarray of int
+    free : ndarray of int or slice
         The templates to update.
     beta, exponent : float
     added : tuple of ndarray, shape (components,), optional
         Weights of each template and of its square that penalties add below.
     """
-    T = templates.T.copy()
+    from nmfaudio.nmf import kernels
+
+    T = layout.padded(templates.T, layout.BIN_MULTIPLE)
     numerator, denominator = (each.sum(axis=0) for each in sums)
     numerator = kernels.unpacked(numerator, len(T))[free]
     if beta == 1:
@@ -158,21 +171,23 @@ def updated(
         denominator = denominator[free, : len(T)] @ T
     else:
         denominator = kernels.unpacked(denominator, len(T))[free]
-    if added is not None:
+    if added is not None and any(weights.any() for weights in added):
         linear, quadratic = (w.astype(np.float32)[free, None] for w in added)
         denominator = denominator + linear + quadratic * T[free]
     ratio = np.divide(numerator, denominator, out=np.ones_like(numerator), where=denominator > 0)
     if exponent != 1:
         np.power(ratio, np.float32(exponent), out=ratio)
     T[free] *= ratio
-    return make_templates(T)
+    return _summed(T)
 
 
 def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
     """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
-    rows, bins = kernels.aligned(rank, problem.bins).shape
-    panels = bins // PANEL * rows, PANEL
-    width = kernels.aligned(rows, rank).shape[1]
+    from nmfaudio.nmf.intrinsics import PANEL
+
+    rows, bins = layout.aligned(rank, problem.bins, layout.BIN_MULTIPLE).shape
+    panels = bins // PANEL, rows * PANEL
+    width = layout.aligned(rows, rank).shape[1]
     beta = problem.divergence.beta
     below = (1, width) if beta == 1 else (rows, width) if beta == 2 else panels
     return _stack(lanes, panels), _stack(lanes, below)
@@ -181,7 +196,7 @@ def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matr
 def _stack(lanes: int, shape: tuple[int, int]) -> Matrix:
     """Return room for a matrix of each lane, each row of which starts a cache line."""
     rows, columns = shape
-    return kernels.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
+    return layout.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
 
 
 def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
@@ -263,15 +278,21 @@ def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
 
 def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
     """Return the mean squares of the first and second differences of the logarithms."""
-    first, second, size = np.sum([kernels.bends(*part) for part in _pieces(a, b, c)], axis=0)
+    from nmfaudio.nmf import logarithm_kernels
+
+    first, second, size = np.sum(
+        [logarithm_kernels.squared_differences(*part) for part in _pieces(a, b, c)], axis=0
+    )
     return (float(first / size), float(second / size)) if size > 0 else (0.0, 0.0)
 
 
 def _ahead(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
     """Return the start of the next cycle."""
+    from nmfaudio.nmf import logarithm_kernels
+
     found = np.empty_like(c)
     for x, y, z, room in _pieces(a, b, c, found):
-        kernels.extrapolate(x, y, z, length, room)
+        logarithm_kernels.extrapolate(x, y, z, length, room)
     return found
 
 

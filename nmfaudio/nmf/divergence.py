@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import OptionError
-from nmfaudio.nmf import kernels
+from nmfaudio.nmf import layout
 
 _NAMES = {
     "kl": 1.0,
@@ -18,7 +18,7 @@ _NAMES = {
     "euclidean": 2.0,
     "frobenius": 2.0,
 }
-_KINDS = {1.0: kernels.KULLBACK_LEIBLER, 0.0: kernels.ITAKURA_SAITO, 2.0: kernels.EUCLIDEAN}
+_KINDS = {1.0: layout.KULLBACK_LEIBLER, 0.0: layout.ITAKURA_SAITO, 2.0: layout.EUCLIDEAN}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Divergence:
     @property
     def kind(self) -> int:
         """Which loop of the kernels serves this divergence."""
-        return _KINDS.get(self.beta, kernels.GENERAL)
+        return _KINDS.get(self.beta, layout.GENERAL)
 
     @property
     def exponent(self) -> float:

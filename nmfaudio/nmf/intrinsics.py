@@ -1,11 +1,10 @@
-"""What is said in the compiler's own language, since its loops would take half as long again without.
+"""Matrix-product tiles in LLVM vector code; numba's own loops take about 1.5 times as long.
 
-The innermost product: a tile of rows by one panel of columns, whose sums stay in vector registers, a vector
-for each row. (A compiler that vectorises loops puts every sum back into memory after a few terms.) Any
-processor cuts the vectors to the length that it has. And the two halves of a number, for a logarithm.
+A tile multiplies a few rows by one to three panels of columns. All its sums stay in vector registers; a loop
+that the compiler vectorises stores them to memory after a few terms. `compare` is such a product with a last
+step: the data are divided by the model before the sums leave the registers.
 
-Each has a twin in plain Python, which says what it does and stands in where the compiler is turned off. The
-compiler's cache does not see changes of this file: after one, touch `kernels.py`.
+Each tile has a twin in plain Python. The twin documents it and replaces it where numba is switched off.
 """
 
 from __future__ import annotations
@@ -21,189 +20,231 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 _CONFIG: Any = numba.core.config
-# Columns of a panel: two vectors of AVX, one of AVX-512, four of NEON. A narrow tile takes half of them.
-PANEL, HALF = 16, 8
 
 
-def _wide_registers() -> bool:
-    """Say whether numba compiles for AVX-512, which has twice the registers, of twice the length."""
+def _registers() -> tuple[int, int]:
+    """Return the float32 numbers of a vector register, and the rows of a tile that is three registers wide.
+
+    The sums of a tile fill the registers: AVX-512 and NEON have 32 of them, all other processors 16.
+    """
     features = _CONFIG.CPU_FEATURES
     if features is None:
         features = llvmlite.binding.get_host_cpu_features().flatten()
-    return "+avx512f" in features.split(",")
+    present = features.split(",")
+    if "+avx512f" in present:
+        return 16, 8
+    return (8, 4) if "+avx" in present else (4, 8 if "+neon" in present else 4)
 
 
-# Rows of a tile: as many as there are registers for, or fewer, such that both together cut any multiple of 8.
-TALL, SHORT = (12, 8) if _wide_registers() else (6, 4)
-HALF_TALL, HALF_SHORT = 12, 8
+PANEL, ROWS = _registers()  # columns of a panel, rows of a tile
+ACROSS = 3 * PANEL  # columns of a tile of three panels
+UNROLL = 4  # terms that one step of the innermost loop adds
+QUOTIENT, TWO_QUOTIENTS, MODEL = 0, 1, 2  # what `compare` writes
 
 Buffer = NDArray[np.float32]
 Tile = Callable[..., None]
+_VECTOR = ir.VectorType(ir.FloatType(), PANEL)
 
 
-def plain_tile(rows: int, columns: int) -> Tile:
-    """Return the product of so many rows and columns, in Python."""
+def plain_product(rows: int, panels: int, transposed: bool = False) -> Tile:
+    """Return the product of so many rows and panels, in plain Python."""
 
-    def tile(
-        A: Buffer, a: int, down: int, right: int,
-        B: Buffer, b: int, below: int,
-        C: Buffer, c: int, under: int,
-        depth: int, add: bool,
+    def product(
+        A: Buffer, a: int, a_row: int,
+        B: Buffer, b: int, b_panel: int,
+        C: Buffer, c: int, c_row: int, c_panel: int,
+        depth: int,
     ) -> None:  # fmt: skip
-        """Write to C, or add to it, A times the first columns of a panel of B.
+        """Write to C the product of some rows of A and some panels of B.
 
-        Each buffer is one stretch of memory whatever its shape. Row r of A begins at a + r `down`, and its
-        numbers are `right` apart; rows of B begin at b, `below` apart; rows of C at c, `under` apart.
+        All buffers are contiguous and addressed as if they were flat: A from a on, its rows `a_row` apart; B
+        from b on, its panels `b_panel` apart; C from c on, rows `c_row` and panels `c_panel` apart. A panel
+        holds PANEL columns, one row after the other. `depth` is a multiple of UNROLL.
+
+        The transposed product takes columns of A, with rows `a_row` apart, and a matrix B with rows `b_panel`
+        apart in place of panels, and it adds to C.
         """
-        flat_a, flat_b, flat_c = A.reshape(-1), B.reshape(-1), C.reshape(-1)
-        for r in range(rows):
-            row = flat_c[c + r * under : c + r * under + columns]
-            total = row.copy() if add else np.zeros(columns, np.float32)
-            for k in range(depth):
-                first = b + k * below
-                total += flat_a[a + r * down + k * right] * flat_b[first : first + columns]
-            row[:] = total
+        r, k, p, column = np.arange(rows), np.arange(depth), np.arange(panels), np.arange(PANEL)
+        left = a + (np.add.outer(r, k * a_row) if transposed else np.add.outer(r * a_row, k))
+        starts = np.add.outer(k * b_panel, p * PANEL) if transposed else np.add.outer(k * PANEL, p * b_panel)
+        right = b + np.add.outer(starts, column).reshape(depth, -1)
+        target = c + np.add.outer(np.add.outer(r * c_row, p * c_panel), column).reshape(rows, -1)
+        total = A.reshape(-1)[left] @ B.reshape(-1)[right]
+        flat = C.reshape(-1)
+        flat[target] = flat[target] + total if transposed else total
 
-    return tile
-
-
-def _compiled_tile(rows: int, columns: int) -> Tile:
-    """Return the product of so many rows and columns, for use in compiled functions."""
-
-    @intrinsic
-    def tile(typing: Any, A: Any, a: Any, down: Any, right: Any, B: Any, b: Any, below: Any, C: Any, c: Any, under: Any, depth: Any, add: Any) -> Any:  # fmt: skip  # noqa: E501
-        size = numba.types.intp
-        signature = numba.types.void(
-            A, size, size, size, B, size, size, C, size, size, size, numba.types.boolean
-        )
-        return signature, _generator(rows, columns)
-
-    return tile
+    return product
 
 
-def _generator(rows: int, columns: int) -> Callable[..., Any]:
-    """Return what writes the tile's code."""
-    vector = ir.VectorType(ir.FloatType(), columns)
+def plain_compare(
+    A: Buffer, a: int, a_row: int,
+    B: Buffer, b: int, b_panel: int,
+    V: Buffer, v: int, v_row: int,
+    C: Buffer, inverse: Buffer, c: int, c_row: int,
+    depth: int, scale: np.float32, floor: np.float32, ending: int,
+) -> None:  # fmt: skip
+    """Write to C a tile of V, times `scale`, compared with its model: the product of A and B, plus `floor`.
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> Any:
-        A, a, down, right, B, b, below, C, c, under, depth, add = given
-        starts = [
-            builder.gep(context.make_array(signature.args[n])(context, builder, array).data, [first])
-            for n, array, first in ((0, A, a), (4, B, b), (7, C, c))
-        ]
-        sources = _spaced(builder, starts[0], down, rows)
-        rows_of_C = _spaced(builder, starts[2], under, rows)
-        targets = [builder.bitcast(row, vector.as_pointer()) for row in rows_of_C]
-        sums = _sums(builder, sources, right, starts[1], below, targets, depth, add)
-        for target, total in zip(targets, sums, strict=True):
-            builder.store(total, target, align=4)
+    With the ending QUOTIENT it is V divided by the model; with TWO_QUOTIENTS it is V, plus `floor`, divided
+    by the square of the model, and `inverse` gets 1 divided by the model; with MODEL it is the model.
+    """
+    plain_product(ROWS, 3)(A, a, a_row, B, b, b_panel, C, c, c_row, PANEL, depth)
+    rows, columns = np.arange(ROWS)[:, None], np.arange(ACROSS)
+    data, target = V.reshape(-1)[v + rows * v_row + columns] * scale, c + rows * c_row + columns
+    model = C.reshape(-1)[target] + floor
+    if ending == TWO_QUOTIENTS:
+        inverse.reshape(-1)[target] = 1 / model
+        C.reshape(-1)[target] = (data + floor) / model / model
+    else:
+        C.reshape(-1)[target] = data / model if ending == QUOTIENT else model
+
+
+def compiled_product(rows: int, panels: int, transposed: bool = False) -> Tile:
+    """Return the product of so many rows and panels, for use in compiled functions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        A, a, a_row, B, b, b_panel, C, c, c_row, c_panel, depth = arguments
+        pointer, one, width = _pointers(context, builder, signature), depth.type(1), depth.type(PANEL)
+        steps = (one, a_row, width, b_panel) if transposed else (a_row, one, b_panel, width)
+        left = _spaced(builder, pointer(0, A, a), steps[0], rows)
+        right = _spaced(builder, pointer(3, B, b), steps[2], panels)
+        sums = _sums(builder, left, steps[1], right, steps[3], _VECTOR(None), depth)
+        for row, start in zip(sums, _spaced(builder, pointer(6, C, c), c_row, rows), strict=True):
+            for total, spot in zip(row, _spaced(builder, start, c_panel, panels), strict=True):
+                _store(builder, builder.fadd(_load(builder, spot), total) if transposed else total, spot)
         return context.get_dummy_value()
 
-    return generate
+    @intrinsic
+    def product(typing: Any, A: Any, a: Any, a_row: Any, B: Any, b: Any, b_panel: Any, C: Any, c: Any, c_row: Any, c_panel: Any, depth: Any) -> Any:  # fmt: skip  # noqa: E501
+        n = numba.types.intp
+        return numba.types.void(A, n, n, B, n, n, C, n, n, n, n), generate
+
+    return product
 
 
-def _spaced(builder: ir.IRBuilder, start: Any, stride: Any, count: int) -> list[Any]:
-    """Return pointers a stride apart."""
-    return [builder.gep(start, [builder.mul(stride, stride.type(r))]) for r in range(count)]
+@intrinsic
+def compiled_compare(typing: Any, A: Any, a: Any, a_row: Any, B: Any, b: Any, b_panel: Any, V: Any, v: Any, v_row: Any, C: Any, inverse: Any, c: Any, c_row: Any, depth: Any, scale: Any, floor: Any, ending: Any) -> Any:  # fmt: skip  # noqa: E501
+    """Return the typed `plain_compare` for use in compiled functions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        A, a, a_row, B, b, b_panel, V, v, v_row, C, inverse, c, c_row, depth, scale, floor, ending = arguments
+        pointer, width = _pointers(context, builder, signature), depth.type(PANEL)
+
+        def spots(start: Any, row: Any, rows: int = ROWS) -> list[Any]:
+            return [
+                s for each in _spaced(builder, start, row, rows) for s in _spaced(builder, each, width, 3)
+            ]
+
+        data = spots(pointer(6, V, v), v_row, 2 * ROWS)
+        for spot in data[3 * ROWS :]:  # the rows that the next tiles below read: they arrive in time
+            _prefetch(builder, spot)
+        left = _spaced(builder, pointer(0, A, a), a_row, ROWS)
+        right = _spaced(builder, pointer(3, B, b), b_panel, 3)
+        scales, floors = _broadcast(builder, scale), _broadcast(builder, floor)
+        rows = _sums(builder, left, depth.type(1), right, width, floors, depth)
+        models = [model for row in rows for model in row]
+        places = list(zip(models, data[: 3 * ROWS], spots(pointer(9, C, c), c_row), strict=True))
+        single, double = (
+            builder.icmp_signed("==", ending, ending.type(n)) for n in (QUOTIENT, TWO_QUOTIENTS)
+        )
+        with builder.if_then(single):
+            for model, seen, out in places:
+                _store(builder, _divided(builder, builder.fmul(_load(builder, seen), scales), model), out)
+        with builder.if_then(double):
+            inverses = spots(pointer(10, inverse, c), c_row)
+            for (model, seen, out), spot in zip(places, inverses, strict=True):
+                one = _divided(builder, _VECTOR([1.0] * PANEL), model)
+                value = builder.fadd(builder.fmul(_load(builder, seen), scales), floors)
+                _store(builder, one, spot)
+                _store(builder, builder.fmul(builder.fmul(value, one), one), out)
+        with builder.if_then(builder.not_(builder.or_(single, double))):
+            for model, _, out in places:
+                _store(builder, model, out)
+        return context.get_dummy_value()
+
+    n, real = numba.types.intp, numba.types.float32
+    return numba.types.void(A, n, n, B, n, n, V, n, n, C, inverse, n, n, n, real, real, n), generate
 
 
 def _sums(
-    builder: ir.IRBuilder,
-    sources: list[Any],
-    right: Any,
-    B: Any,
-    below: Any,
-    targets: list[Any],
+    builder: ir.IRBuilder, left: list[Any], left_step: Any, right: list[Any], right_step: Any, start: Any,
     depth: Any,
-    add: Any,
-) -> list[Any]:
-    """Write the loop over the depth; return the sums of all rows."""
-    before, present, loop, after = (
-        builder.basic_block,
-        *(builder.append_basic_block(name) for name in ("present", "loop", "after")),
-    )
-    adding = builder.icmp_unsigned("!=", add, add.type(0))
-    builder.cbranch(adding, present, loop)
-    builder.position_at_end(present)
-    there = [builder.load(target, align=4) for target in targets]
+) -> list[list[Any]]:  # fmt: skip
+    """Write the loop over the depth; return the sums of each row and panel, all of which begin at `start`."""
+    before, loop = builder.basic_block, builder.append_basic_block("loop")
     builder.branch(loop)
     builder.position_at_end(loop)
-    index = _phi(builder, depth.type, ((depth.type(0), before), (depth.type(0), present)))
-    vector = there[0].type
-    zero = ir.Constant(vector, [0.0] * vector.count)
-    sums = [_phi(builder, vector, ((zero, before), (found, present))) for found in there]
-    panel = builder.bitcast(builder.gep(B, [builder.mul(index, below)]), vector.as_pointer())
-    across, column = builder.load(panel, align=4), builder.mul(index, right)
-    longer = []
-    for source, total in zip(sources, sums, strict=True):
-        factor = _spread(builder, builder.load(builder.gep(source, [column])), vector)
-        product = builder.fmul(factor, across, flags=("contract",))
-        longer.append(builder.fadd(product, total, flags=("contract",)))
-    following = builder.add(index, index.type(1))
-    for phi, value in zip([index, *sums], [following, *longer], strict=True):
-        phi.add_incoming(value, loop)
-    builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+    entering = [depth, *left, *right, *[start] * (len(left) * len(right))]
+    phis = [builder.phi(value.type) for value in entering]
+    rows, panels = phis[1 : 1 + len(left)], phis[1 + len(left) : 1 + len(left) + len(right)]
+    sums = phis[1 + len(left) + len(right) :]
+    for term in range(UNROLL):
+        vectors = [_load(builder, _moved(builder, panel, right_step, term)) for panel in panels]
+        for r, row in enumerate(rows):
+            factor = _broadcast(builder, builder.load(_moved(builder, row, left_step, term)))
+            for place, vector in enumerate(vectors, r * len(vectors)):
+                product = builder.fmul(factor, vector, flags=("contract",))
+                sums[place] = builder.fadd(product, sums[place], flags=("contract",))
+    remaining = builder.sub(phis[0], depth.type(UNROLL))
+    moved = [_moved(builder, row, left_step, UNROLL) for row in rows]
+    moved += [_moved(builder, panel, right_step, UNROLL) for panel in panels]
+    for phi, first, later in zip(phis, entering, [remaining, *moved, *sums], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(later, loop)
+    after = builder.append_basic_block("after")
+    builder.cbranch(builder.icmp_signed(">", remaining, depth.type(0)), loop, after)
     builder.position_at_end(after)
-    return longer
+    return [sums[r * len(right) : (r + 1) * len(right)] for r in range(len(left))]
 
 
-def _phi(builder: ir.IRBuilder, kind: Any, incoming: Any) -> Any:
-    phi = builder.phi(kind)
-    for value, block in incoming:
-        phi.add_incoming(value, block)
-    return phi
+def _pointers(context: Any, builder: ir.IRBuilder, signature: Any) -> Callable[[int, Any, Any], Any]:
+    """Return a function that returns a pointer into an array, given its argument's number and an offset."""
+    make = context.make_array
+    return lambda n, array, first: builder.gep(make(signature.args[n])(context, builder, array).data, [first])
 
 
-def _spread(builder: ir.IRBuilder, number: Any, vector: ir.VectorType) -> Any:
+def _moved(builder: ir.IRBuilder, pointer: Any, step: Any, count: int) -> Any:
+    return builder.gep(pointer, [builder.mul(step, step.type(count))])
+
+
+def _spaced(builder: ir.IRBuilder, pointer: Any, step: Any, count: int) -> list[Any]:
+    return [_moved(builder, pointer, step, n) for n in range(count)]
+
+
+def _load(builder: ir.IRBuilder, pointer: Any) -> Any:
+    return builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
+
+
+def _store(builder: ir.IRBuilder, vector: Any, pointer: Any) -> None:
+    builder.store(vector, builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
+
+
+def _prefetch(builder: ir.IRBuilder, pointer: Any) -> None:
+    """Ask for a cache line to be read into the second-level cache."""
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    builder.call(prefetch, [builder.bitcast(pointer, byte), word(0), word(2), word(1)])
+
+
+def _divided(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
+    """Return a / b of finite numbers.
+
+    AVX-512 has an estimate of the inverse that one Newton step makes exact to the last bit or two, in a third
+    of the time. The errors of the coarser estimates of other processors all have one sign: they shift sums.
+    """
+    return builder.fdiv(a, b, flags=("arcp", "nnan", "ninf", "contract") if PANEL == 16 else ())
+
+
+def _broadcast(builder: ir.IRBuilder, number: Any) -> Any:
     """Return a vector that holds a number in every place."""
-    nothing, places = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), vector.count)
-    first = builder.insert_element(nothing, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(places, [0] * vector.count))
+    empty, places = ir.Constant(_VECTOR, ir.Undefined), ir.VectorType(ir.IntType(32), PANEL)
+    first = builder.insert_element(empty, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, empty, ir.Constant(places, [0] * PANEL))
 
 
-# The bits of sqrt(1/2): subtracting them splits a float32 into 2^e m with m within [sqrt(1/2), sqrt(2)).
-_HALF_ROOT_BITS = 0x3F3504F3
-
-
-def plain_exponent(x: np.float32) -> np.float32:
-    """Return e of x = 2^e m, with m within [sqrt(1/2), sqrt(2))."""
-    return np.float32((x.view(np.int32) - np.int32(_HALF_ROOT_BITS)) >> np.int32(23))
-
-
-def plain_mantissa(x: np.float32) -> np.float32:
-    """Return m of x = 2^e m, within [sqrt(1/2), sqrt(2))."""
-    bits = int(x.view(np.int32)) - (int(plain_exponent(x)) << 23)
-    return np.int32(bits).view(np.float32)
-
-
-def _split(builder: ir.IRBuilder, number: Any) -> tuple[Any, Any]:
-    """Return a number's bits, and its exponent as an integer, both of 32 bits as numba's are not."""
-    word = ir.IntType(32)
-    bits = builder.bitcast(number, word)
-    return bits, builder.ashr(builder.sub(bits, word(_HALF_ROOT_BITS)), word(23))
-
-
-@intrinsic
-def _compiled_exponent(typing: Any, x: Any) -> Any:
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> Any:
-        return builder.sitofp(_split(builder, given[0])[1], ir.FloatType())
-
-    return numba.types.float32(numba.types.float32), generate
-
-
-@intrinsic
-def _compiled_mantissa(typing: Any, x: Any) -> Any:
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> Any:
-        bits, exponent = _split(builder, given[0])
-        near = builder.sub(bits, builder.shl(exponent, exponent.type(23)))
-        return builder.bitcast(near, ir.FloatType())
-
-    return numba.types.float32(numba.types.float32), generate
-
-
-_plain = bool(_CONFIG.DISABLE_JIT)
-_make = plain_tile if _plain else _compiled_tile
-tall, short = _make(TALL, PANEL), _make(SHORT, PANEL)
-half_tall, half_short = _make(HALF_TALL, HALF), _make(HALF_SHORT, HALF)
-exponent_of: Any = plain_exponent if _plain else _compiled_exponent
-mantissa_of: Any = plain_mantissa if _plain else _compiled_mantissa
+_make = plain_product if _CONFIG.DISABLE_JIT else compiled_product
+# A tile of one panel is eight rows high on every processor: fewer sums would wait for each other.
+one_panel, two_panels, three_panels = _make(8, 1), _make(ROWS, 2), _make(ROWS, 3)
+transposed_panel, three_transposed_panels = _make(ROWS, 1, True), _make(ROWS, 3, True)
+compare: Any = plain_compare if _CONFIG.DISABLE_JIT else compiled_compare

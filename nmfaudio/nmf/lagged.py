@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf import kernels, lagged_kernels
 from nmfaudio.nmf.descend import room_for_sums, updated
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.kernels import Templates
+from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.problem import Problem
 
 
@@ -60,6 +59,8 @@ class LaggedUpdates:
         objective : float
             At the new H and the templates that were given; 0 unless it is measured.
         """
+        from nmfaudio.nmf import kernels  # here, because numba takes a while to load
+
         beta, exponent = self._problem.divergence.beta, self._problem.divergence.exponent
         ready = kernels.packed(templates, products=beta == 2)
         self._step_activations(ready, H, exponent)
@@ -89,6 +90,8 @@ class LaggedUpdates:
         self, templates: Templates, past: Matrix, sums: list[Matrix]
     ) -> Callable[[int, int, int], float]:
         """Sum over the bins and lags that each activation reaches."""
+        from nmfaudio.nmf import lagged_kernels
+
         V, terms = self._problem.V, self._problem.terms
 
         def task(lane: int, start: int, stop: int) -> float:
@@ -103,6 +106,8 @@ class LaggedUpdates:
         self, templates: Templates, past: Matrix, measure: bool
     ) -> Callable[[int, int, int], float]:
         """Sum over the frames of a lane what they say of the templates."""
+        from nmfaudio.nmf import lagged_kernels
+
         V, terms = self._problem.V, self._problem.terms
 
         def task(lane: int, start: int, stop: int) -> float:

@@ -8,26 +8,24 @@ does not see changes of `kernels.py` here: after one, touch this file.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.kernels import (
-    BLOCK_FRAMES,
-    Templates,
-    Terms,
-    data_block,
-    gather_block,
-    project_frames,
-    room_for_block,
+    accumulate_block,
+    make_workspace,
+    project_block,
+    select_block,
 )
+from nmfaudio.nmf.layout import BLOCK_FRAMES, Templates, Terms
 
 Buffer = NDArray[np.float32]
 
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_compiled = compiled()
 
 
-@_compile
+@_compiled
 def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
     """Lay the activations of the last `frames` frames of `past`, in rows of h, beside those before them."""
     newest = past.shape[0] - frames
@@ -37,7 +35,7 @@ def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
                 h[n, lag * rank + k] = past[n + newest - lag, k]
 
 
-@_compile
+@_compiled
 def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
     """Add what each lag says of some frames to those that the lag points back to."""
     newest, rank = total.shape[0] - frames, total.shape[1]
@@ -47,7 +45,7 @@ def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
                 total[n + newest - lag, k] += projected[n, lag * rank + k]
 
 
-@_compile
+@_compiled
 def gather_activations(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, above: Buffer, below: Buffer
 ) -> None:
@@ -63,29 +61,29 @@ def gather_activations(
         Activations, and sums that stand above and below in the quotient of their update.
     """
     reach, rank = past.shape[0] - V.shape[0], past.shape[1]
-    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
+    whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
     for first in range(0, len(V), BLOCK_FRAMES):
-        v, room = data_block(V, terms, whole, first)
+        v, work = select_block(V, whole, first)
         here = slice(first, first + len(v) + reach)
-        _lay_beside(past[here], len(v), rank, room.h)
-        project_frames(v, terms, templates, room)
-        _scatter(room.gain, len(v), above[here])
-        _scatter(room.weight, len(v), below[here])
+        _lay_beside(past[here], len(v), rank, work.h)
+        project_block(v, terms, templates, work)
+        _scatter(work.numerator, len(v), above[here])
+        _scatter(work.denominator, len(v), below[here])
 
 
-@_compile
+@_compiled
 def gather_templates(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:
-    """Add what the frames of V say of the templates to `sums`, as `factorize_frames` has them.
+    """Add what the frames of V say of the templates to `sums`, as `update_frames` has them.
 
     Returns the divergence, or 0 unless `measure`.
     """
     reach, rank = past.shape[0] - V.shape[0], past.shape[1]
-    whole = room_for_block(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
+    whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
     objective = 0.0
     for first in range(0, len(V), BLOCK_FRAMES):
-        v, room = data_block(V, terms, whole, first)
-        _lay_beside(past[first : first + len(v) + reach], len(v), rank, room.h)
-        objective += gather_block(v, terms, templates, room, sums, measure)
+        v, work = select_block(V, whole, first)
+        _lay_beside(past[first : first + len(v) + reach], len(v), rank, work.h)
+        objective += accumulate_block(v, terms, templates, work, sums, measure)
     return objective

@@ -12,9 +12,10 @@ from functools import cache
 from threadpoolctl import ThreadpoolController
 
 from nmfaudio.errors import OptionError
-from nmfaudio.nmf.kernels import BLOCK_FRAMES, TILE_ROWS
+from nmfaudio.nmf.layout import BLOCK_FRAMES, ROW_MULTIPLE
 
 LANES = 8  # portions of the frames; sums of a portion are added in its order, so threads change nothing
+_LEAST = 5e7  # operations worth a portion of their own: some tenths of a millisecond
 _OPERATIONS = 2e9  # of one call of a kernel: some tens of milliseconds, so that Ctrl-C is answered in between
 
 
@@ -36,8 +37,9 @@ class Lanes:
     def __init__(
         self, frames: int, operations: float, pool: ThreadPoolExecutor | None, most: int = 2**31
     ) -> None:
-        lane = -(-frames // min(LANES, -(-frames // 32)))
-        lane = -(-lane // TILE_ROWS) * TILE_ROWS
+        worth = int(frames * operations / _LEAST) + 1
+        lane = -(-frames // min(LANES, worth, -(-frames // 32)))
+        lane = -(-lane // ROW_MULTIPLE) * ROW_MULTIPLE
         self.bounds = [(start, min(start + lane, frames)) for start in range(0, frames, lane)]
         most = min(int(_OPERATIONS / operations), most)
         self.step = max(1, most // BLOCK_FRAMES) * BLOCK_FRAMES

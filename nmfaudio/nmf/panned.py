@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import panned_kernels as kernels
 from nmfaudio.nmf.factorization import Factorization
 from nmfaudio.nmf.lanes import Lanes, workers
 from nmfaudio.nmf.solve import factorize
@@ -208,11 +207,13 @@ class _Descent:
 
     def step(self, noise: float, *, learn: bool) -> None:
         """Update the activations and, where asked, the templates."""
+        from nmfaudio.nmf import panned_kernels  # here, because numba takes a while to load
+
         self._sums[:] = 0
         above, below = self._sums
 
         def task(lane: int, start: int, stop: int) -> float:
-            kernels.step(
+            panned_kernels.step(
                 *self._projections,
                 self._sines,
                 noise,

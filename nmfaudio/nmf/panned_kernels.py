@@ -8,18 +8,19 @@ covariance is.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from nmfaudio.nmf.compilation import compiled
 
 BLOCK_FRAMES = 32  # frames that one core works on at a time
 
 Buffer = NDArray[np.float32]
 
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+_compiled = compiled(reassociate=True)
 
 
-@_compile
+@_compiled
 def step(
     alongs: Buffer,
     nulls: Buffer,
@@ -41,7 +42,7 @@ def step(
     """
     sources, rank, bins = W.shape
     powers = np.empty((sources, BLOCK_FRAMES, bins), np.float32)
-    wanted, expected = np.empty_like(powers), np.empty_like(powers)
+    wanted, expected = np.empty(powers.shape, np.float32), np.empty(powers.shape, np.float32)
     for first in range(start, stop, BLOCK_FRAMES):
         last = min(first + BLOCK_FRAMES, stop)
         count = last - first
@@ -58,18 +59,18 @@ def step(
             _model(W, H, first, last, powers)
             _compare(alongs, nulls, sines, noise, first, count, powers, wanted, expected)
             for j in range(sources):
-                above[j] += np.dot(H[j, first:last].T, wanted[j, :count])
-                below[j] += np.dot(H[j, first:last].T, expected[j, :count])
+                _add(np.dot(H[j, first:last].T, wanted[j, :count]), above[j])
+                _add(np.dot(H[j, first:last].T, expected[j, :count]), below[j])
 
 
-@_compile
+@_compiled
 def _model(W: Buffer, H: Buffer, first: int, last: int, powers: Buffer) -> None:
     """Write the power of each source in some frames."""
     for j in range(len(W)):
         np.dot(H[j, first:last], W[j], powers[j, : last - first])
 
 
-@_compile
+@_compiled
 def _compare(
     alongs: Buffer,
     nulls: Buffer,
@@ -94,7 +95,8 @@ def _compare(
             for f in range(bins):
                 real[f] = floor * along[0][f]
                 imaginary[f] = floor * along[1][f]
-            down[:] = floor
+            for f in range(bins):
+                down[f] = floor
             for i in range(sources):
                 sine = sines[j, i]
                 square = sine * sine
@@ -109,11 +111,12 @@ def _compare(
                 down[f] *= inverse[f]
 
 
-@_compile
+@_compiled
 def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: int, inverse: Buffer) -> None:
     """Write one over the determinant of the mixture's covariance in one frame."""
     sources, _, bins = powers.shape
-    inverse[:] = floor * floor
+    for f in range(bins):
+        inverse[f] = floor * floor
     for j in range(sources):
         power = powers[j, n]
         for f in range(bins):
@@ -125,3 +128,11 @@ def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: i
                 inverse[f] += square * power[f] * other[f]
     for f in range(bins):
         inverse[f] = np.float32(1) / inverse[f]
+
+
+@_compiled
+def _add(a: Buffer, b: Buffer) -> None:
+    """Add a to b, number by number: for `b += a` the compiler takes in all that its error message would."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            b[i, j] += a[i, j]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.kernels import Penalty, Templates
+from nmfaudio.nmf.layout import Penalty, Templates
 from nmfaudio.nmf.problem import Problem
 
 _LARGEST_POWER = 1000  # of two, that a weight may be multiplied by

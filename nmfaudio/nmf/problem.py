@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from nmfaudio.errors import MatrixError
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.kernels import Terms
 from nmfaudio.nmf.lanes import Lanes
+from nmfaudio.nmf.layout import Terms
 from nmfaudio.nmf.stream import Rows, Stream, piece
 
 _LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from nmfaudio.nmf.initialize import Matrix, Start
 from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.problem import Problem
-from nmfaudio.nmf.sketch_kernels import descend_coordinates
 
 OVERSAMPLING: Final = 16  # directions beyond the rank
 PASSES: Final = 2  # that sharpen them
@@ -161,6 +160,8 @@ def _least_squares(
     Of the data only what lies in the basis is looked at. Coordinates take turns, each set to its best value
     that is not negative: those of each frame, then those of each bin.
     """
+    from nmfaudio.nmf.sketch_kernels import descend_coordinates  # here: numba takes a while to load
+
     seen = data.times(basis)
     T = _divided(_noise(_shares(data.spectrum), rank, generator).T, data.bins).T.copy()
     H = _divided(_noise(data.levels / rank, rank, generator).T, data.frames).T.copy()

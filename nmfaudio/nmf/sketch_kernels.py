@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.initialize import Matrix
 
 _COLUMNS = 128  # at a time: with 32 components they fill the first-level cache
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@compiled()
 def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: int) -> None:
     """Set each row of X to what least squares ask for, the others being what they are.
 

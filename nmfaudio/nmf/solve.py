@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import kernels
+from nmfaudio.nmf import layout
 from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
-from nmfaudio.nmf.kernels import Penalty
 from nmfaudio.nmf.lanes import workers
+from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
@@ -231,6 +231,8 @@ def _factorize_once(
 def _activate(
     problem: Problem, templates: NDArray[Any], settings: _Settings, pool: ThreadPoolExecutor | None
 ) -> Factorization:
+    from nmfaudio.nmf import kernels  # here, because numba takes a while to load
+
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
     fixed = kernels.packed(make_templates(used.T), products=problem.divergence.beta == 2)
@@ -248,7 +250,8 @@ def _activate(
 
             def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
                 v, part = problem.V[start:stop], p.of_frames(start, stop)
-                return float(kernels.activate_frames(v, terms, fixed, part, H[start:stop], steps))
+                sums, h = layout.NO_SUMS, H[start:stop]
+                return float(kernels.update_frames(v, terms, fixed, part, h, steps, sums, True))
 
             objective = lanes.run(task)
         made = iteration

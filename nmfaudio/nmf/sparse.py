@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from nmfaudio.errors import MatrixError
-from nmfaudio.nmf.kernels import BLOCK_FRAMES
+from nmfaudio.nmf.layout import BLOCK_FRAMES
 from nmfaudio.nmf.stream import Stream
 
 _MEMORY = Path("/proc/meminfo")  # where Linux tells how much is free

@@ -1,0 +1,99 @@
+"""Structures and buffers that the solver shares with its numba loops; nothing here loads numba.
+
+Buffers are rounded up to whole tiles of the matrix products, so that the loops need no code for remainders.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_FRAMES = 48  # frames in a block: their quotients fit in the second-level cache
+# Multiples that `aligned` rounds up to: rows of the tiles of any processor, float32 numbers of a cache line,
+# columns of the widest tile of any processor.
+ROW_MULTIPLE, LINE, BIN_MULTIPLE = 8, 16, 48
+
+KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = range(4)
+
+Buffer = NDArray[np.float32]
+
+
+class Terms(NamedTuple):
+    """The objective: the divergence `beta` of V times `scale` from the model plus `floor`."""
+
+    scale: float
+    floor: float
+    kind: int
+    beta: float
+    exponent: float
+
+
+EMPTY = np.empty((0, 0), np.float32)
+NO_SUMS = (EMPTY, EMPTY)  # where only activations are updated
+
+
+class Templates(NamedTuple):
+    """W transposed, as `padded` returns it, the sums of its rows, and the copies that `packed` adds.
+
+    `panels` holds T, (bins / PANEL, components * PANEL), and `columns` W, (components / PANEL, bins * PANEL).
+    `products` holds T T', (components / PANEL, components * PANEL), and only for beta = 2.
+    """
+
+    T: Buffer
+    sums: NDArray[np.float64]
+    panels: Buffer = EMPTY
+    columns: Buffer = EMPTY
+    products: Buffer = EMPTY
+
+
+class Penalty(NamedTuple):
+    """Terms that a penalty adds to the quotient of the update of H.
+
+    `linear` and `quadratic`, (components,), are weights of h and of h^2 / 2. `entries` and `pull`,
+    (frames, components) or (0, components) where there are none, are added to the denominator and to the
+    numerator.
+    """
+
+    linear: Buffer
+    quadratic: Buffer
+    entries: Buffer
+    pull: Buffer
+
+    def of_frames(self, start: int, stop: int) -> Penalty:
+        """Return the penalty of some frames."""
+        return self._replace(entries=self.entries[start:stop], pull=self.pull[start:stop])
+
+
+class Workspace(NamedTuple):
+    """Buffers of one block.
+
+    (frames, components): activations, and the numerator and denominator of their update. (frames, bins): V
+    divided by the model, and the inverse of the model where it is needed. (rows of a tile, bins): data at the
+    edges of V.
+    """
+
+    h: Buffer
+    numerator: Buffer
+    denominator: Buffer
+    quotients: Buffer
+    inverses: Buffer
+    edge: Buffer
+
+
+def aligned(rows: int, columns: int, multiple: int = LINE) -> Buffer:
+    """Return an uninitialised buffer of whole tiles, whose rows start at cache lines."""
+    height, width = -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE, -(-columns // multiple) * multiple
+    memory = np.empty(height * width + LINE, np.float32)
+    skipped = LINE - memory.ctypes.data % (4 * LINE) // 4
+    return memory[skipped : skipped + height * width].reshape(height, width)
+
+
+def padded(matrix: Buffer, multiple: int = LINE) -> Buffer:
+    """Copy a matrix into an aligned buffer, with zeros around it."""
+    rows, columns = matrix.shape
+    copied = aligned(rows, columns, multiple)
+    copied[:] = 0
+    copied[:rows, :columns] = matrix
+    return copied
