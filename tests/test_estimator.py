@@ -6,7 +6,6 @@ import sys
 import librosa
 import numpy as np
 import pytest
-import scipy.sparse
 import sklearn.decomposition
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -17,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nmfaudio import NMF
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, sparse
+from nmfaudio.nmf import Divergence
 
 BETAS = [-1, 0, 0.5, 1, 1.5, 2, 3]
 
@@ -146,37 +145,6 @@ def test_a_sample_is_transformed_the_same_whatever_stands_beside_it(samples):
     X = data(samples=1200)
     model = NMF(**fixed(4, beta_loss=1, max_iter=50)).fit(X)
     np.testing.assert_allclose(model.transform(X[-samples:]), model.transform(X)[-samples:], rtol=1e-6)
-
-
-@pytest.mark.parametrize("beta", [2, 1, 0])
-def test_sparse_input_is_dense_input(beta):
-    X = data()
-    X[np.random.default_rng(0).random(X.shape) < 0.6] = 0
-    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csc_array):
-        dense, thin = (NMF(**fixed(4, beta_loss=beta, max_iter=50)) for _ in range(2))
-        W = dense.fit_transform(X)
-        np.testing.assert_allclose(thin.fit_transform(kind(X)), W, rtol=1e-3, atol=1e-4 * W.max())
-        assert thin.reconstruction_err_ == pytest.approx(dense.reconstruction_err_, rel=1e-3)
-        for model, batch in ((dense, X[:50]), (thin, kind(X).tocsr()[:50])):
-            model.partial_fit(batch)
-        np.testing.assert_allclose(thin.components_, dense.components_, rtol=1e-2, atol=1e-4)
-
-
-def test_a_sparse_matrix_too_large_to_be_made_dense_is_fitted_all_the_same(monkeypatch, tmp_path):
-    X = scipy.sparse.csr_matrix(data(samples=2000))
-    expected = NMF(**fixed(2, max_iter=20)).fit(X).components_
-    (tmp_path / "free").write_text("MemAvailable:       64 kB\n", "ascii")
-    monkeypatch.setattr(sparse, "_MEMORY", tmp_path / "free")
-    model = NMF(**fixed(2, max_iter=20)).fit(X)
-    assert np.array_equal(model.components_, expected)
-    with pytest.raises(MatrixError, match="240000 bytes, and 65536 are free: pass batches of fewer rows"):
-        model.partial_fit(X)
-
-
-def test_a_sparse_matrix_of_rows_too_large_to_be_made_dense_is_refused_with_the_way_out():
-    X = scipy.sparse.csr_matrix(([1.0], ([3], [5])), shape=(2**20, 2**34))
-    with pytest.raises(MatrixError, match="bytes, and .* are free: drop features"):
-        NMF(2).fit(X)
 
 
 @pytest.mark.parametrize(("alpha_W", "alpha_H"), [(0.003, 0.0), (0.0, 0.003), (0.003, "same")])
@@ -372,8 +340,3 @@ def test_scikit_learn_is_imported_only_with_the_estimator():
         "nmfaudio.NMF; assert 'sklearn' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_memory_that_is_not_known_is_no_obstacle(monkeypatch, tmp_path):
-    monkeypatch.setattr(sparse, "_MEMORY", tmp_path / "none")
-    assert NMF(**fixed(2)).fit(scipy.sparse.csr_matrix(data())).n_iter_ == 200

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import factorize as naive_factorize
@@ -627,10 +628,15 @@ def test_a_tolerance_of_zero_never_stops():
     ("V", "message"),
     [
         ([[1.0, -2.0]], r"V\[0, 1\] is -2.0"),
-        ([[1.0], [np.nan]], r"V\[1, 0\] is nan"),
         ([[np.inf]], r"V\[0, 0\] is inf"),
-        ([1.0, 2.0], r"shape \(2,\)"),
+        ([1.0, 2.0], r"shape \(2,\).*V\[:, None\]"),
+        (np.ones((2, 3, 4)), r"shape \(2, 3, 4\).*numpy.hstack\(V\)"),
         (np.empty((3, 0)), r"shape \(3, 0\)"),
+        (3.0, r"shape \(\)"),
+        ([[1 + 2j, 0.5]], r"V is complex: take abs\(V\)"),
+        (np.ma.masked_array([[1 + 2j, 0.5]], mask=[[True, False]]), r"V is complex: take abs\(V\)"),
+        ([["loud", "quiet"]], "V is an array of type <U5: its entries must be real numbers"),
+        (np.array([[None, 1.0]]), "V is an array of type object"),
     ],
 )
 def test_a_matrix_that_cannot_be_factored_is_refused_by_name(V, message):
@@ -638,6 +644,20 @@ def test_a_matrix_that_cannot_be_factored_is_refused_by_name(V, message):
         factorize(V, 1)
     with pytest.raises(MatrixError, match=message):
         activate(V, [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("W", "message"),
+    [
+        ([[np.nan]], r"W\[0, 0\] is nan"),
+        ([[1j]], r"W is complex: take abs\(W\)"),
+        (scipy.sparse.eye_array(2), r"W is sparse.*W.toarray\(\)"),
+        (np.ma.masked_array([[1.0]], mask=True), "W has masked entries"),
+    ],
+)
+def test_templates_that_cannot_be_used_are_refused_by_name(W, message):
+    with pytest.raises(MatrixError, match=message):
+        activate([[1.0]], W)
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,11 @@ class Divergence:
         float
             In units of V to the power beta.
         """
-        v, p = np.asarray(V, np.float64), np.asarray(model, np.float64)
-        return np.float64(np.sum(self._terms(v, p)))
+        return np.float64(np.sum(self.entries(V, model)))
 
-    def _terms(self, v: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    def entries(self, V: ArrayLike, model: ArrayLike) -> NDArray[np.float64]:
+        """Return the divergence of each entry of `V` from that of `model`, in float64; see `between`."""
+        v, p = np.asarray(V, np.float64), np.asarray(model, np.float64)
         beta = self.beta
         if beta == 1:
             log = np.log(np.divide(v, p, out=np.ones_like(v * p), where=v > 0))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -23,10 +25,12 @@ from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import online, sklearn_starts
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Factorization
+from nmfaudio.nmf.missing import without_missing
 from nmfaudio.nmf.penalty import Penalties
+from nmfaudio.nmf.prediction import prediction_error
 from nmfaudio.nmf.problem import checked_matrix
 from nmfaudio.nmf.solve import Init, activate, factorize
-from nmfaudio.nmf.sparse import columns, dense
+from nmfaudio.nmf.sparse import BETAS, dense, free_memory
 
 Array = NDArray[Any]
 
@@ -134,7 +138,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         Parameters
         ----------
         X : array_like or sparse matrix, shape (n_samples, n_features)
-            Not negative. Of a sparse X, a few rows at a time are made dense.
+            Not negative. Missing entries, which are NaN or masked in a masked array, are left out of the
+            error. A sparse X costs time and memory in proportion to its stored entries where `beta_loss` is
+            "frobenius" or "kullback-leibler"; with others a few rows at a time are made dense.
         y : ignored
             There for scikit-learn.
         W, H : array_like, optional
@@ -187,19 +193,20 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         check_is_fitted(self)
         X = self._checked(X, reset=False)
         self._check_options()
+        activate_samples = partial(
+            activate,
+            W=self.components_.T,
+            divergence=self.beta_loss,
+            iterations=self.max_iter,
+            tolerance=0,
+            penalties=self._penalties(X.shape),
+        )
+        if self._stays_sparse(X):
+            return np.ascontiguousarray(activate_samples(X.T).H.T)
         W = np.empty((X.shape[0], self.n_components_), X.dtype)
         for start in range(0, len(W), _SAMPLES):
             rows = slice(start, start + _SAMPLES)
-            V = _filled_up(dense(X[rows])).T
-            found = activate(
-                V,
-                self.components_.T,
-                divergence=self.beta_loss,
-                iterations=self.max_iter,
-                tolerance=0,
-                penalties=self._penalties(X.shape),
-            )
-            W[rows] = found.H.T[: len(W) - start]
+            W[rows] = activate_samples(_filled_up(dense(X[rows])).T).H.T[: len(W) - start]
         return W
 
     def inverse_transform(self, X: Any) -> Array:
@@ -242,11 +249,11 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         if "components_" not in vars(self):
             X = self._checked(X, reset=True)
             found, _ = self._factorized(X, W, H)
-            self._statistics = online.Statistics.of(dense(X).T, found.W, found.H, found.divergence)
+            self._statistics = online.Statistics.of(self._batch(X), found.W, found.H, found.divergence)
             return self
         X = self._checked(X, reset=False)
         self._check_options()
-        V, templates, penalties = dense(X).T, self.components_.T, self._penalties(X.shape)
+        V, templates, penalties = self._batch(X), self.components_.T, self._penalties(X.shape)
         divergence = Divergence.of(self.beta_loss)
         if self._statistics is None:
             self._statistics = online.rested(V, templates, self.n_samples_seen_, divergence, penalties)
@@ -254,6 +261,35 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.components_ = np.ascontiguousarray(templates.T, self.components_.dtype)
         self.n_samples_seen_ = self._statistics.frames
         return self
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return how well the components predict features of new samples, for `GridSearchCV`.
+
+        A fifth of the features at a time is hidden; the weights of the components are found from the other
+        features, and predict the hidden ones. So the score falls where more components describe noise.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n_samples, n_features)
+            Not negative, with at least two features; missing entries are left out.
+        y : ignored
+            There for scikit-learn.
+
+        Returns
+        -------
+        float
+            The mean divergence of a hidden entry from its prediction, with a minus sign: higher is better.
+        """
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        self._check_options()
+        return -prediction_error(
+            X.T,
+            self.components_.T,
+            divergence=Divergence.of(self.beta_loss),
+            penalties=self._penalties(X.shape),
+            iterations=self.max_iter,
+        )
 
     @property
     def _n_features_out(self) -> int:
@@ -263,13 +299,34 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def _checked(self, X: Any, reset: bool) -> Any:
         """Return X as an array, or a CSR matrix, of floats that are not negative."""
-        types = [np.float64, np.float32]
-        return validate_data(self, X, reset=reset, accept_sparse="csr", dtype=types, ensure_non_negative=True)
+        if isinstance(X, np.ma.MaskedArray):
+            X = X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_non_negative=True,
+        )
+
+    def _stays_sparse(self, X: Any) -> bool:
+        """Return whether the work on X follows its stored entries."""
+        return scipy.sparse.issparse(X) and Divergence.of(self.beta_loss).beta in BETAS
+
+    def _batch(self, X: Any) -> Any:
+        """Return a batch transposed, as `online` takes it."""
+        batch = X if self._stays_sparse(X) else dense(X)
+        if not scipy.sparse.issparse(batch) and np.isnan(batch.min()):
+            raise MatrixError("X has missing entries (NaN): partial_fit needs all entries; use fit")
+        return batch.T
 
     def _check_options(self) -> None:
         """Say which option is wrong; scikit-learn wants constructors to take anything."""
@@ -317,10 +374,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         """Factor X and keep what was found; say, too, whether it had settled."""
         self._check_options()
         rank, penalties, watch = self._rank(X, H), self._penalties(X.shape), _Watch(self.tol, self.verbose)
-        V = columns(X)
+        _check_memory(X, rank)
         seed, init = self._start(X, rank, W, H, fix_scale=penalties.fix_scale)
         found = factorize(
-            V,
+            X.T,
             rank,
             divergence=self.beta_loss,
             solver=self.solver,
@@ -346,7 +403,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         if self.init == "custom":
             W, H = self._given(X, rank, W, H)
         else:
-            W, H = sklearn_starts.start(X, rank, self.init, self.random_state)
+            filled = without_missing(X, None)[0]
+            W, H = sklearn_starts.start(filled, rank, self.init, self.random_state)
         if not fix_scale:
             # Whatever the level of X, templates that sum to one are within float32.
             total = H.sum(axis=1)
@@ -389,6 +447,16 @@ def _penalty(penalties: Penalties, found: Factorization) -> float:
         float(np.asarray(l1) * factor.sum(dtype=np.float64) + np.asarray(l2) * np.vdot(factor, factor) / 2)
         for factor, l1, l2 in factors
     )
+
+
+def _check_memory(X: Any, rank: int) -> None:
+    """Refuse a sparse X whose factors, which are dense, do not fit into memory."""
+    needed, free = 8 * rank * sum(X.shape), free_memory()
+    if scipy.sparse.issparse(X) and needed > free:
+        raise MatrixError(
+            f"X has shape {X.shape}: W and H for n_components={rank} take {needed} bytes, and {free:.0f} are "
+            "free: use fewer components, or drop samples or features"
+        )
 
 
 def _error(objective: float) -> float:

@@ -11,13 +11,15 @@ from typing import Any, Final
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
+import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.stream import piece
 
 Matrix = NDArray[np.float32]
 Start = tuple[Matrix, Matrix]
-Data = Any  # (frames, bins): a matrix, or what reads a stream by slices of frames
+Data = Any  # (frames, bins): a matrix, or what reads a stream or a sparse matrix by slices of frames
 
 
 def levels(V: Data) -> NDArray[np.float64]:
@@ -51,7 +53,7 @@ def frames(V: Data, rank: int, generator: np.random.Generator) -> Start:
         return random(V, rank, generator)
     repeat = bool(rank > np.count_nonzero(level))
     drawn = generator.choice(len(V), size=rank, replace=repeat, p=level / level.sum())
-    picked = np.vstack([V[n : n + 1] for n in np.sort(drawn)]).T.astype(np.float64)
+    picked = np.vstack([_dense(V[n : n + 1]) for n in np.sort(drawn)]).T.astype(np.float64)
     softened = picked / picked.sum(axis=0) + 0.1 * (mean_spectrum(V) / level.mean())[:, None]
     return _with_levels(V, softened, generator)
 
@@ -82,14 +84,27 @@ def nndsvd(V: Data, rank: int, generator: np.random.Generator) -> Start:
 
 
 def _leading(V: Data, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Singular values and vectors (bins, count) of V, largest first, by the Gram matrix of its bins."""
+    """Return singular values and vectors (bins, count) of V, largest first.
+
+    They are those of the Gram matrix of its bins; where a sparse V has many bins, of the products of V with a
+    few vectors.
+    """
     bins = V.shape[1]
+    if scipy.sparse.issparse(V[:1]) and count < min(V.shape) - 1:
+        start = np.random.default_rng(0).standard_normal(min(V.shape))  # fixed: the same bits each time
+        _, values, vectors = scipy.sparse.linalg.svds(V[:].astype(np.float64), count, v0=start)
+        order = np.argsort(-values)
+        return values[order], vectors[order].T
     gram = np.zeros((bins, bins))
     for rows in _parts(V):
-        part = rows.astype(np.float64)  # whose squares overflow float32 in loud data
+        part = _dense(rows).astype(np.float64)  # whose squares overflow float32 in loud data
         gram += part.T @ part
     values, vectors = scipy.linalg.eigh(gram, subset_by_index=(bins - count, bins - 1))
     return np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1]
+
+
+def _dense(rows: Any) -> NDArray[Any]:
+    return rows.toarray() if scipy.sparse.issparse(rows) else rows
 
 
 def _dominant_part(

@@ -25,11 +25,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.solve import activate
+from nmfaudio.nmf.sparse import model_at
 
 Real = NDArray[np.float64]
 Matrix = NDArray[Any]
@@ -59,7 +61,12 @@ class Statistics:
 
     @classmethod
     def of(cls, V: Matrix, W: Matrix, H: Matrix, divergence: Divergence) -> Statistics:
-        """Sum up a batch V, (bins, frames), with its activations H under the templates W."""
+        """Sum up a batch V, (bins, frames), with its activations H under the templates W.
+
+        V is dense, or sparse at beta 1 or 2.
+        """
+        if scipy.sparse.issparse(V):
+            return cls._of_sparse(V, W, H, divergence)
         W, beta, frames = W.astype(np.float64), divergence.beta, V.shape[1]
         floor = divergence.floor * float(V.mean(dtype=np.float64))
         gain, weight = np.zeros_like(W), np.zeros_like(W)
@@ -68,6 +75,24 @@ class Statistics:
             model = W @ h + (floor or 1.0)
             gain += (v + (floor if beta < 1 else 0)) * model ** (beta - 2) @ h.T
             weight += model ** (beta - 1) @ h.T
+        return cls._at(W, gain, weight, beta, frames)
+
+    @classmethod
+    def _of_sparse(cls, V: Any, W: Matrix, H: Matrix, divergence: Divergence) -> Statistics:
+        W, H, V = W.astype(np.float64), H.astype(np.float64), scipy.sparse.coo_array(V)
+        floor = divergence.floor * float(V.data.sum(dtype=np.float64)) / V.shape[0] / V.shape[1]
+        floor, level = floor or 1.0, H.sum(axis=1)
+        if divergence.beta == 1:
+            quotients = V.data / (model_at(W, H, *V.coords) + floor)
+            V = scipy.sparse.coo_array((quotients, V.coords), V.shape)
+            weight = np.broadcast_to(level, W.shape)
+        else:
+            weight = W @ (H @ H.T) + floor * level
+        return cls._at(W, V.tocsr() @ H.T, weight, divergence.beta, V.shape[1])
+
+    @classmethod
+    def _at(cls, W: Real, gain: Real, weight: Real, beta: float, frames: int) -> Statistics:
+        """Return the statistics of sums that were taken at the templates W."""
         a, b = _exponents(beta)
         return cls(gain * _power(W, -a) / frames, weight * _power(W, -b) / frames, frames)
 

@@ -114,15 +114,15 @@ class Weights:
 
     def __init__(self, penalties: Penalties, problem: Problem, rank: int) -> None:
         self._rank = rank
-        beta, scale = problem.divergence.beta, problem.data_scale
+        beta, scale, unit = problem.divergence.beta, problem.data_scale, problem.weight_unit
         powers: dict[str, float] = {"l1_W": beta, "l2_W": beta, "l1_H": beta - 1, "l2_H": beta - 2}
         powers |= {"sparsity": beta - 1, "continuity": beta - 2}
         self._weights = {
-            name: _in_scale(name, _vector(name, getattr(penalties, name), rank), scale, power)
+            name: _in_scale(name, _vector(name, getattr(penalties, name), rank) / unit, scale, power)
             for name, power in powers.items()
         }
         self._group_weight = float(
-            _in_scale("group_sparsity", np.array([penalties.group_sparsity]), scale, beta)[0]
+            _in_scale("group_sparsity", np.array([penalties.group_sparsity / unit]), scale, beta)[0]
         )
         self._members = _members(penalties.groups, rank) if self._group_weight else np.empty((rank, 0))
         self._group_floor = _GROUP_FLOOR * (problem.level * problem.bins or 1.0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError
@@ -14,6 +15,8 @@ from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.layout import Terms
+from nmfaudio.nmf.missing import without_missing
+from nmfaudio.nmf.sparse import BETAS, SparseFrames, checked_sparse, compressed, frames_of, streamed
 from nmfaudio.nmf.stream import Rows, Stream, piece
 
 _LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32
@@ -27,8 +30,8 @@ class Problem:
 
     Attributes
     ----------
-    V : ndarray of float32 or Rows, shape (frames, bins)
-        The caller's own memory where it fits, else a copy, or what reads a stream.
+    V : ndarray of float32, Rows or SparseFrames, shape (frames, bins)
+        The caller's own memory where it fits, else a copy, or what reads a stream or a sparse matrix.
     kernel_scale : float
         What the kernels multiply V by, a power of two: its mean comes near 1.
     data_scale : float
@@ -37,22 +40,48 @@ class Problem:
         The mean of the data in the kernels' scale.
     divergence : Divergence
     dtype : type
-        Of the factors that are returned.
+        Type of the factors that are returned.
+    weights : ndarray of float32, shape (frames, bins), or None
+        Weight of each entry, in units of `weight_unit`; None if all entries count alike.
+    weight_unit : float
+        A power of two near the largest weight.
     """
 
-    V: Matrix | Rows
+    V: Any
     kernel_scale: float
     data_scale: float
     level: float
     divergence: Divergence
     dtype: type[np.floating[Any]]
+    weights: Matrix | None = None
+    weight_unit: float = 1.0
 
     @classmethod
     def of(cls, V: ArrayLike | Stream, divergence: Divergence, mean: float | None = None) -> Problem:
-        """Check V, (bins, frames), and bring it into shape; `mean` stands for that of V."""
+        """Check a dense V, (bins, frames), or a stream, and bring it into shape.
+
+        `mean` replaces the mean of V.
+        """
         if isinstance(V, Stream):
             return cls._of_stream(V, divergence, mean)
-        matrix = checked_matrix(V, "V", "(bins, frames)")
+        return cls._of_dense(checked_matrix(V, "V", "(bins, frames)"), divergence, mean)
+
+    @classmethod
+    def of_any(
+        cls, V: Any, divergence: Divergence, mean: float | None = None, weights: ArrayLike | None = None
+    ) -> Problem:
+        """Do the same for a V that may be sparse, or have weights or missing entries."""
+        V, each = without_missing(V, weights)
+        if scipy.sparse.issparse(V):
+            V = checked_sparse(compressed(V), "V", "(bins, frames)")
+            if divergence.beta in BETAS:
+                return cls._of_sparse(V, divergence, mean)
+            V = streamed(V)
+        problem = cls.of(V, divergence, mean)
+        return problem if each is None else problem._weighted(each)
+
+    @classmethod
+    def _of_dense(cls, matrix: NDArray[Any], divergence: Divergence, mean: float | None) -> Problem:
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
         mean = float(matrix.mean(dtype=np.float64)) if mean is None else mean
         exponent = _checked_exponent(mean, divergence)
@@ -63,6 +92,20 @@ class Problem:
             return cls(frames.view(np.ndarray), 2.0**exponent, 2.0**exponent, level, divergence, dtype)
         scale = float(np.ldexp(1.0, exponent))
         return cls(_scaled(frames, exponent), 1.0, scale, level, divergence, dtype)
+
+    @classmethod
+    def _of_sparse(cls, V: Any, divergence: Divergence, mean: float | None) -> Problem:
+        total = V.data.sum(dtype=np.float64) / V.shape[0] / V.shape[1]
+        mean = float(total) if mean is None else mean
+        exponent = _checked_exponent(mean, divergence)
+        level, scale = float(np.ldexp(mean, exponent)), float(np.ldexp(1.0, exponent))
+        dtype = np.float64 if V.dtype == np.float64 else np.float32
+        return cls(frames_of(V, exponent), 1.0, scale, level, divergence, dtype)
+
+    def _weighted(self, weights: Matrix) -> Problem:
+        """Return this problem with weights, (bins, frames)."""
+        unit = float(np.ldexp(1.0, int(np.frexp(weights.max())[1])))
+        return replace(self, weights=np.ascontiguousarray(weights.T / np.float32(unit)), weight_unit=unit)
 
     @classmethod
     def _of_stream(cls, V: Stream, divergence: Divergence, mean: float | None) -> Problem:
@@ -79,8 +122,16 @@ class Problem:
         """Number of bins."""
         return int(self.V.shape[1])
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether V is dense and all of its entries count alike."""
+        return self.weights is None and not isinstance(self.V, SparseFrames)
+
     def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
         """Share the frames out for iterations of this rank."""
+        if isinstance(self.V, SparseFrames):
+            entries = self.V.by_frame.nnz / len(self.V) + 1
+            return Lanes(len(self.V), 12.0 * entries * (rank + 8), pool)
         return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool, piece(self.bins))
 
     @property
@@ -91,7 +142,7 @@ class Problem:
 
     def objective(self, scaled: float) -> float:
         """Return what the kernels measured in the caller's units."""
-        return float(scaled * self.data_scale**-self.divergence.beta)
+        return float(scaled * self.data_scale**-self.divergence.beta * self.weight_unit)
 
 
 def _checked_exponent(mean: float, divergence: Divergence) -> int:
@@ -120,21 +171,43 @@ def _scaled(frames: NDArray[Any], exponent: int) -> Matrix:
     return copied
 
 
-def checked_matrix(matrix: ArrayLike, name: str, shape: str) -> NDArray[Any]:
-    """Return a finite, non-negative matrix of floats, or say where it is none.
+def checked_matrix(matrix: Any, name: str, shape: str) -> NDArray[Any]:
+    """Return a finite, non-negative matrix of floats.
 
     Raises
     ------
     MatrixError
-        Naming the first bad entry.
+        For anything else, with what to pass instead, or with the first bad entry.
     """
+    if scipy.sparse.issparse(matrix):
+        raise MatrixError(f"{name} is sparse, which is not supported here: pass {name}.toarray()")
+    if np.ma.is_masked(matrix):
+        raise MatrixError(f"{name} has masked entries, which is not supported here: pass {name}.filled(...)")
     array = np.asarray(matrix)
+    _check_type(array, name)
     if array.ndim != 2 or 0 in array.shape:
-        raise MatrixError(f"{name} has shape {array.shape}: it must be a matrix {shape} that is not empty")
+        way_out = _WAYS_OUT.get(array.ndim, "").format(name=name) if array.size else ""
+        raise MatrixError(
+            f"{name} has shape {array.shape}: it must be a matrix {shape} that is not empty{way_out}"
+        )
     if not np.issubdtype(array.dtype, np.floating) or array.dtype == np.float16:
         array = array.astype(np.float64)
-    # One pass without temporaries tells the ordinary case: NaN fails both comparisons.
+    # One pass without temporaries is enough in the ordinary case: NaN fails both comparisons.
     if not (array.min() >= 0 and array.max() < np.inf):
         bad = tuple(int(i) for i in np.argwhere(~((array >= 0) & (array < np.inf)))[0])
         raise MatrixError(f"{name}{list(bad)} is {array[bad]}: entries must be finite and not negative")
     return array
+
+
+_WAYS_OUT = {
+    1: "; a single column is {name}[:, None]",
+    3: "; the channels of a spectrogram are factored one by one, or side by side as numpy.hstack({name})",
+}
+
+
+def _check_type(array: NDArray[Any], name: str) -> None:
+    """Refuse entries that are not real numbers."""
+    if array.dtype.kind == "c":
+        raise MatrixError(f"{name} is complex: take abs({name}), the magnitudes")
+    if array.dtype.kind not in "biuf":
+        raise MatrixError(f"{name} is an array of type {array.dtype}: its entries must be real numbers")

@@ -14,6 +14,7 @@ from nmfaudio.nmf import layout
 from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.entrywise import EntryUpdates
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
 from nmfaudio.nmf.lanes import workers
@@ -21,7 +22,9 @@ from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
-from nmfaudio.nmf.stream import Stream
+from nmfaudio.nmf.sparse_entries import StoredEntries
+from nmfaudio.nmf.stream import Rows, Stream
+from nmfaudio.nmf.weighted_entries import WeightedEntries
 
 Init = str | tuple[ArrayLike, ArrayLike]
 _STARTS = ("sketch", *STARTS)
@@ -44,6 +47,7 @@ def factorize(
     V: ArrayLike | Stream,
     rank: int,
     *,
+    weights: ArrayLike | None = None,
     divergence: Divergence | str | float = "kl",
     init: Init | None = None,
     frozen: ArrayLike | None = None,
@@ -66,17 +70,24 @@ def factorize(
 
     Parameters
     ----------
-    V : array_like or Stream, shape (bins, frames)
+    V : array_like, sparse matrix or Stream, shape (bins, frames)
         Not negative. float32 whose transpose is contiguous is used in place, in memory or mapped from disk;
-        a stream is read block by block; all else is copied once.
+        a stream is read block by block; all else is copied once. Entries that are NaN, or masked in a
+        masked array, are missing and get the weight 0. A sparse matrix costs time and memory in proportion
+        to its stored entries with Kullback-Leibler and the Euclidean distance; other divergences depend on
+        the model at every zero, so that a few of its columns at a time are made dense.
     rank : int
         Number of components.
+    weights : array_like, shape (bins, frames), optional
+        Weight of each entry's divergence in the objective, not negative; 0 hides an entry. Bins and frames
+        without any visible entry get zeros. Not for sparse matrices and streams.
     divergence : str, float or Divergence
         `"kl"`, `"is"`, `"euclidean"`, or any beta in [-1, 3].
     init : {"sketch", "random", "nndsvd", "frames"} or tuple of (W, H), optional
         Where to start: from least squares on a random sketch of V, which takes as long as some ten iterations
         and is as near as some hundred would come, or from noise, singular vectors or frames of V. Default:
-        a sketch, or noise where templates are frozen or entries masked, of which a sketch knows nothing.
+        a sketch, or noise where templates are frozen or entries masked, of which a sketch knows nothing. For
+        a sparse V, "nndsvd" takes the place of the sketch; it is the same start for every seed.
     frozen : array_like, shape (bins, templates), optional
         Templates that stay, bit by bit, as they are; they are the first of the `rank` components.
     allowed : tuple of (mask of W, mask of H), optional
@@ -109,7 +120,8 @@ def factorize(
     Raises
     ------
     MatrixError
-        For a V that is not a matrix, is empty, or has a negative or non-finite entry.
+        For a V that is not a real matrix, is empty, or has a negative or infinite entry; for weights that do
+        not fit it.
     OptionError
         For an option outside its range.
 
@@ -129,7 +141,7 @@ def factorize(
     >>> found.H.round(2)
     array([[9., 0., 3., 6.]])
     """
-    problem = Problem.of(V, Divergence.of(divergence))
+    problem = Problem.of_any(V, Divergence.of(divergence), weights=weights)
     _check_counts(rank=rank, iterations=iterations, restarts=restarts)
     if seed < 0:
         raise OptionError(f"seed={seed}: it must not be negative")
@@ -150,6 +162,7 @@ def activate(
     V: ArrayLike | Stream,
     W: ArrayLike,
     *,
+    weights: ArrayLike | None = None,
     divergence: Divergence | str | float = "kl",
     allowed: ArrayLike | None = None,
     penalties: Penalties | None = None,
@@ -165,10 +178,12 @@ def activate(
 
     Parameters
     ----------
-    V : array_like or Stream, shape (bins, frames)
-        Not negative.
+    V : array_like, sparse matrix or Stream, shape (bins, frames)
+        Not negative; as for `factorize`.
     W : array_like, shape (bins, components)
         Templates, not negative. They come back unchanged.
+    weights : array_like, shape (bins, frames), optional
+        As for `factorize`.
     allowed : array_like of bool, shape (components, frames), optional
         Activations outside stay zero.
     divergence, penalties, iterations, tolerance, threads, callback
@@ -199,7 +214,7 @@ def activate(
     _check_counts(iterations=iterations)
     if level is not None and not 0 <= level < np.inf:
         raise OptionError(f"level={level}: it must be a finite number, not negative")
-    problem = Problem.of(V, Divergence.of(divergence), level)
+    problem = Problem.of_any(V, Divergence.of(divergence), level, weights)
     templates = checked_matrix(W, "W", "(bins, components)")
     if len(templates) != problem.bins:
         raise MatrixError(f"W has {len(templates)} bins, but V has {problem.bins}: they must be the same")
@@ -216,7 +231,7 @@ def _factorize_once(
     W, H = start
     rank = W.shape[1]
     frozen = np.arange(rank) < settings.frozen.shape[1]
-    updates = Updates(problem, rank, frozen, settings.penalties, pool)
+    updates = _updates(problem, frozen, settings.penalties, pool)
     watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     if settings.solver == "mu":
         W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, watch.done)
@@ -228,6 +243,22 @@ def _factorize_once(
     return watch.result(templates, activations, seed)
 
 
+def _updates(
+    problem: Problem, frozen: NDArray[np.bool_], penalties: Penalties, pool: ThreadPoolExecutor | None
+) -> Updates | EntryUpdates:
+    """Return the updates of a problem with these templates frozen."""
+    if problem.is_plain:
+        return Updates(problem, len(frozen), frozen, penalties, pool)
+    return EntryUpdates(problem, _entries(problem), frozen, penalties, pool)
+
+
+def _entries(problem: Problem) -> StoredEntries | WeightedEntries:
+    """Return the entries of a problem that is not plain."""
+    if problem.weights is None:
+        return StoredEntries(problem)
+    return WeightedEntries(problem.V, problem.weights, problem.kernel_scale, problem.divergence)
+
+
 def _activate(
     problem: Problem, templates: NDArray[Any], settings: _Settings, pool: ThreadPoolExecutor | None
 ) -> Factorization:
@@ -237,7 +268,10 @@ def _activate(
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
     fixed = kernels.packed(make_templates(used.T), products=problem.divergence.beta == 2)
     H = settings.allowed.start(templates, _level_start(problem, total))[1]
-    weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
+    penalties = settings.penalties.of_unit_templates(total)
+    weights, updates = Weights(penalties, problem, len(total)), None
+    if not problem.is_plain:
+        updates = EntryUpdates(problem, _entries(problem), total >= 0, penalties, pool)
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
     lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
     watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
@@ -247,6 +281,9 @@ def _activate(
         # Penalties that couple frames must be told anew after every step.
         for steps in [1] * (iteration - made) if weights.coupled else [iteration - made]:
             penalty = weights.on_activations(fixed, H)
+            if updates is not None:
+                objective = updates.activate(fixed, H, penalty, terms.exponent, steps)
+                continue
 
             def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
                 v, part = problem.V[start:stop], p.of_frames(start, stop)
@@ -291,7 +328,8 @@ def _start(
     frozen = settings.frozen
     free = frozen.shape[1] == 0 and settings.allowed.all
     if init is None:
-        init = "sketch" if free else "random"
+        default = "sketch" if isinstance(problem.V, np.ndarray | Rows) else "nndsvd"
+        init = default if free else "random"
     if not isinstance(init, str):
         W, H = _given_start(problem, rank, init)
     elif init == "sketch":

@@ -1,10 +1,12 @@
-"""Sparse matrices: small ones made dense, others read a few rows at a time."""
+"""Sparse matrices: checked, and kept by rows and by columns, so that work follows the stored entries."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import scipy.sparse
@@ -14,16 +16,125 @@ from nmfaudio.errors import MatrixError
 from nmfaudio.nmf.layout import BLOCK_FRAMES
 from nmfaudio.nmf.stream import Stream
 
-_MEMORY = Path("/proc/meminfo")  # where Linux tells how much is free
+_MEMORY = Path("/proc/meminfo")  # Linux lists the free memory here
+_PIECE: Final = 65536  # entries whose model is computed at a time
+_PORTIONS: Final = 16  # of the rows: each has about the same number of stored entries
+
+# The divergences whose updates need the model at the stored entries alone.
+BETAS: Final = (1.0, 2.0)
 
 
-def dense(X: Any) -> NDArray[Any]:
-    """Return a matrix of which every entry is in memory: a sparse one as float32, any other as it is.
+@dataclass(frozen=True)
+class SparseFrames:
+    """A sparse non-negative matrix in place of V, (frames, bins), as the solver reads it.
+
+    Attributes
+    ----------
+    by_frame : scipy.sparse.csr_array of float32, shape (frames, bins)
+        Without duplicate entries and without stored zeros.
+    """
+
+    by_frame: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames and bins."""
+        return int(self.by_frame.shape[0]), int(self.by_frame.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: slice) -> Any:
+        """Return some frames, still sparse."""
+        return self.by_frame[which]
+
+    @cached_property
+    def by_bin(self) -> Any:
+        """The same entries sorted by bin: a scipy.sparse.csr_array, shape (bins, frames)."""
+        return self.by_frame.T.tocsr()
+
+    @cached_property
+    def level(self) -> float:
+        """The sum of all entries."""
+        return float(self.by_frame.data.sum(dtype=np.float64))
+
+    @cached_property
+    def squares(self) -> float:
+        """The sum of the squares of all entries."""
+        data = self.by_frame.data
+        return float(np.einsum("i,i->", data, data, dtype=np.float64))
+
+
+def checked_sparse(matrix: Any, name: str, shape: str) -> Any:
+    """Return a sparse matrix of floats without duplicates and stored zeros, in its own format.
 
     Raises
     ------
     MatrixError
-        Where a sparse matrix would take more memory than is free.
+        For a matrix that is empty, complex, or has an entry that is negative or not finite.
+    """
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise MatrixError(f"{name} has shape {matrix.shape}: it must be a matrix {shape} that is not empty")
+    if np.issubdtype(matrix.dtype, np.complexfloating):
+        raise MatrixError(f"{name} is complex: take abs({name}), the magnitudes")
+    if not matrix.has_canonical_format or (matrix.data == 0).any():
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    if not np.issubdtype(matrix.dtype, np.floating) or matrix.dtype.itemsize not in (4, 8):
+        matrix = matrix.astype(np.float64)
+    data = matrix.data
+    if data.size and not (data.min() >= 0 and data.max() < np.inf):
+        entries = matrix.tocoo()
+        first = int(np.flatnonzero(~((entries.data >= 0) & (entries.data < np.inf)))[0])
+        place = [int(entries.row[first]), int(entries.col[first])]
+        raise MatrixError(
+            f"{name}{place} is {entries.data[first]}: entries must be finite and not negative; a sparse "
+            f"{name} has no missing entries, so pass a dense one with NaN for these"
+        )
+    return matrix
+
+
+def frames_of(V: Any, exponent: int) -> SparseFrames:
+    """Return a checked V, (bins, frames), times two to the exponent, in float32."""
+    turned = scipy.sparse.csr_array(V.T)
+    data = np.ldexp(turned.data.astype(np.float64), exponent).astype(np.float32)
+    return SparseFrames(scipy.sparse.csr_array((data, turned.indices, turned.indptr), shape=turned.shape))
+
+
+def compressed(V: Any) -> Any:
+    """Return a sparse matrix in one of the formats CSR and CSC, whichever costs less."""
+    return V if V.format in ("csr", "csc") else V.tocsr()
+
+
+def portions(matrix: Any) -> list[tuple[int, int]]:
+    """Return bounds of portions of the rows of a CSR matrix that hold about as many entries each.
+
+    They depend on the matrix alone, so sums over portions are the same for any number of threads.
+    """
+    rows = matrix.shape[0]
+    work = matrix.indptr.astype(np.int64) + np.arange(rows + 1)  # a row without entries takes time too
+    targets = np.linspace(0, work[-1], _PORTIONS + 1)[1:-1]
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(work, targets), [rows]]))
+    return [(int(start), int(stop)) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def model_at(W: NDArray[Any], H: NDArray[Any], bins: NDArray[Any], frames: NDArray[Any]) -> NDArray[Any]:
+    """Return the model W H at some entries, given by their bins and frames."""
+    model, T = np.empty(len(bins), np.result_type(W, H)), np.ascontiguousarray(H.T)
+    for start in range(0, len(bins), _PIECE):
+        part = slice(start, start + _PIECE)
+        np.einsum("ik,ik->i", W[bins[part]], T[frames[part]], out=model[part])
+    return model
+
+
+def dense(X: Any) -> NDArray[Any]:
+    """Return a matrix with every entry in memory: a sparse one as float32, any other as it is.
+
+    Raises
+    ------
+    MatrixError
+        If a sparse matrix would take more memory than is free.
     """
     if not scipy.sparse.issparse(X):
         return np.asarray(X)
@@ -31,37 +142,36 @@ def dense(X: Any) -> NDArray[Any]:
     needed, free = 4 * matrix.shape[0] * matrix.shape[1], free_memory()
     if needed > free:
         raise MatrixError(
-            f"X is sparse, of shape {matrix.shape}: made dense it takes {needed} bytes, and {free:.0f} "
-            "are free: pass batches of fewer rows"
+            f"X is sparse, of shape {matrix.shape}: at this beta_loss it must be made dense, which takes "
+            f"{needed} bytes, and {free:.0f} are free: pass batches of fewer rows, or use beta_loss 1 or 2"
         )
     return np.asarray(matrix.astype(np.float32).toarray(order="C"))
 
 
-def columns(X: Any) -> NDArray[Any] | Stream:
-    """Return X transposed as the solver takes it: a sparse matrix as a stream that is never whole in memory.
+def streamed(V: Any) -> Stream:
+    """Return a sparse V, (bins, frames), as a stream that makes a few frames at a time dense.
 
     Raises
     ------
     MatrixError
-        Where not even a block of its rows would fit into memory.
+        If not even a block of frames fits into memory.
     """
-    if not scipy.sparse.issparse(X):
-        return np.asarray(X).T
-    matrix: Any = X
-    needed, free = 8 * min(BLOCK_FRAMES, matrix.shape[0]) * matrix.shape[1], free_memory()
+    bins, frames = V.shape
+    needed, free = 8 * min(BLOCK_FRAMES, frames) * bins, free_memory()
     if needed > free:
         raise MatrixError(
-            f"X is sparse, of shape {matrix.shape}: {BLOCK_FRAMES} rows made dense take {needed} bytes, and "
-            f"{free:.0f} are free: drop features"
+            f"V is sparse, with {bins} bins (features): at this divergence {BLOCK_FRAMES} frames (samples) "
+            f"at a time are made dense, which takes {needed} bytes, and {free:.0f} are free: drop features, "
+            "or use Kullback-Leibler or the Euclidean distance"
         )
-    return Stream.of_sparse(matrix)
+    return Stream.of_sparse(scipy.sparse.csr_array(V.T))
 
 
 def free_memory() -> float:
-    """Return how many bytes could be allocated, infinite where this is not known."""
+    """Return how many bytes can be allocated; infinite if this is not known."""
     try:
         text = _MEMORY.read_text("ascii")
     except OSError:
         return np.inf
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return 1024.0 * int(found[1]) if found else np.inf
+    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
+    return 1024.0 * int(match[1]) if match else np.inf
