@@ -1,0 +1,128 @@
+"""What the kernel computes, once more in numpy and in float64: the twin that it is tested against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio import STFT, Dictionary
+from nmfaudio.live.exported import PluginSettings
+
+Array = NDArray[np.float64]
+OVERLAP = 4  # frames in the length of a window
+BANDS_AN_OCTAVE = 24
+CARRIED_OVER = 0.9  # part of each frame's start that comes from the frame before
+
+
+def window_length(seconds: float, sample_rate: float) -> int:
+    """Return the samples of the window, which are the latency.
+
+    Examples
+    --------
+    >>> window_length(0.046, 44100), window_length(0.0116, 48000)
+    (2048, 512)
+    """
+    return 1 << min(round(np.log2(max(seconds * sample_rate, 64))), 16)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The separation of a whole recording as the kernel does it.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        At the recording's sample rate and with the window of the settings: see `reference_for`.
+    settings : PluginSettings
+    carried_over : float
+        0 makes each frame independent of those before it.
+    """
+
+    dictionary: Dictionary
+    settings: PluginSettings
+    carried_over: float = CARRIED_OVER
+
+    @property
+    def n_fft(self) -> int:
+        """Samples of the window."""
+        return self.dictionary.stft.n_fft
+
+    @property
+    def _starts(self) -> NDArray[np.intp]:
+        """First bins of the bands of a 24th of an octave."""
+        bins = np.arange(self._known)
+        numbers = np.zeros(self._known, int)
+        numbers[1:] = 1 + np.round(BANDS_AN_OCTAVE * np.log2(bins[1:]) + 1e-9).astype(int)
+        return np.flatnonzero(np.diff(numbers, prepend=-1))
+
+    @property
+    def _known(self) -> int:
+        return int(np.flatnonzero(self.dictionary.templates.any(axis=1))[-1]) + 1
+
+    def process(self, samples: Array, gains: Mapping[str, float]) -> Array:
+        """Return the output, as late as the kernel's, shape (channels, samples).
+
+        Parameters
+        ----------
+        samples : ndarray, shape (channels, samples)
+        gains : mapping of str to float
+            Factors of the sources; those that are not named have 1.
+        """
+        n, hop = self.n_fft, self.n_fft // OVERLAP
+        window = np.sin(np.pi * np.arange(n) / n)
+        padded = np.pad(samples, ((0, 0), (n, n)))
+        output = np.zeros((len(samples), padded.shape[1] + n))
+        h = np.full(len(self.dictionary.labels), 1 / len(self.dictionary.labels))
+        for stop in range(hop, samples.shape[1] + 1, hop):
+            frame = padded[:, stop : stop + n]
+            X = np.fft.rfft(frame * window)
+            gain, h = self._gain(np.abs(X).mean(axis=0) ** self.dictionary.exponent, h, gains)
+            output[:, stop : stop + n] += np.fft.irfft(X * gain, n) * window * 2 / OVERLAP
+        return output[:, : samples.shape[1]]
+
+    def _gain(self, V: Array, h: Array, gains: Mapping[str, float]) -> tuple[Array, Array]:
+        banded = np.add.reduceat(V[: self._known], self._starts)
+        if banded.sum() > 1e-18:
+            h = self._activations(banded, h)
+        powers = np.stack([self._power(members, h) for members in self.dictionary.members.values()])
+        loudest = powers.max(axis=0)
+        safe = np.where(loudest > 0, loudest, 1)
+        exponent = self.settings.sharpness / self.dictionary.exponent
+        shares = np.where(loudest > 0, powers / safe, 1) ** exponent
+        factors = np.array([gains.get(source, 1.0) for source in self.dictionary.sources])
+        return factors @ shares / shares.sum(axis=0), h
+
+    def _activations(self, banded: Array, h: Array) -> Array:
+        W = np.add.reduceat(self.dictionary.templates[: self._known].astype(float), self._starts, axis=0)
+        W /= W.sum(axis=0)
+        v = banded / banded.mean()
+        even = len(v) / len(h)
+        h = self.carried_over * h * (len(v) / h.sum()) + (1 - self.carried_over) * even
+        beta = self.dictionary.beta
+        step = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1
+        for _ in range(self.settings.iterations):
+            model = W @ h + (1e-12 if beta >= 0 else 1e-9)
+            h = h * ((W.T @ (v * model ** (beta - 2))) / (W.T @ model ** (beta - 1))) ** step
+        return np.asarray(h / len(v))
+
+    def _power(self, members: NDArray[np.intp], h: Array) -> Array:
+        power = self.dictionary.templates[:, members].astype(float) @ h[members]
+        if self._known < len(power):
+            power[self._known :] = power[int(self._known * 2 ** (-1 / 3)) : self._known].mean()
+        return np.asarray(power)
+
+
+def reference_for(dictionary: Dictionary, settings: PluginSettings, sample_rate: int) -> Reference:
+    """Return the twin of the kernel at a sample rate.
+
+    Examples
+    --------
+    >>> dictionary = Dictionary(np.eye(1025, 2) + 0.01, ["a", "b"], 44100, STFT(2048))
+    >>> reference_for(dictionary, PluginSettings("duo"), 48000).n_fft
+    2048
+    """
+    stft = STFT(window_length(settings.window, sample_rate))
+    return Reference(dictionary.to_settings(sample_rate, stft), settings)
