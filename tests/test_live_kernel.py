@@ -6,7 +6,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from nmfaudio import STFT, Dictionary, DictionaryError, activate
+from nmfaudio import STFT, Dictionary, activate
+from nmfaudio.errors import DictionaryError
 from nmfaudio.live.exported import PluginSettings, exported_bytes
 from nmfaudio.live.kernel import Kernel, converted_templates
 from nmfaudio.live.reference import Reference, reference_for

@@ -10,6 +10,7 @@ import typer
 from nmfaudio.cli.advise import advise
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.convert import convert
+from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
 from nmfaudio.cli.learn import learn
@@ -71,6 +72,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     join,
     show,
     convert,
+    export,
     tune,
     plot,
     rank,

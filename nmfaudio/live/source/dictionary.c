@@ -109,16 +109,32 @@ static int read_plugin(Dictionary *d, Json metadata, char **room, size_t *left) 
     return fits && d->sharpness >= 0.5 && d->sharpness <= 4;
 }
 
+/* Whether the arrays that the header declares end where the file does. */
+static int ends_with_file(Json header, long long room) {
+    Json name, entry, offsets, value;
+    long long end, last = 0;
+    char text[64];
+    while (json_next_member(&header, &name, &entry)) {
+        if (json_string(name, text, sizeof text) >= 0 && !strcmp(text, "__metadata__")) continue;
+        if (!json_member(entry, "data_offsets", &offsets) || json_kind(offsets) != '[') return 0;
+        if (!json_next_element(&offsets, &value) || !json_next_element(&offsets, &value)) return 0;
+        if (!json_whole(value, 0, room, &end)) return 0;
+        last = end > last ? end : last;
+    }
+    return last == room;
+}
+
 /* The shape, the place and the type of the array of templates. */
 static int find_templates(Dictionary *d, Json header, size_t start, char *message) {
     Json entry, value, shape, offsets, first, second;
     char type[8];
     long long rows, columns, from, to, most = (long long)(d->size - start);
+    if (!ends_with_file(header, most)) return refuse(message, "it was cut short or altered");
     if (!json_member(header, "templates", &entry)) return refuse(message, "it holds no templates");
     if (!json_member(entry, "dtype", &value) || json_string(value, type, sizeof type) < 0 || strcmp(type, "F32"))
         return refuse(message, "its templates are not of the type F32");
     if (!json_member(entry, "shape", &shape) || !json_member(entry, "data_offsets", &offsets) ||
-        !json_next_element(&shape, &first) || !json_next_element(&shape, &second) ||
+        json_kind(shape) != '[' || json_kind(offsets) != '[' || !json_next_element(&shape, &first) || !json_next_element(&shape, &second) ||
         !json_whole(first, 1, MOST_COMPONENTS, &rows) || !json_whole(second, 1, LARGEST_N_FFT, &columns))
         return refuse(message, "its templates have no valid shape");
     if (rows != d->components || columns != d->n_fft / 2 + 1)

@@ -322,3 +322,14 @@ int plugin_read_state(Plugin *plugin, const unsigned char *state, size_t size, c
     message[0] = 0;
     return 1;
 }
+
+int plugin_state_fits(const Plugin *plugin, const unsigned char *state, size_t size) {
+    char message[LONGEST_MESSAGE];
+    if (!plugin->dictionary || size <= STATE_HEAD) return 1;
+    Dictionary *saved = dictionary_read(state + STATE_HEAD, size - STATE_HEAD, message);
+    if (!saved) return 1; /* plugin_read_state says what is wrong with it */
+    int same = saved->sources == plugin->dictionary->sources;
+    for (int j = 0; same && j < saved->sources; j++) same = !strcmp(saved->names[j], plugin->dictionary->names[j]);
+    dictionary_free(saved);
+    return same;
+}

@@ -73,6 +73,9 @@ void plugin_write_state(const Plugin *plugin, unsigned char *state);
 /* Returns 0 and a message, and leaves all as it is, where the state is not valid. */
 int plugin_read_state(Plugin *plugin, const unsigned char *state, size_t size, char message[LONGEST_MESSAGE]);
 
+/* Whether a saved state has the same sources as this plugin, or one of them has no dictionary. */
+int plugin_state_fits(const Plugin *plugin, const unsigned char *state, size_t size);
+
 /* The title to show; it says so where there is no dictionary. */
 void plugin_title(const Dictionary *dictionary, char *title, size_t room);
 
