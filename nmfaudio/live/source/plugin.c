@@ -158,6 +158,31 @@ void plugin_set(Plugin *plugin, int id, double value) {
     plugin->values[id] = (float)(value < low ? low : value > high ? high : value);
 }
 
+void plugin_text(const Parameter *p, double value, char *text, size_t room) {
+    if (p->id < MUTE && value <= LEAST_GAIN)
+        snprintf(text, room, "silent");
+    else if (p->steps == 1)
+        snprintf(text, room, "%s", value >= 0.5 ? "on" : "off");
+    else
+        snprintf(text, room, p->steps ? "%.0f" : p->id < MUTE ? "%.1f dB" : "%.2f", value);
+}
+
+int plugin_number(const Parameter *p, const char *text, double *value) {
+    if (!strcmp(text, "silent") || !strcmp(text, "off")) {
+        *value = p->least;
+        return 1;
+    }
+    if (!strcmp(text, "on")) {
+        *value = p->most;
+        return 1;
+    }
+    char *end;
+    *value = strtod(text, &end);
+    if (end == text || !(*value >= -1e9 && *value <= 1e9)) return 0;
+    *value = *value < p->least ? p->least : *value > p->most ? p->most : *value;
+    return 1;
+}
+
 static void set_normal_values(Plugin *plugin) {
     for (int id = 0; id < STATUS; id++) plugin->values[id] = normal_value(plugin, id);
 }

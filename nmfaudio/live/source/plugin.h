@@ -67,6 +67,10 @@ int plugin_find(const Plugin *plugin, int id, Parameter *parameter);
 float plugin_value(const Plugin *plugin, int id);
 void plugin_set(Plugin *plugin, int id, double value);
 
+/* A value as a host shows it, and back; plugin_number returns 0 for a text that is no value. */
+void plugin_text(const Parameter *parameter, double value, char *text, size_t room);
+int plugin_number(const Parameter *parameter, const char *text, double *value);
+
 /* The saved state: the values of the parameters and the bytes of the dictionary. */
 size_t plugin_state_size(const Plugin *plugin);
 void plugin_write_state(const Plugin *plugin, unsigned char *state);
