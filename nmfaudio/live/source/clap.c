@@ -179,6 +179,8 @@ static bool value_to_text(const ClapPlugin *p, uint32_t id, double value, char *
     Parameter found;
     if (!plugin_find(of(p)->plugin, (int)id, &found)) return false;
     plugin_text(&found, value, text, room);
+    size_t length = strlen(text);
+    if (*found.unit) snprintf(text + length, room - length, " %s", found.unit);
     return true;
 }
 

@@ -101,40 +101,25 @@ static float normal_value(const Plugin *plugin, int id) {
 
 int plugin_parameters(const Plugin *plugin) { return 3 * sources_of(plugin) + 4; }
 
-static void describe_source(const Plugin *plugin, int id, Parameter *p) {
-    static const char *const kinds[] = {"", " mute", " solo"};
-    int kind = id / MOST_SOURCES;
-    snprintf(p->name, sizeof p->name, "%s%s", plugin->dictionary->names[id % MOST_SOURCES], kinds[kind]);
-    if (kind == 0) {
-        p->unit = "dB";
-        p->least = LEAST_GAIN;
-        p->most = MOST_GAIN;
-        p->steps = 0;
-    }
+int plugin_range(int id, Parameter *p) {
+    static const Parameter toggle = {0, "", "", 0, 1, 0, 1, 0}, gain = {0, "", "dB", LEAST_GAIN, MOST_GAIN, 0, 0, 0};
+    static const Parameter iterations = {0, "Iterations", "", 1, 100, 20, 99, 0};
+    static const Parameter sharpness = {0, "Sharpness", "", 0.5, 4, 1.5, 0, 0};
+    if (id < 0 || id >= PARAMETERS) return 0;
+    *p = id < MUTE ? gain : id == ITERATIONS ? iterations : id == SHARPNESS ? sharpness : toggle;
+    p->id = id;
+    p->read_only = id == STATUS;
+    return 1;
 }
 
 int plugin_find(const Plugin *plugin, int id, Parameter *p) {
-    Parameter toggle = {id, "", "", 0, 1, normal_value(plugin, id), 1, 0};
-    if (id < 0 || id >= PARAMETERS || (id < BYPASS && id % MOST_SOURCES >= sources_of(plugin))) return 0;
-    *p = toggle;
-    if (id < BYPASS) {
-        describe_source(plugin, id, p);
-    } else if (id == BYPASS) {
-        snprintf(p->name, sizeof p->name, "Bypass");
-    } else if (id == ITERATIONS) {
-        snprintf(p->name, sizeof p->name, "Iterations");
-        p->least = 1;
-        p->most = 100;
-        p->steps = 99;
-    } else if (id == SHARPNESS) {
-        snprintf(p->name, sizeof p->name, "Sharpness");
-        p->least = 0.5;
-        p->most = 4;
-        p->steps = 0;
-    } else {
-        snprintf(p->name, sizeof p->name, "No dictionary");
-        p->read_only = 1;
-    }
+    static const char *const kinds[] = {"", " mute", " solo"};
+    if (!plugin_range(id, p) || (id < BYPASS && id % MOST_SOURCES >= sources_of(plugin))) return 0;
+    p->normal = normal_value(plugin, id);
+    if (id < BYPASS)
+        snprintf(p->name, sizeof p->name, "%s%s", plugin->dictionary->names[id % MOST_SOURCES], kinds[id / MOST_SOURCES]);
+    else if (id == BYPASS || id == STATUS)
+        snprintf(p->name, sizeof p->name, "%s", id == BYPASS ? "Bypass" : "No dictionary");
     return 1;
 }
 
@@ -151,24 +136,22 @@ float plugin_value(const Plugin *plugin, int id) {
 }
 
 void plugin_set(Plugin *plugin, int id, double value) {
-    static const float least[] = {1, 0.5f}, most[] = {100, 4};
-    if (id < 0 || id >= STATUS || !(value > -1e9 && value < 1e9)) return;
-    double low = id < MUTE ? LEAST_GAIN : id < ITERATIONS ? 0 : least[id - ITERATIONS];
-    double high = id < MUTE ? MOST_GAIN : id < ITERATIONS ? 1 : most[id - ITERATIONS];
-    plugin->values[id] = (float)(value < low ? low : value > high ? high : value);
+    Parameter p;
+    if (id >= STATUS || !(value > -1e9 && value < 1e9) || !plugin_range(id, &p)) return;
+    plugin->values[id] = (float)(value < p.least ? p.least : value > p.most ? p.most : value);
 }
 
 void plugin_text(const Parameter *p, double value, char *text, size_t room) {
-    if (p->id < MUTE && value <= LEAST_GAIN)
-        snprintf(text, room, "silent");
-    else if (p->steps == 1)
+    if (p->steps == 1)
         snprintf(text, room, "%s", value >= 0.5 ? "on" : "off");
+    else if (p->id < MUTE)
+        snprintf(text, room, "%.1f", value > -0.05 && value < 0.05 ? 0.0 : value);
     else
-        snprintf(text, room, p->steps ? "%.0f" : p->id < MUTE ? "%.1f dB" : "%.2f", value);
+        snprintf(text, room, p->steps ? "%.0f" : "%.2f", value);
 }
 
 int plugin_number(const Parameter *p, const char *text, double *value) {
-    if (!strcmp(text, "silent") || !strcmp(text, "off")) {
+    if (!strcmp(text, "off")) {
         *value = p->least;
         return 1;
     }

@@ -62,6 +62,8 @@ int plugin_latency(const Plugin *plugin, double sample_rate);
 
 int plugin_parameters(const Plugin *plugin);
 int plugin_describe(const Plugin *plugin, int index, Parameter *parameter);
+/* Range and steps of a parameter, all but its name: the audio thread may call this at any time. */
+int plugin_range(int id, Parameter *parameter);
 /* Find a parameter by its number; 0 where this plugin has none of it. */
 int plugin_find(const Plugin *plugin, int id, Parameter *parameter);
 float plugin_value(const Plugin *plugin, int id);

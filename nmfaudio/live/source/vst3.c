@@ -381,21 +381,21 @@ static Result CALL set_processing(void *self, uint8_t state) {
     return OK;
 }
 
-static double plain_of(const Plugin *plugin, uint32_t id, double normalized) {
+static double plain_of(uint32_t id, double normalized) {
     Parameter found;
-    if (!plugin_find(plugin, (int)id, &found)) return 0;
+    if (!plugin_range((int)id, &found)) return 0;
     double value = found.least + normalized * (found.most - found.least);
     return found.steps ? (double)(int)(value + 0.5) : value;
 }
 
-static double normalized_of(const Plugin *plugin, uint32_t id, double value) {
+static double normalized_of(uint32_t id, double value) {
     Parameter found;
-    return plugin_find(plugin, (int)id, &found) ? (value - found.least) / (found.most - found.least) : 0;
+    return plugin_range((int)id, &found) ? (value - found.least) / (found.most - found.least) : 0;
 }
 
 /* The exact value of 0 dB survives the way through a number between 0 and 1. */
 static void set_normalized(Plugin *plugin, uint32_t id, double normalized) {
-    double value = plain_of(plugin, id, normalized);
+    double value = plain_of(id, normalized);
     plugin_set(plugin, (int)id, id < MUTE && value > -1e-4 && value < 1e-4 ? 0 : value);
 }
 
@@ -454,7 +454,7 @@ static Result CALL parameter_info(void *self, int32_t index, Info *info) {
     write_text(info->short_title, found.name);
     write_text(info->unit, found.unit);
     info->steps = found.steps;
-    info->normal = normalized_of(plugin, info->id, found.normal);
+    info->normal = normalized_of(info->id, found.normal);
     info->flags = (found.read_only ? READ_ONLY : CAN_AUTOMATE) | (found.id == BYPASS ? IS_BYPASS : 0);
     return OK;
 }
@@ -464,7 +464,7 @@ static Result CALL to_text(void *self, uint32_t id, double normalized, uint16_t 
     char plain[64];
     Parameter found;
     if (!plugin_find(plugin, (int)id, &found)) return BAD_ARGUMENT;
-    plugin_text(&found, plain_of(plugin, id, normalized), plain, sizeof plain);
+    plugin_text(&found, plain_of(id, normalized), plain, sizeof plain);
     write_text(text, plain);
     return OK;
 }
@@ -476,21 +476,23 @@ static Result CALL from_text(void *self, uint32_t id, uint16_t *text, double *no
     Parameter found;
     for (int i = 0; i < 63 && text[i]; i++) plain[i] = text[i] < 128 ? (char)text[i] : '?';
     if (!plugin_find(plugin, (int)id, &found) || !plugin_number(&found, plain, &value)) return FALSE_RESULT;
-    *normalized = normalized_of(plugin, id, value);
+    *normalized = normalized_of(id, value);
     return OK;
 }
 
 static double CALL to_plain(void *self, uint32_t id, double normalized) {
-    return plain_of(of_controller(self)->plugin, id, normalized);
+    (void)self;
+    return plain_of(id, normalized);
 }
 
 static double CALL to_normalized(void *self, uint32_t id, double plain) {
-    return normalized_of(of_controller(self)->plugin, id, plain);
+    (void)self;
+    return normalized_of(id, plain);
 }
 
 static double CALL value_of(void *self, uint32_t id) {
     Plugin *plugin = of_controller(self)->plugin;
-    return normalized_of(plugin, id, plugin_value(plugin, (int)id));
+    return normalized_of(id, plugin_value(plugin, (int)id));
 }
 
 static Result CALL set_value(void *self, uint32_t id, double normalized) {
