@@ -55,10 +55,20 @@ def folder(tmp_path_factory, dictionary):
     """A folder with a dictionary, its plugins of all formats, and a stereo recording."""
     home = tmp_path_factory.mktemp("live")
     dictionary.save(home / "kit.safetensors")
-    values = 0.1 * np.random.default_rng(1).standard_normal((30000, 2)) * np.sin(np.arange(30000) / 900)[:, None]
+    values = (
+        0.1 * np.random.default_rng(1).standard_normal((30000, 2)) * np.sin(np.arange(30000) / 900)[:, None]
+    )
     soundfile.write(home / "in.wav", values.astype(np.float32), RATE, subtype="FLOAT")
     soundfile.write(home / "mono.wav", values[:, 0].astype(np.float32), RATE, subtype="FLOAT")
-    command = [sys.executable, "-m", "nmfaudio", "export", "kit.safetensors", "--plugin", "lv2,vst3,clap,ladspa"]
+    command = [
+        sys.executable,
+        "-m",
+        "nmfaudio",
+        "export",
+        "kit.safetensors",
+        "--plugin",
+        "lv2,vst3,clap,ladspa",
+    ]
     print(run(*command, "-o", "plugins", cwd=home))
     return home
 
@@ -95,7 +105,10 @@ def test_ffmpeg(folder, expected, format, gain):
         pytest.skip(f"this ffmpeg has no {format} filter")
     ladspa = f"ladspa=f=./plugins/ladspa/kit.so:p=kit_stereo:c=c0={gain}"
     lv2 = rf"lv2=p=urn\\:nmfaudio\\:kit\\:stereo:c=snare_gain={gain}"
-    target, environment = folder / f"{format}{gain}.wav", os.environ | {"LV2_PATH": str(folder / "plugins" / "lv2")}
+    target, environment = (
+        folder / f"{format}{gain}.wav",
+        os.environ | {"LV2_PATH": str(folder / "plugins" / "lv2")},
+    )
     line = ["ffmpeg", "-v", "error", "-y", "-i", "in.wav", "-af", ladspa if format == "ladspa" else lv2]
     run(*line, "-c:a", "pcm_f32le", target, cwd=folder, env=environment)
     wanted = expected(snare=0.0) if gain else samples_of(folder / "in.wav")
@@ -105,7 +118,19 @@ def test_ffmpeg(folder, expected, format, gain):
 @needs("sox")
 @pytest.mark.parametrize(("name", "plugin"), [("in.wav", "kit_stereo"), ("mono.wav", "kit_mono")])
 def test_sox(folder, expected, name, plugin):
-    line = ["sox", name, "-b", "32", "-e", "floating-point", "sox.wav", "ladspa", "-l", "plugins/ladspa/kit.so", plugin]
+    line = [
+        "sox",
+        name,
+        "-b",
+        "32",
+        "-e",
+        "floating-point",
+        "sox.wav",
+        "ladspa",
+        "-l",
+        "plugins/ladspa/kit.so",
+        plugin,
+    ]
     run(*line, "0", "-60", "0", cwd=folder)
     check(samples_of(folder / "sox.wav"), expected(name, **{"hi hat": 0.0}))
 
@@ -115,7 +140,19 @@ def test_lilv(folder, expected):
     environment = os.environ | {"LV2_PATH": str(folder / "plugins" / "lv2")}
     uri = "urn:nmfaudio:kit:stereo"
     assert uri in run("lv2ls", env=environment)
-    run("lv2apply", "-i", "in.wav", "-o", "apply.wav", "-c", "hi_hat_solo", "1", uri, cwd=folder, env=environment)
+    run(
+        "lv2apply",
+        "-i",
+        "in.wav",
+        "-o",
+        "apply.wav",
+        "-c",
+        "hi_hat_solo",
+        "1",
+        uri,
+        cwd=folder,
+        env=environment,
+    )
     alone = {source: 0.0 for source in SOURCES if source != "hi hat"}
     check(samples_of(folder / "apply.wav"), expected(**alone), late=2048)
     assert "kit:stereo" in run("lv2bench", env=environment)
@@ -276,7 +313,9 @@ def test_jalv_under_jack(folder):
         "JACK_NO_AUDIO_RESERVATION": "1",
     }
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    server = subprocess.Popen(["jackd", "-r", "-n", "nmfaudio-tests", "-d", "dummy", "-r", "48000", "-p", "256"], **quiet)
+    server = subprocess.Popen(
+        ["jackd", "-r", "-n", "nmfaudio-tests", "-d", "dummy", "-r", "48000", "-p", "256"], **quiet
+    )
     try:
         run("jack_wait", "-w", "-t", "10", env=environment)
         host = subprocess.Popen(["jalv", "urn:nmfaudio:kit:stereo"], stdin=subprocess.PIPE, **quiet)
@@ -286,7 +325,9 @@ def test_jalv_under_jack(folder):
                 if "out_r" in ports:
                     break
                 subprocess.run(["sleep", "0.1"], check=True)
-            assert {"in_l", "in_r", "out_l", "out_r"} <= {line.rpartition(":")[2] for line in ports.splitlines()}
+            assert {"in_l", "in_r", "out_l", "out_r"} <= {
+                line.rpartition(":")[2] for line in ports.splitlines()
+            }
             assert host.poll() is None
         finally:
             host.terminate()

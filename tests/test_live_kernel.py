@@ -68,7 +68,10 @@ def test_one_source_equals_the_twin(variant, latency, beta, exponent):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_sample_rate(rate, channels):
     dictionary, settings = make_dictionary(), PluginSettings("duo", sharpness=2.5)
-    twin, samples = reference_for(dictionary, settings, rate), noise(4 * 8192 if rate > 96000 else 12000, channels)
+    twin, samples = (
+        reference_for(dictionary, settings, rate),
+        noise(4 * 8192 if rate > 96000 else 12000, channels),
+    )
     exported = exported_bytes(dictionary, settings)
     templates = converted_templates(exported, rate, twin.n_fft // 2 + 1, 64)
     assert np.abs(templates.T - twin.dictionary.templates).max() < 1e-6 * templates.max()
@@ -178,7 +181,10 @@ def test_two_dictionaries_side_by_side():
     for kernel in (*alone, *together):
         kernel.controls.gains[0] = 0
     expected = [kernel.process(samples) for kernel in alone]
-    pieces = [[k.process(np.ascontiguousarray(samples[:, i : i + 300])) for k in together] for i in range(0, 9000, 300)]
+    pieces = [
+        [k.process(np.ascontiguousarray(samples[:, i : i + 300])) for k in together]
+        for i in range(0, 9000, 300)
+    ]
     for number in (0, 1):
         assert np.array_equal(np.concatenate([p[number] for p in pieces], axis=1), expected[number])
     assert not np.array_equal(*expected)

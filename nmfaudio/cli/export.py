@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A dictionary with two sources or more.")],
-    plugin: Annotated[str, typer.Option(help="Formats, with commas between: lv2, vst3, clap, ladspa.")] = "lv2",
+    plugin: Annotated[
+        str, typer.Option(help="Formats, with commas between: lv2, vst3, clap, ladspa.")
+    ] = "lv2",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the plugins; each format gets one inside.")
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the plugins; each format gets one inside."),
     ] = None,
     install: Annotated[
         bool, typer.Option("--install", help="Write into the folders where this user's hosts look.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="Title of the plugin; default: the file's name.")] = None,
     latency: Annotated[str, typer.Option(help="low (12 ms) or normal (46 ms, separates better).")] = "normal",
-    iterations: Annotated[int, typer.Option(help="Initial value: updates of the activations, 1 to 100.")] = 20,
+    iterations: Annotated[
+        int, typer.Option(help="Initial value: updates of the activations, 1 to 100.")
+    ] = 20,
     sharpness: Annotated[float, typer.Option(help="Initial value: exponent of the masks, 0.5 to 4.")] = 1.5,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace plugins that exist.")] = False,
@@ -47,17 +52,16 @@ def export(
         stop(str(error), WRONG_USAGE)
     try:
         dictionary = Dictionary.load(file)
-        _check_sources(dictionary)
+        _check_sources(dictionary.sources)
         exported = Export(dictionary, settings, shared_object(), this_machine())
         _write_all(exported, formats, output, overwrite, quiet)
     except NmfaudioError as error:
         stop(str(error), FAILED)
 
 
-def _check_sources(dictionary: object) -> None:
+def _check_sources(sources: tuple[str, ...]) -> None:
     from nmfaudio.errors import OptionError
 
-    sources = getattr(dictionary, "sources", ())
     if len(sources) < 2:
         raise OptionError(
             f"the dictionary knows one source, {sources[0]}, so there is nothing to separate it from: "
@@ -65,7 +69,9 @@ def _check_sources(dictionary: object) -> None:
         )
 
 
-def _write_all(exported: Export, formats: list[str], output: Path | None, overwrite: bool, quiet: bool) -> None:
+def _write_all(
+    exported: Export, formats: list[str], output: Path | None, overwrite: bool, quiet: bool
+) -> None:
     from nmfaudio.live import usage
     from nmfaudio.live.bundles import all_names, user_folder, write_files
 

@@ -123,7 +123,9 @@ def slug_of(name: str) -> str:
     """
     slug = re.sub(r"[^a-z0-9-]+", "_", name.lower()).strip("_")
     if not slug or len(slug) > 60:
-        raise OptionError(f"name {name!r}: a plugin's name needs 1 to 60 letters or digits from a to z and 0 to 9")
+        raise OptionError(
+            f"name {name!r}: a plugin's name needs 1 to 60 letters or digits from a to z and 0 to 9"
+        )
     return slug
 
 

@@ -13,9 +13,17 @@ from pathlib import Path
 from nmfaudio.errors import OutputError
 
 SOURCE = Path(__file__).parent / "source"
-COMMON = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
-COMMON += ("-Wall", "-Wextra", "-fvisibility=hidden")
-# The loops are compiled once for each of these kinds of x86-64 processors; one is chosen when they are loaded.
+COMMON = (
+    "-std=gnu11",
+    "-O3",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-Wall",
+    "-Wextra",
+    "-fvisibility=hidden",
+)
+# The loops are compiled once for each of these kinds of x86-64 processors; one is chosen at run time.
 VARIANTS = {
     "base": (),
     "avx2": ("-mavx2", "-mfma"),
@@ -76,7 +84,7 @@ class Compiler:
         return [*self.command, "-shared", "-s", "-o", str(target), *objects, *libraries]
 
     def _quiet(self) -> Sequence[str]:
-        # GCC says in a note that vectors are passed in another way than long ago; no function here passes any.
+        # GCC notes that it passes vectors in another way than long ago; no function here passes any.
         return () if "zig" in " ".join(self.command) else ("-Wno-psabi",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ def window_length(seconds: float, sample_rate: float) -> int:
     >>> window_length(0.046, 44100), window_length(0.0116, 48000)
     (2048, 512)
     """
-    return 1 << min(round(np.log2(max(seconds * sample_rate, 64))), 16)
+    return 1 << min(round(math.log2(max(seconds * sample_rate, 64))), 16)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,9 @@ def _plugin(slug: str, layout: str, settings: PluginSettings, sources: Sequence[
     a lv2:Plugin, lv2:FilterPlugin ;
     doap:name {_quoted(f"{settings.name} ({layout})")} ;
     doap:license <http://opensource.org/licenses/MIT> ;
-    lv2:project [ a doap:Project ; doap:name "nmfaudio" ; doap:maintainer [ a foaf:Person ; foaf:name "nmfaudio" ] ] ;
+    lv2:project [
+        a doap:Project ; doap:name "nmfaudio" ; doap:maintainer [ a foaf:Person ; foaf:name "nmfaudio" ]
+    ] ;
     rdfs:comment {_quoted("Gains of " + ", ".join(sources) + ", separated by what was learned of them.")} ;
     lv2:minorVersion 0 ;
     lv2:microVersion 1 ;
@@ -90,7 +92,12 @@ class _Port:
     more: str = ""
 
     def text(self, index: int) -> str:
-        facts = [f"a {self.kinds}", f"lv2:index {index}", f'lv2:symbol "{self.symbol}"', f"lv2:name {_quoted(self.name)}"]
+        facts = [
+            f"a {self.kinds}",
+            f"lv2:index {index}",
+            f'lv2:symbol "{self.symbol}"',
+            f"lv2:name {_quoted(self.name)}",
+        ]
         if self.values:
             least, normal, most = self.values
             facts.append(f"lv2:minimum {least:.4f} ; lv2:default {normal:.4f} ; lv2:maximum {most:.4f}")
@@ -113,8 +120,8 @@ def _ports(layout: str, settings: PluginSettings, sources: Sequence[str]) -> Ite
     iterations = (1, settings.iterations, 100)
     yield _Port("iterations", "Iterations", _IN, iterations, "lv2:portProperty lv2:integer, pprops:expensive")
     yield _Port("sharpness", "Sharpness", _IN, (0.5, settings.sharpness, 4))
-    latency = "lv2:portProperty lv2:reportsLatency, lv2:integer ; lv2:designation lv2:latency ; units:unit units:frame"
-    yield _Port("latency", "Latency", _OUT, (0, 0, 65536), latency)
+    latency = "lv2:portProperty lv2:reportsLatency, lv2:integer ; lv2:designation lv2:latency"
+    yield _Port("latency", "Latency", _OUT, (0, 0, 65536), f"{latency} ; units:unit units:frame")
     yield _Port("no_dictionary", "No dictionary", _OUT, (0, 0, 1), _TOGGLED)
     for source, symbol in zip(sources, symbols(sources), strict=True):
         yield _Port(f"{symbol}_gain", source, _IN, (-60, 0, 12), "units:unit units:db")

@@ -1,8 +1,24 @@
-"""A small CLAP host in ctypes: no package has one. Structures as clap.c writes them, from the format's description."""
+"""A small CLAP host in ctypes, since no package has one; its structures are those of `clap.c`."""
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_float, c_int16, c_int32, c_int64
-from ctypes import c_uint16, c_uint32, c_uint64, c_void_p, cast
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int16,
+    c_int32,
+    c_int64,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+    cast,
+)
 
 import numpy as np
 
@@ -93,7 +109,13 @@ class State(Structure):
 
 
 class ValueEvent(Structure):
-    _fields_ = [("size", c_uint32), ("time", c_uint32), ("space", c_uint16), ("type", c_uint16), ("flags", c_uint32)]
+    _fields_ = [
+        ("size", c_uint32),
+        ("time", c_uint32),
+        ("space", c_uint16),
+        ("type", c_uint16),
+        ("flags", c_uint32),
+    ]
     _fields_ += [("parameter", c_uint32), ("cookie", c_void_p), ("note", c_int32), ("port", c_int16)]
     _fields_ += [("channel", c_int16), ("key", c_int16), ("value", c_double)]
 
@@ -106,7 +128,12 @@ class Events(Structure):
 
 
 class Buffer(Structure):
-    _fields_ = [("data32", POINTER(Buffers)), ("data64", c_void_p), ("channels", c_uint32), ("latency", c_uint32)]
+    _fields_ = [
+        ("data32", POINTER(Buffers)),
+        ("data64", c_void_p),
+        ("channels", c_uint32),
+        ("latency", c_uint32),
+    ]
     _fields_ += [("constant_mask", c_uint64)]
 
 
@@ -194,11 +221,15 @@ class ClapPlugin:
             ValueEvent(ctypes.sizeof(ValueEvent), 0, 0, 5, 0, known[name].id, None, -1, -1, -1, -1, value)
             for name, value in values.items()
         ]
-        listed = Events(None, SIZE(lambda _: len(events)), GET(lambda _, index: ctypes.addressof(events[index])))
+        listed = Events(
+            None, SIZE(lambda _: len(events)), GET(lambda _, index: ctypes.addressof(events[index]))
+        )
         rows = [[row.ctypes.data_as(Buffers) for row in array] for array in (samples, output)]
         pointers = [(Buffers * len(row))(*row) for row in rows]
         buffers = [Buffer(cast(p, POINTER(Buffers)), None, self.channels, 0, 0) for p in pointers]
-        data = ProcessData(0, samples.shape[1], None, ctypes.pointer(buffers[0]), ctypes.pointer(buffers[1]), 1, 1)
+        data = ProcessData(
+            0, samples.shape[1], None, ctypes.pointer(buffers[0]), ctypes.pointer(buffers[1]), 1, 1
+        )
         data.in_events = ctypes.pointer(listed)
         assert self._plugin.process(self._at, ctypes.addressof(data)) == 1
         return output

@@ -1,7 +1,19 @@
-"""A small LV2 host in ctypes, for what command-line hosts do not reach: block sizes, state, the status port."""
+"""A small LV2 host in ctypes, for what command-line hosts do not reach: block sizes, state, status."""
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_size_t, c_uint32, c_void_p, cast
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int,
+    c_size_t,
+    c_uint32,
+    c_void_p,
+    cast,
+)
 
 import numpy as np
 
@@ -90,7 +102,9 @@ class Lv2Plugin:
 
     @property
     def _state(self):
-        return cast(self._descriptor.extension_data(b"http://lv2plug.in/ns/ext/state#interface"), POINTER(State)).contents
+        return cast(
+            self._descriptor.extension_data(b"http://lv2plug.in/ns/ext/state#interface"), POINTER(State)
+        ).contents
 
     def save(self):
         kept = {}
@@ -109,7 +123,11 @@ class Lv2Plugin:
         room = ctypes.create_string_buffer(state, len(state))
 
         def retrieve(_, key, size, kind, flags):
-            size[0], kind[0], flags[0] = len(state), self._number(None, b"http://lv2plug.in/ns/ext/atom#Chunk"), 3
+            size[0], kind[0], flags[0] = (
+                len(state),
+                self._number(None, b"http://lv2plug.in/ns/ext/atom#Chunk"),
+                3,
+            )
             return ctypes.addressof(room)
 
         return self._state.restore(self._at, RETRIEVE(retrieve), None, 0, None) == 0
