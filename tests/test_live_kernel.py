@@ -82,14 +82,14 @@ def test_every_sample_rate(rate, channels):
     assert decibels(kernel.process(samples) - expected, expected) < -100
 
 
-def test_the_twin_without_memory_is_activate():
+def test_the_activations_of_the_twin_are_those_of_activate():
     dictionary, settings = make_dictionary(n_fft=2048), PluginSettings("duo", iterations=10)
-    twin = Reference(dictionary, settings, carried_over=0.0)
+    twin = Reference(dictionary, settings)
     banded = np.random.default_rng(0).gamma(1, size=len(twin._starts))
     templates = np.add.reduceat(dictionary.templates[: twin._known], twin._starts, axis=0)
     normal = (banded / banded.mean())[:, None]
     found = activate(normal, templates, divergence=1.0, iterations=10, tolerance=0, level=1.0).H[:, 0]
-    expected = twin._activations(banded, np.ones(8)) * len(banded)
+    expected = twin._activations(banded) * len(banded)
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-6 * expected.max())
 
 

@@ -29,7 +29,7 @@ def export(
     latency: Annotated[str, typer.Option(help="low (12 ms) or normal (46 ms, separates better).")] = "normal",
     iterations: Annotated[
         int, typer.Option(help="Initial value: updates of the activations, 1 to 100.")
-    ] = 20,
+    ] = 30,
     sharpness: Annotated[float, typer.Option(help="Initial value: exponent of the masks, 0.5 to 4.")] = 1.5,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace plugins that exist.")] = False,

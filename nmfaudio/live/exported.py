@@ -44,7 +44,7 @@ class PluginSettings:
 
     name: str
     latency: str = "normal"
-    iterations: int = 20
+    iterations: int = 30
     sharpness: float = 1.5
 
     def __post_init__(self) -> None:

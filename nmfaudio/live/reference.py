@@ -15,7 +15,6 @@ from nmfaudio.live.exported import PluginSettings
 Array = NDArray[np.float64]
 OVERLAP = 4  # frames in the length of a window
 BANDS_AN_OCTAVE = 24
-CARRIED_OVER = 0.9  # part of each frame's start that comes from the frame before
 
 
 def window_length(seconds: float, sample_rate: float) -> int:
@@ -38,13 +37,10 @@ class Reference:
     dictionary : Dictionary
         At the recording's sample rate and with the window of the settings: see `reference_for`.
     settings : PluginSettings
-    carried_over : float
-        0 makes each frame independent of those before it.
     """
 
     dictionary: Dictionary
     settings: PluginSettings
-    carried_over: float = CARRIED_OVER
 
     @property
     def n_fft(self) -> int:
@@ -73,35 +69,34 @@ class Reference:
             Factors of the sources; those that are not named have 1.
         """
         n, hop = self.n_fft, self.n_fft // OVERLAP
-        window = np.sin(np.pi * np.arange(n) / n)
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
         padded = np.pad(samples, ((0, 0), (n, n)))
         output = np.zeros((len(samples), padded.shape[1] + n))
-        h = np.full(len(self.dictionary.labels), 1 / len(self.dictionary.labels))
         for stop in range(hop, samples.shape[1] + 1, hop):
             frame = padded[:, stop : stop + n]
             X = np.fft.rfft(frame * window)
-            gain, h = self._gain(np.abs(X).mean(axis=0) ** self.dictionary.exponent, h, gains)
-            output[:, stop : stop + n] += np.fft.irfft(X * gain, n) * window * 2 / OVERLAP
+            gain = self._gain(np.abs(X).mean(axis=0) ** self.dictionary.exponent, gains)
+            output[:, stop : stop + n] += np.fft.irfft(X * gain, n) * window * (8 / 3 / OVERLAP)
         return output[:, : samples.shape[1]]
 
-    def _gain(self, V: Array, h: Array, gains: Mapping[str, float]) -> tuple[Array, Array]:
+    def _gain(self, V: Array, gains: Mapping[str, float]) -> Array:
         banded = np.add.reduceat(V[: self._known], self._starts)
-        if banded.sum() > 1e-18:
-            h = self._activations(banded, h)
+        silent = banded.sum() <= 1e-18
+        count = len(self.dictionary.labels)
+        h = np.full(count, 1 / count) if silent else self._activations(banded)
         powers = np.stack([self._power(members, h) for members in self.dictionary.members.values()])
         loudest = powers.max(axis=0)
         safe = np.where(loudest > 0, loudest, 1)
         exponent = self.settings.sharpness / self.dictionary.exponent
         shares = np.where(loudest > 0, powers / safe, 1) ** exponent
         factors = np.array([gains.get(source, 1.0) for source in self.dictionary.sources])
-        return factors @ shares / shares.sum(axis=0), h
+        return np.asarray(factors @ shares / shares.sum(axis=0))
 
-    def _activations(self, banded: Array, h: Array) -> Array:
+    def _activations(self, banded: Array) -> Array:
         W = np.add.reduceat(self.dictionary.templates[: self._known].astype(float), self._starts, axis=0)
         W /= W.sum(axis=0)
         v = banded / banded.mean()
-        even = len(v) / len(h)
-        h = self.carried_over * h * (len(v) / h.sum()) + (1 - self.carried_over) * even
+        h = np.full(W.shape[1], len(v) / W.shape[1])
         beta = self.dictionary.beta
         step = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1
         for _ in range(self.settings.iterations):

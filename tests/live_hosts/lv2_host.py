@@ -65,7 +65,7 @@ class Lv2Plugin:
         self._at = self._descriptor.instantiate(ctypes.addressof(self._descriptor), rate, b"", self._features)
         assert self._at
         self._channels, self._controls = channels, {}
-        for number, value in enumerate((1.0, 20.0, 1.5, 0.0, 0.0)):
+        for number, value in enumerate((1.0, 30.0, 1.5, 0.0, 0.0)):
             self.set(number, value)
         self._descriptor.activate(self._at)
 

@@ -97,7 +97,7 @@ static int read_plugin(Dictionary *d, Json metadata, char **room, size_t *left) 
     snprintf(d->plugin_name, sizeof d->plugin_name, "%s", d->names[0]);
     d->window_seconds = 0.046;
     d->sharpness = 1.5;
-    d->iterations = 20;
+    d->iterations = 30;
     if (!json_member(metadata, "plugin", &value)) return 1;
     if (!metadata_value(metadata, "plugin", room, left, &plugin)) return 0;
     if (!json_member(plugin, "name", &value)) return 0;

@@ -1,8 +1,8 @@
 /* Separation of a running signal by fixed templates.
 
-   A square-root Hann window before and after the transform, four frames for each window's length. For each
-   frame: magnitudes, mean over the channels; a few multiplicative updates of the activations in bands of a
-   24th of an octave, started from those of the frame before; a soft mask of each source from the full
+   A Hann window before and after the transform, as the templates were learned through, four frames for each
+   window's length. For each frame: magnitudes, mean over the channels; multiplicative updates of the activations in bands of a
+   24th of an octave, from an even start, since one from the frame before separated worse; a soft mask of each source from the full
    templates; the masks' sum weighted by the gains; one multiplication of the spectrum by it. */
 #include "kernel.h"
 
@@ -21,7 +21,6 @@ enum { OVERLAP = 4, MOST_CHANNELS = 2 };
 #define SMOOTHING_SECONDS 0.01f /* of gains and of the bypass */
 #define LOUDEST 1e6f
 #define SILENCE 1e-18f      /* a frame whose magnitudes sum to less is not analysed */
-#define CARRIED_OVER 0.9f   /* part of the start that comes from the frame before; the rest is even */
 #define PI 3.14159265358979323846
 
 struct Live {
@@ -161,7 +160,7 @@ Live *live_init(void *memory, const Templates *t, int channels, double sample_ra
     live->power = (float)t->power;
     live->beta = (float)t->beta;
     memcpy(live->first, t->first, sizeof live->first);
-    for (int i = 0; i < live->n_fft; i++) live->window[i] = (float)sin(PI * i / live->n_fft);
+    for (int i = 0; i < live->n_fft; i++) live->window[i] = (float)(0.5 - 0.5 * cos(2 * PI * i / live->n_fft));
     live->band_count = write_bands(live->known, live->starts);
     fill_templates(live, t);
     live->update.templates = live->banded;
@@ -176,12 +175,17 @@ Live *live_init(void *memory, const Templates *t, int channels, double sample_ra
     return live;
 }
 
+/* Where nothing sounds, all templates do so alike. */
+static void forget(Live *live) {
+    for (int k = 0; k < live->components; k++) live->h[k] = 1 / (float)live->components;
+}
+
 void live_reset(Live *live) {
     for (int c = 0; c < live->channels; c++) {
         memset(live->input[c], 0, sizeof(float) * (size_t)live->n_fft);
         memset(live->output[c], 0, sizeof(float) * (size_t)live->n_fft);
     }
-    for (int k = 0; k < live->components; k++) live->h[k] = 1 / (float)live->components;
+    forget(live);
     memset(live->meters, 0, sizeof live->meters);
     live->place = 0;
     live->fresh = 1;
@@ -206,7 +210,7 @@ static void read_ring(const Live *live, const float *ring, float *frame) {
 
 static void add_to_ring(const Live *live, const float *frame, float *ring) {
     int rest = live->n_fft - live->place;
-    float scale = 2.0f / OVERLAP; /* the squared windows over a sample sum to OVERLAP / 2 */
+    float scale = 8.0f / 3 / OVERLAP; /* the squared windows over a sample sum to 3 / 8 * OVERLAP */
     for (int i = 0; i < rest; i++) ring[live->place + i] += scale * live->window[i] * frame[i];
     for (int i = 0; i < live->place; i++) ring[i] += scale * live->window[rest + i] * frame[rest + i];
 }
@@ -229,12 +233,8 @@ static float measure(Live *live) {
 
 /* Find the activations of a frame whose bands sum to `level`; those that are kept sum to about one. */
 static void activate(Live *live, float level, int iterations) {
-    float sum = 0, scale = (float)live->band_count / level; /* a mean of one for each band */
-    for (int k = 0; k < live->components; k++) sum += live->h[k];
-    float even = (float)live->band_count / (float)live->components;
-    float kept = sum > 1e-6f ? CARRIED_OVER * (float)live->band_count / sum : 0;
-    float added = kept > 0 ? (1 - CARRIED_OVER) * even : even;
-    for (int k = 0; k < live->components; k++) live->h[k] = kept * live->h[k] + added;
+    float scale = (float)live->band_count / level; /* a mean of one for each band */
+    for (int k = 0; k < live->components; k++) live->h[k] = (float)live->band_count / (float)live->components;
     for (int band = 0; band < live->band_count; band++) live->banded_magnitude[band] *= scale;
     live->loops->update(&live->update, live->banded_magnitude, live->h, iterations);
     for (int k = 0; k < live->components; k++) live->h[k] /= (float)live->band_count;
@@ -280,7 +280,10 @@ static void process_frame(Live *live, const LiveControls *controls) {
         loops->forward(&live->fft, live->frame, live->real[c], live->imag[c]);
     }
     float level = measure(live);
-    if (level > SILENCE) activate(live, level, controls->iterations);
+    if (level > SILENCE)
+        activate(live, level, controls->iterations);
+    else
+        forget(live);
     find_gain(live, controls);
     find_meters(live, level > SILENCE ? level : 0);
     for (int c = 0; c < live->channels; c++) {

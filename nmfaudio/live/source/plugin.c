@@ -94,7 +94,7 @@ void plugin_title(const Dictionary *dictionary, char *title, size_t room) {
 static int sources_of(const Plugin *plugin) { return plugin->dictionary ? plugin->dictionary->sources : 0; }
 
 static float normal_value(const Plugin *plugin, int id) {
-    if (id == ITERATIONS) return plugin->dictionary ? (float)plugin->dictionary->iterations : 20;
+    if (id == ITERATIONS) return plugin->dictionary ? (float)plugin->dictionary->iterations : 30;
     if (id == SHARPNESS) return plugin->dictionary ? (float)plugin->dictionary->sharpness : 1.5f;
     return 0;
 }
@@ -103,7 +103,7 @@ int plugin_parameters(const Plugin *plugin) { return 3 * sources_of(plugin) + 4;
 
 int plugin_range(int id, Parameter *p) {
     static const Parameter toggle = {0, "", "", 0, 1, 0, 1, 0}, gain = {0, "", "dB", LEAST_GAIN, MOST_GAIN, 0, 0, 0};
-    static const Parameter iterations = {0, "Iterations", "", 1, 100, 20, 99, 0};
+    static const Parameter iterations = {0, "Iterations", "", 1, 100, 30, 99, 0};
     static const Parameter sharpness = {0, "Sharpness", "", 0.5, 4, 1.5, 0, 0};
     if (id < 0 || id >= PARAMETERS) return 0;
     *p = id < MUTE ? gain : id == ITERATIONS ? iterations : id == SHARPNESS ? sharpness : toggle;
