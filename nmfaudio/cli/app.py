@@ -15,6 +15,7 @@ from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
 from nmfaudio.cli.learn import learn
 from nmfaudio.cli.limits import complaint
+from nmfaudio.cli.live import live
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
@@ -73,6 +74,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     show,
     convert,
     export,
+    live,
     tune,
     plot,
     rank,
