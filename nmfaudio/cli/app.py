@@ -12,9 +12,11 @@ from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.convert import convert
+from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
 from nmfaudio.cli.learn import learn
+from nmfaudio.cli.live import live
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.separate import separate
@@ -91,6 +93,8 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     join,
     show,
     convert,
+    export,
+    live,
     tune,
     plot,
     rank,

@@ -1,0 +1,39 @@
+"""The exact lines that use an exported plugin in hosts without a graphical interface."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmfaudio.live.turtle import symbols, uri
+
+
+def lines(format: str, folder: Path, slug: str, sources: Sequence[str]) -> list[str]:
+    """Return commands that remove the first source from a stereo file, or say which hosts take the plugin.
+
+    Examples
+    --------
+    >>> lines("ladspa", Path("plugins"), "duo", ["snare", "rest"])[1]
+    'sox in.wav out.wav ladspa -l ./plugins/duo.so duo_stereo -60 0'
+    """
+    gains = " ".join(["-60"] + ["0"] * (len(sources) - 1))
+    where = f"{folder}"
+    if format == "ladspa":
+        path = str(folder / f"{slug}.so")
+        path = (
+            path if folder.is_absolute() else f"./{path}"
+        )  # ffmpeg takes other names as those of installed ones
+        return [
+            f"ffmpeg -i in.wav -af {shlex.quote(f'ladspa=f={path}:p={slug}_stereo:c=c0=-60')} out.wav",
+            f"sox in.wav out.wav ladspa -l {shlex.quote(path)} {slug}_stereo {gains}",
+        ]
+    if format == "lv2":
+        name, control = uri(slug, "stereo"), f"{symbols(sources)[0]}_gain"
+        filter = f"lv2=p={name.replace(':', chr(92) * 2 + ':')}:c={control}=-60"
+        return [
+            f"LV2_PATH={shlex.quote(where)} ffmpeg -i in.wav -af {shlex.quote(filter)} out.wav",
+            f"LV2_PATH={shlex.quote(where)} lv2apply -i in.wav -o out.wav -c {control} -60 {name}",
+        ]
+    host = {"vst3": "Reaper, Ardour, Bitwig and others", "clap": "Reaper, Bitwig and others"}[format]
+    return [f"# {host}: add {where} to the folders searched for {format.upper()} plugins, or use --install"]
