@@ -22,7 +22,7 @@ VARIANTS = ("base", "avx2", "avx512")
 def make_dictionary(components=8, sources=2, rate=44100, n_fft=4096, beta=1.0, exponent=1.0, seed=0):
     templates = np.random.default_rng(seed).gamma(0.3, size=(n_fft // 2 + 1, components)) + 1e-6
     labels = [f"source {k * sources // components}" for k in range(components)]
-    return Dictionary(templates, labels, rate, STFT(n_fft), beta=beta, exponent=exponent)
+    return Dictionary(templates, labels, rate, STFT(n_fft), beta=beta, magnitude_power=exponent)
 
 
 def noise(samples, channels=2, seed=1):
@@ -57,7 +57,7 @@ def in_blocks(kernel, samples, sizes):
 @pytest.mark.parametrize("latency", ["low", "normal"])
 @pytest.mark.parametrize(("beta", "exponent"), [(1, 1), (0, 2), (2, 1), (1.5, 1.2), (2.5, 1), (-1, 2)])
 def test_one_source_equals_the_twin(variant, latency, beta, exponent):
-    dictionary, settings = make_dictionary(beta=beta, exponent=exponent), PluginSettings("duo", latency)
+    dictionary, settings = make_dictionary(beta=beta, magnitude_power=exponent), PluginSettings("duo", latency)
     kernel, samples = opened(dictionary, settings, 44100, 2, variant), noise(12000)
     kernel.controls.gains[0] = 0
     expected = reference_for(dictionary, settings, 44100).process(samples.astype(float), {"source 0": 0.0})
