@@ -2,6 +2,7 @@ import numpy as np
 from test_score import HIGH, LOW, RATE, played
 
 from nmfaudio import Audio
+from nmfaudio.separators.score import alignment as alignment_module
 from nmfaudio.separators.score.agreement import AGREEING
 from nmfaudio.separators.score.alignment import aligned
 from nmfaudio.separators.score.notes import Note
@@ -100,3 +101,19 @@ def test_a_recording_that_begins_inside_the_score_is_found():
     alignment = alignment_of(samples, notes)
     later = [(n, a) for n, (a, _, _) in zip(alignment.notes, notes, strict=True) if 15.5 < a < 29]
     assert np.median([abs(n.onset + 15 - a) for n, a in later]) < 0.1
+
+
+def test_a_path_at_its_limit_is_a_failure(monkeypatch):
+    monkeypatch.setattr(alignment_module, "_constant_shift", lambda *_: 0.0)
+    notes = melody()
+    alignment = alignment_of(recording(notes, lead=30.0), notes)
+    assert alignment.failed
+    assert alignment.agreement < AGREEING
+
+
+def test_a_slow_score_is_aligned_from_its_middle():
+    notes = melody(5, notes=80)
+    fast = [(a / 3, b / 3, p) for a, b, p in notes]  # 26 s too early at its end
+    alignment = alignment_of(recording(notes), fast)
+    errors = [abs(n.onset - a) for n, (a, _, _) in zip(alignment.notes, notes, strict=True)]
+    assert np.percentile(errors, 80) < 0.2

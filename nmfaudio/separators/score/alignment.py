@@ -25,9 +25,7 @@ _SHORTEST_NOTE_SECONDS = 0.05  # shorter notes count as this long
 _DECAY_SECONDS = 0.5  # time in which the chroma of a note falls
 _SILENCE = 0.02  # feature value of silence, relative to the loudest frame
 _AT_LIMIT = 0.98  # part of the limit from which on the path counts as being at its limit
-_MOST_MISPLACED = 0.1  # the alignment failed if more notes are at the limit, in silence or crowded
-_COMPLETE_SILENCE = 0.998  # feature of silence where the chroma is 60 dB below the loudest frame
-_ONSET_FRAMES = 4  # number of frames in which the beginning of a note must be heard
+_MOST_MISPLACED = 0.1  # the alignment failed if more of the notes are at the limit or crowded
 _CROWDED = 0.2  # part of the distance between two onsets: no performance is five times faster than its score
 _CHORD_SECONDS = 0.05  # notes with onsets nearer than this are played together
 _LEAST_INSIDE = 0.5  # the alignment failed if a smaller part of the notes begins inside the recording
@@ -95,26 +93,23 @@ def _aligned_after(
     shifts = [float(np.interp(note.onset, times, shift)) for note in shifted]
     placed = tuple(_moved(note, by) for note, by in zip(shifted, shifts, strict=True))
     distance = float(np.median(np.abs(np.array(shifts) + constant)))
-    return placed, distance, _failed(shifted, placed, heard, times, at_limit)
+    return placed, distance, _failed(shifted, placed, times, at_limit)
 
 
 def _failed(
     written: tuple[Note, ...],
     placed: tuple[Note, ...],
-    heard: Feature,
     times: NDArray[np.float64],
     at_limit: NDArray[np.bool_],
 ) -> bool:
-    """Return whether many notes are at the limit, in silence or crowded, or most are outside of it."""
+    """Return whether many notes are at the limit or crowded, or most are outside the recording."""
     before, after = (np.array([note.onset for note in notes]) for notes in (written, placed))
     inside = (before >= times[0]) & (before <= times[-1])
     if inside.mean() < _LEAST_INSIDE:
         return True
-    misplaced = at_limit[_frames_of(before[inside], times)]
-    first = _frames_of(after[inside], times)
-    following = np.minimum(first[:, None] + np.arange(_ONSET_FRAMES), len(times) - 1)
-    misplaced |= (heard[-1] > _COMPLETE_SILENCE)[following].all(axis=1)
-    return max(float(misplaced.mean()), _crowded(before[inside], after[inside])) > _MOST_MISPLACED
+    frames = np.searchsorted(times, before[inside]).clip(0, len(times) - 1)
+    limited = float(at_limit[frames].mean())
+    return max(limited, _crowded(before[inside], after[inside])) > _MOST_MISPLACED
 
 
 def _crowded(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
@@ -123,10 +118,6 @@ def _crowded(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
     written, placed = np.diff(before[order]), np.diff(after[order])
     apart = written > _CHORD_SECONDS
     return float((placed[apart] < _CROWDED * written[apart]).mean()) if apart.any() else 0.0
-
-
-def _frames_of(onsets: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.asarray(np.searchsorted(times, onsets).clip(0, len(times) - 1))
 
 
 def _moved(note: Note, seconds: float) -> Note:
