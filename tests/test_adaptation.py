@@ -172,7 +172,9 @@ def test_frozen_templates_stay_bit_identical(drums):
         model = fit(loop, FromDictionary(known, stereo=False, **options)).model
         first = model.parts[0].model.template_sets[0].templates
         assert np.array_equal(first[:, : len(known.labels)], known.templates)
-    moved = fit(loop, FromDictionary(known, stereo=False, adapt="gain")).model.model.template_sets[0].templates
+    moved = (
+        fit(loop, FromDictionary(known, stereo=False, adapt="gain")).model.model.template_sets[0].templates
+    )
     assert not np.array_equal(moved, known.templates)
 
 
