@@ -2,6 +2,8 @@ import numpy as np
 from test_score import HIGH, LOW, RATE, played
 
 from nmfaudio import Audio
+from nmfaudio.separators.score import alignment as alignment_module
+from nmfaudio.separators.score.agreement import AGREEING
 from nmfaudio.separators.score.alignment import aligned
 from nmfaudio.separators.score.notes import Note
 from nmfaudio.separators.score.warping import warping_path
@@ -81,3 +83,37 @@ def test_an_alignment_beyond_the_limit_fails_and_changes_nothing():
     assert alignment.failed
     assert alignment.distance == 0
     assert [n.onset for n in alignment.notes] == [a for a, _, _ in notes]
+
+
+def test_noise_before_the_score_does_not_hide_its_beginning():
+    notes = melody(notes=30)
+    samples = recording(notes, lead=45.0)
+    samples = samples + 0.05 * np.std(samples) * np.random.default_rng(1).standard_normal(len(samples))
+    alignment = alignment_of(samples, notes)
+    errors = [abs(n.onset - 45.0 - a) for n, (a, _, _) in zip(alignment.notes, notes, strict=True)]
+    assert np.median(errors) < 0.1
+    assert alignment.agreement > AGREEING
+
+
+def test_a_recording_that_begins_inside_the_score_is_found():
+    notes = melody(3)
+    samples = recording(notes)[15 * RATE :]
+    alignment = alignment_of(samples, notes)
+    later = [(n, a) for n, (a, _, _) in zip(alignment.notes, notes, strict=True) if 15.5 < a < 29]
+    assert np.median([abs(n.onset + 15 - a) for n, a in later]) < 0.1
+
+
+def test_a_path_at_its_limit_is_a_failure(monkeypatch):
+    monkeypatch.setattr(alignment_module, "_constant_shift", lambda *_: 0.0)
+    notes = melody()
+    alignment = alignment_of(recording(notes, lead=30.0), notes)
+    assert alignment.failed
+    assert alignment.agreement < AGREEING
+
+
+def test_a_slow_score_is_aligned_from_its_middle():
+    notes = melody(5, notes=80)
+    fast = [(a / 3, b / 3, p) for a, b, p in notes]  # 26 s too early at its end
+    alignment = alignment_of(recording(notes), fast)
+    errors = [abs(n.onset - a) for n, (a, _, _) in zip(alignment.notes, notes, strict=True)]
+    assert np.percentile(errors, 80) < 0.2

@@ -13,6 +13,9 @@ from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 
+# A score whose agreement is lower is probably not that of the recording: 50 scores of their recordings had 12
+# and more, 110 scores of other recordings at most 5.
+AGREEING = 6.0
 _WINDOW_SECONDS = 0.093
 _LOWEST, _HIGHEST = 28, 100  # range of the pitches that get energy; lower ones differ by less than a bin
 _PITCHES = 128  # number of pitches in MIDI

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.separators.score.agreement import AGREEING, agreement
 from nmfaudio.separators.score.notes import Note
 from nmfaudio.separators.score.warping import warping_path
 from nmfaudio.sound.blocks import Blocks
@@ -24,9 +25,7 @@ _SHORTEST_NOTE_SECONDS = 0.05  # shorter notes count as this long
 _DECAY_SECONDS = 0.5  # time in which the chroma of a note falls
 _SILENCE = 0.02  # feature value of silence, relative to the loudest frame
 _AT_LIMIT = 0.98  # part of the limit from which on the path counts as being at its limit
-_MOST_MISPLACED = 0.1  # the alignment failed if more notes are at the limit, in silence or crowded
-_COMPLETE_SILENCE = 0.998  # feature of silence where the chroma is 60 dB below the loudest frame
-_ONSET_FRAMES = 4  # number of frames in which the beginning of a note must be heard
+_MOST_MISPLACED = 0.1  # the alignment failed if more of the notes are at the limit or crowded
 _CROWDED = 0.2  # part of the distance between two onsets: no performance is five times faster than its score
 _CHORD_SECONDS = 0.05  # notes with onsets nearer than this are played together
 _LEAST_INSIDE = 0.5  # the alignment failed if a smaller part of the notes begins inside the recording
@@ -44,12 +43,15 @@ class Alignment:
         As written where the alignment failed.
     distance : float
         Median of the distances in seconds by which the notes were moved.
+    agreement : float
+        Agreement of these notes with the recording; see `nmfaudio.separators.score.agreement`.
     failed : bool
         Whether no alignment was found within the limits: a constant shift, and 20 s from there.
     """
 
     notes: tuple[Note, ...]
     distance: float
+    agreement: float
     failed: bool = False
 
 
@@ -57,51 +59,57 @@ def aligned(notes: tuple[Note, ...], mixture: Blocks) -> Alignment:
     """Return the notes at the times at which the recording has them.
 
     The path has the least distance between chroma and rises of chroma of the recording and of the score; it
-    is smoothed. It stays within 20 s of the score as written. Where that is too little, a constant shift
-    of the whole score is found first, by correlation, and the path stays within 20 s of the shifted score.
+    is smoothed. It stays within 20 s of the score as written. Where that fails, or the notes do not agree
+    with the recording, a constant shift of the whole score is found by correlation, and the path stays within
+    20 s of the shifted score; the alignment with the better agreement is returned.
 
     References
     ----------
     S. Ewert, M. Muller and P. Grosche, "High resolution audio synchronization using chroma onset features",
     ICASSP 2009.
     """
-    mixture = mixture.with_stft(STFT.lasting(_WINDOW_SECONDS, mixture.sample_rate))
-    heard = _features(_chroma(mixture))
-    alignment = _aligned_after(0.0, notes, heard, mixture)
-    if alignment.failed:
-        constant = _constant_shift(heard, notes, mixture.times)
-        alignment = _aligned_after(constant, notes, heard, mixture)
-    return Alignment(notes, 0.0, failed=True) if alignment.failed else alignment
+    analysed = mixture.with_stft(STFT.lasting(_WINDOW_SECONDS, mixture.sample_rate))
+    heard = _features(_chroma(analysed))
+    alignments = []
+    for is_shifted in (False, True):
+        constant = _constant_shift(heard, notes, analysed.times) if is_shifted else 0.0
+        placed, distance, failed = _aligned_after(constant, notes, heard, analysed)
+        if not failed:
+            alignments.append(Alignment(placed, distance, agreement(placed, mixture)))
+            if alignments[-1].agreement >= AGREEING:
+                break
+    if alignments:
+        return max(alignments, key=lambda alignment: alignment.agreement)
+    return Alignment(notes, 0.0, agreement(notes, mixture), failed=True)
 
 
-def _aligned_after(constant: float, notes: tuple[Note, ...], heard: Feature, mixture: Blocks) -> Alignment:
-    """Return the notes after a constant shift in seconds and warping."""
+def _aligned_after(
+    constant: float, notes: tuple[Note, ...], heard: Feature, mixture: Blocks
+) -> tuple[tuple[Note, ...], float, bool]:
+    """Shift the notes by a constant and warp them; return them, the median distance and whether it failed."""
     times = mixture.times
     shifted = tuple(_moved(note, constant) for note in notes) if constant else notes
     shift, at_limit = _warped_shift(heard, _features(_written_chroma(shifted, times)), mixture)
     shifts = [float(np.interp(note.onset, times, shift)) for note in shifted]
     placed = tuple(_moved(note, by) for note, by in zip(shifted, shifts, strict=True))
     distance = float(np.median(np.abs(np.array(shifts) + constant)))
-    return Alignment(placed, distance, failed=_failed(shifted, placed, heard, times, at_limit))
+    return placed, distance, _failed(shifted, placed, times, at_limit)
 
 
 def _failed(
     written: tuple[Note, ...],
     placed: tuple[Note, ...],
-    heard: Feature,
     times: NDArray[np.float64],
     at_limit: NDArray[np.bool_],
 ) -> bool:
-    """Return whether many notes are at the limit, in silence or crowded, or most are outside of it."""
+    """Return whether many notes are at the limit or crowded, or most are outside the recording."""
     before, after = (np.array([note.onset for note in notes]) for notes in (written, placed))
     inside = (before >= times[0]) & (before <= times[-1])
     if inside.mean() < _LEAST_INSIDE:
         return True
-    misplaced = at_limit[_frames_of(before[inside], times)]
-    first = _frames_of(after[inside], times)
-    following = np.minimum(first[:, None] + np.arange(_ONSET_FRAMES), len(times) - 1)
-    misplaced |= (heard[-1] > _COMPLETE_SILENCE)[following].all(axis=1)
-    return max(float(misplaced.mean()), _crowded(before[inside], after[inside])) > _MOST_MISPLACED
+    frames = np.searchsorted(times, before[inside]).clip(0, len(times) - 1)
+    limited = float(at_limit[frames].mean())
+    return max(limited, _crowded(before[inside], after[inside])) > _MOST_MISPLACED
 
 
 def _crowded(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
@@ -110,10 +118,6 @@ def _crowded(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
     written, placed = np.diff(before[order]), np.diff(after[order])
     apart = written > _CHORD_SECONDS
     return float((placed[apart] < _CROWDED * written[apart]).mean()) if apart.any() else 0.0
-
-
-def _frames_of(onsets: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.asarray(np.searchsorted(times, onsets).clip(0, len(times) - 1))
 
 
 def _moved(note: Note, seconds: float) -> Note:

@@ -13,7 +13,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Components
 from nmfaudio.models.options import Options, option
 from nmfaudio.nmf import Factorization, factorize
-from nmfaudio.separators.score.agreement import agreement
+from nmfaudio.separators.score.agreement import AGREEING, agreement
 from nmfaudio.separators.score.alignment import REACH_SECONDS, aligned
 from nmfaudio.separators.score.model import ScoreModel, first_activations
 from nmfaudio.separators.score.notes import Note, WrittenScore
@@ -26,9 +26,6 @@ from nmfaudio.sound.stft import STFT
 
 _MOVED_SECONDS = 0.08  # a score that alignment moves by less counts as aligned already
 _MIDDLE_C = 60
-# A warning appears where the agreement is lower: 50 scores of their recordings had 12 and more, 110 scores of
-# other recordings at most 5.
-_AGREEING = 6.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ class Score(Options):
             self.mask_exponent,
             components,
             (*self._single_part_message(plan), *messages, *score.messages),
-            (*warnings, *_agreement_warnings(notes, mixture)),
+            tuple(warnings),
         )
         if len(learned) == mixture.frames:
             return model
@@ -148,19 +145,20 @@ class Score(Options):
     ) -> tuple[tuple[Note, ...], list[str], list[str]]:
         """Return the notes at the times of the recording, messages and warnings."""
         if not self.align:
-            return notes, ["score as written"], []
+            return notes, ["score as written"], _agreement_warnings(agreement(notes, mixture))
         alignment = aligned(notes, mixture)
+        warnings = _agreement_warnings(alignment.agreement)
         if alignment.failed:
             warning = (
                 "the score could not be aligned to the recording: after a constant shift of all notes, times "
                 f"may differ by at most {REACH_SECONDS:g} s; it was used as written. Is it the score of this "
                 "recording, and of all of it?"
             )
-            return notes, ["score as written"], [warning]
+            return notes, ["score as written"], [warning, *warnings]
         if alignment.distance > _MOVED_SECONDS:
             message = f"score moved by {alignment.distance:.2f} s (median) to fit the recording"
-            return alignment.notes, [message], []
-        return notes, ["score as written"], []
+            return alignment.notes, [message], warnings
+        return notes, ["score as written"], warnings
 
     def _factorize(self, mixture: Blocks, plan: Plan, learned: NDArray[np.intp]) -> Factorization:
         """Fit templates and activations to the frames of the mixture from which templates are learned."""
@@ -179,12 +177,11 @@ class Score(Options):
         )
 
 
-def _agreement_warnings(notes: tuple[Note, ...], mixture: Blocks) -> tuple[str, ...]:
-    """Return a warning where the score does not seem to be that of the recording."""
-    value = agreement(notes, mixture)
-    if value >= _AGREEING:
-        return ()
-    return (
+def _agreement_warnings(value: float) -> list[str]:
+    """Return a warning where the agreement is too low for the score of the recording."""
+    if value >= AGREEING:
+        return []
+    return [
         f"the notes explain {value:.1f} times as much of the recording as the same notes at other pitches; "
-        "12 and more is usual: is it the score of this recording, in its key, with all instruments?",
-    )
+        "12 and more is usual: is it the score of this recording, in its key, with all instruments?"
+    ]
