@@ -2,8 +2,9 @@
 
     python scripts/live_quality.py CASES
 
-CASES is a folder of cases, as `benchmark_separation.py` takes it: `NAME/mixture.flac`, `NAME/stems/*.flac` and
-`NAME/train/*.flac`, recordings of each source alone. Prints a table in Markdown: SDR in dB, mean over the stems.
+CASES is a folder of cases, as `benchmark_separation.py` takes it: `NAME/mixture.flac`, `NAME/stems/*.flac`
+and `NAME/train/*.flac`, recordings of each source alone. Prints a table in Markdown: SDR in dB, mean over the
+stems.
 """
 
 from __future__ import annotations

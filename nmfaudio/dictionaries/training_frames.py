@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.audio import SampleSource
-from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
 
@@ -46,7 +46,7 @@ class Spectra:
                 stft.frequencies(source.sample_rate), target.frequencies(sample_rate)
             )
             self._gain = target.win_length / stft.win_length  # magnitudes grow with the samples of a window
-        self._blocks = Blocks(source, stft, scale_exponent=int(np.frexp(source.peak)[1]))
+        self._blocks = analysis_blocks(source, stft)
         if report:
             self._blocks = replace(self._blocks, report=report)
         self._silent = source.peak == 0

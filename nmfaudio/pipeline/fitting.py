@@ -14,9 +14,10 @@ from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.checking import checked_model, checked_stems, naming_plugin, summing_to
 from nmfaudio.pipeline.offset_stem import lowest_stem, with_offset
 from nmfaudio.pipeline.overlap_add import OverlapAdd, StemStream, averaged
+from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.audio import Recent, SampleSource
 from nmfaudio.sound.blocks import BLOCK_SECONDS, Blocks
-from nmfaudio.sound.offset import WithoutOffset, find_offset
+from nmfaudio.sound.offset import WithoutOffset
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
@@ -170,11 +171,8 @@ def fit(
 
 def blocks_of(source: SampleSource, *, report: Report | None = None, memory: int = 0) -> Blocks:
     """Return a mixture as a separator gets it: default settings, peak between 1/2 and 1, no offset."""
-    offset = find_offset(source)
-    source = WithoutOffset(source, offset) if offset else source
     stft = STFT.lasting(DEFAULT_WINDOW_SECONDS, source.sample_rate)
-    mixture = Blocks(source, stft, scale_exponent=int(np.frexp(source.peak)[1]), memory=memory)
-    return replace(mixture, report=report) if report else mixture
+    return analysis_blocks(source, stft, report=report, memory=memory)
 
 
 def _mixture_warnings(source: SampleSource, mixture: Blocks) -> Iterator[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf import Divergence, Recommendation, recommend, relevant_rank, stability
 from nmfaudio.pipeline.fitting import DEFAULT_WINDOW_SECONDS, Report
+from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.audio import SampleSource
-from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
@@ -73,8 +71,7 @@ def count_components(
     measure = _checked(most, restarts, divergence, window, seed)
     tell = report or (lambda _: None)
     stft = STFT.lasting(window, mixture.sample_rate)
-    blocks = Blocks(mixture, stft, scale_exponent=int(np.frexp(mixture.peak)[1]))
-    whole = channel_frames(replace(blocks, report=tell), 1, LEARNED_VALUES)
+    whole = channel_frames(analysis_blocks(mixture, stft, report=tell), 1, LEARNED_VALUES)
     magnitudes = np.ascontiguousarray(whole[:: -(-len(whole) // FRAMES)]).T
     powers = magnitudes.T**2
     largest = min(most, *magnitudes.shape)

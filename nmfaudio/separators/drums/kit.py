@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import NmfaudioError, OptionError
+from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.audio import Audio
-from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.files import read
 from nmfaudio.sound.stft import STFT
 
@@ -84,7 +84,7 @@ def _mean_hit(path: Path, stft: STFT, sample_rate: int, lags: int) -> NDArray[np
         raise OptionError(f"oneshots: {error}") from None
     if audio.sample_rate != sample_rate:
         audio = _resampled(audio, sample_rate)
-    V = Blocks(audio, stft).whole().magnitude.mean(axis=0)
+    V = analysis_blocks(audio, stft).whole().magnitude.mean(axis=0)
     V = np.pad(V, ((0, 0), (0, lags)))
     if not V.any():
         raise OptionError(f"oneshots: {path} is silent: give a recording of the drum")
