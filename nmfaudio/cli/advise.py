@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmfaudio.cli.console import FAILED, complain, one_line, progress_bar
+from nmfaudio.cli.times import seconds
 
 if TYPE_CHECKING:
     from nmfaudio.separators.auto.advice import Advice, Facts
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
 def advise(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Audio file to analyse.")],
     sources: Annotated[int | None, typer.Option(min=1, help="Number of stems, if you know it.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start of the passage to use, such as 1:02.5.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to use.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the advice.")] = False,
 ) -> None:
     """Recommend a separator for a file, with the reasons."""
     from nmfaudio.errors import NmfaudioError
 
+    passage = seconds(start, "--start"), seconds(end, "--end")
     try:
         with progress_bar(file.name, not quiet) as report:
-            facts, advice = _analysed(file, sources, report)
+            facts, advice = _analysed(file, passage, sources, report)
     except NmfaudioError as error:
         reason = str(error)
         complain(reason if str(file) in reason else f"{file}: {reason}")
@@ -40,13 +46,16 @@ def advise(
         _print(file, facts, advice)
 
 
-def _analysed(file: Path, sources: int | None, report: Any) -> tuple[Facts, Advice]:
+def _analysed(
+    file: Path, passage: tuple[float | None, float | None], sources: int | None, report: Any
+) -> tuple[Facts, Advice]:
     from nmfaudio.pipeline.fitting import blocks_of
     from nmfaudio.separators.auto import advice
     from nmfaudio.sound.files import AudioFile
+    from nmfaudio.sound.passage import passage_in_seconds
 
     with AudioFile(file) as source:
-        facts = advice.listen(blocks_of(source, report=report), sources=sources)
+        facts = advice.listen(blocks_of(passage_in_seconds(source, *passage), report=report), sources=sources)
     return facts, advice.advise(facts, sources=sources)
 
 

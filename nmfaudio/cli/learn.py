@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, announce_compilation, complain, progress_bar, stop
+from nmfaudio.cli.times import seconds
 
 
 def learn(
@@ -31,6 +32,10 @@ def learn(
     add_to: Annotated[
         Path | None, typer.Option(help="Dictionary of the same source to extend with the files.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start of the passage to use, such as 1:02.5.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to use.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dictionary.")] = False,
@@ -48,13 +53,14 @@ def learn(
         target = dictionary_path(output or Path(f"{label}.safetensors"))
     except (DictionaryError, OptionError) as error:
         stop(str(error), WRONG_USAGE)
+    passage = seconds(start, "--start"), seconds(end, "--end")
     announce_compilation(not quiet)
     try:
         if not overwrite:
             check_absent([target])
         options["add_to"] = Dictionary.load(add_to) if add_to else None
         with progress_bar(label, not quiet) as report:
-            dictionary, silent = _learned(files, label, options, report)
+            dictionary, silent = _learned(files, label, passage, options, report)
         dictionary.save(target)
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
@@ -66,7 +72,13 @@ def learn(
         _print_summary(dictionary, target)
 
 
-def _learned(files: list[Path], label: str, options: dict[str, Any], report: Any) -> tuple[Any, list[str]]:
+def _learned(
+    files: list[Path],
+    label: str,
+    passage: tuple[float | None, float | None],
+    options: dict[str, Any],
+    report: Any,
+) -> tuple[Any, list[str]]:
     from nmfaudio.dictionaries.learning import Learner
 
     extended = options.pop("add_to")
@@ -74,8 +86,20 @@ def _learned(files: list[Path], label: str, options: dict[str, Any], report: Any
     if extended is not None:
         learner.recall(extended)
     for file in files:
-        learner.partial_fit(file)
+        learner.partial_fit(_clip(file, passage))
     return learner.dictionary(), learner.silent
+
+
+def _clip(file: Path, passage: tuple[float | None, float | None]) -> Any:
+    """Return a file, or the passage of it as samples in memory."""
+    if passage == (None, None):
+        return file
+    from nmfaudio.sound.files import read
+    from nmfaudio.sound.passage import Passage, passage_in_seconds
+
+    audio = read(file)
+    part = passage_in_seconds(audio, *passage)
+    return audio.cut(part.start, part.stop) if isinstance(part, Passage) else audio
 
 
 def _number(text: str) -> str | float:

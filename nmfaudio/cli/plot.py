@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nmfaudio.cli.console import FAILED, announce_compilation, make_separator, progress_bar, stop
+from nmfaudio.cli.times import seconds
 
 
 def plot(
@@ -23,6 +24,10 @@ def plot(
     sources: Annotated[
         int | None, typer.Option(help="Number of sources. Default: chosen from the data.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start of the passage to use, such as 1:02.5.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to use.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
@@ -31,10 +36,11 @@ def plot(
     from nmfaudio.plots.components import draw_file
 
     chosen = make_separator(separator, settings or [], sources=sources, seed=seed)
+    first, last = seconds(start, "--start"), seconds(end, "--end")
     announce_compilation(not quiet)
     try:
         with progress_bar(file.name, not quiet) as report:
-            draw_file(file, output, chosen, report=report)
+            draw_file(file, output, chosen, start=first, end=last, report=report)
     except NmfaudioError as error:
         stop(str(error) if str(file) in str(error) else f"{file}: {error}", FAILED)
     if not quiet:

@@ -21,6 +21,7 @@ from nmfaudio.cli.job import Job
 from nmfaudio.cli.pipes import stem_to_stdout
 from nmfaudio.cli.repeat_run import refuse_other_flags, repeated_run
 from nmfaudio.cli.separator_flags import Flag, chosen_separator, flag_options
+from nmfaudio.cli.times import seconds
 
 _SWITCHES = {"drums": "drums", "vocals": "voice", "stereo": "stereo"}  # and the separators they stand for
 
@@ -90,6 +91,13 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
             autocompletion=_dictionary_labels,
         ),
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start of the passage to separate, such as 1:02.5.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to separate.")] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Put silence around the stems of a passage, so that they fit.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,6 +158,9 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         "phase_rounds": phase_rounds,
         "only": tuple(only or ()),
         "without": tuple(without or ()),
+        "start": seconds(start, "--start"),
+        "end": seconds(end, "--end"),
+        "in_place": in_place,
         "overwrite": overwrite,
         "resume": resume,
         "strict": strict,
@@ -221,12 +232,14 @@ def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:
     from nmfaudio.disk.memory_budget import parse_size
     from nmfaudio.errors import OptionError
     from nmfaudio.models.phased import check_rounds
+    from nmfaudio.pipeline.passage_choice import PassageChoice
     from nmfaudio.pipeline.target import check_clip_mode, check_filename
     from nmfaudio.sound.audio import Encoding
     from nmfaudio.sound.encoding import stem_encoding
 
     try:
         check_filename(writing["filename"])
+        PassageChoice(writing.get("start"), writing.get("end"), writing.get("in_place", False))
         check_clip_mode(writing["clip_mode"])
         check_rounds(writing["phase_rounds"])
         stem_encoding(Encoding(), writing["format"], None)

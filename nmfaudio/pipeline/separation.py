@@ -16,12 +16,14 @@ from nmfaudio.models.contract import Components, Separator
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
+from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.registry import default_name, make
 from nmfaudio.pipeline.stems import existing_stems, write_stems
 from nmfaudio.pipeline.target import DEFAULT_FILENAME, Result, Target, Written, track_name
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.encoding import stem_encoding
 from nmfaudio.sound.files import AudioFile, read
+from nmfaudio.sound.passage import Passage
 from nmfaudio.sound.stem_format import StemFormat
 
 
@@ -121,6 +123,8 @@ def separate(
     *,
     only: Iterable[str] = (),
     without: Iterable[str] = (),
+    start: float | None = None,
+    end: float | None = None,
     report: Report | None = None,
     phase_rounds: int = 0,
     **options: Any,
@@ -138,6 +142,9 @@ def separate(
         Stems to keep; by default all.
     without : iterable of str
         Sources to leave out of a single stem, which is the sum of all others.
+    start, end : float, optional
+        Times in seconds of the passage to separate; negative times are counted from the end. By default, the
+        whole recording is separated.
     report : callable, optional
         Takes a `Progress` now and then; may raise an exception to stop the work.
     phase_rounds : int
@@ -170,8 +177,8 @@ def separate(
     >>> bool(np.abs(difference).max() < 1e-12)
     True
     """
-    audio = mixture if isinstance(mixture, Audio) else read(mixture)
-    start = time.perf_counter()
+    start_time = time.perf_counter()
+    audio = _passage_in_memory(mixture, PassageChoice(start, end))
     chosen, choice = _separator(separator, options), _choice(only, without)
     fitted = fit(audio, chosen, report=report, phase_rounds=phase_rounds, choice=choice)
     samples = {name: np.empty(audio.samples.shape) for name in fitted.sources}
@@ -182,7 +189,7 @@ def separate(
         position += piece.shape[1]
     stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
     written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
-    result = _result(chosen, fitted, start, phase_rounds, choice)
+    result = _result(chosen, fitted, start_time, phase_rounds, choice)
     return Separation(audio, written, result, unwritten)
 
 
@@ -193,6 +200,9 @@ def separate_file(
     *,
     only: Iterable[str] = (),
     without: Iterable[str] = (),
+    start: float | None = None,
+    end: float | None = None,
+    in_place: bool = False,
     format: str | None = None,
     subtype: str | None = None,
     filename: str = DEFAULT_FILENAME,
@@ -213,8 +223,10 @@ def separate_file(
         Any audio file that can be read.
     folder : path-like
         Folder of the stems, whose names follow `filename`.
-    separator, only, without, report, phase_rounds, **options
+    separator, only, without, start, end, report, phase_rounds, **options
         The same as for `separate`.
+    in_place : bool
+        Whether the stems of a passage are as long as the recording, with silence before and after it.
     format, subtype, filename, overwrite, clip_mode
         The same as for `Separation.write`.
     strict : bool
@@ -245,6 +257,7 @@ def separate_file(
     kick.flac snare.flac hihat.flac
     """
     chosen, choice = _separator(separator, options), _choice(only, without)
+    passage_choice = PassageChoice(start, end, in_place)
     with AudioFile(path, strict=strict) as source:
         target = Target(
             Path(folder),
@@ -255,22 +268,25 @@ def separate_file(
             clip_mode=clip_mode,
             phase_rounds=phase_rounds,
             choice=choice,
+            passage=passage_choice,
         )
         if resume and (document := finished(target, chosen, source.sha256())):
             return existing_stems(document, target, chosen)
         target.check_free([])
         form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding)
         form.check(target.stem("stem"))
-        start = time.perf_counter()
+        start_time = time.perf_counter()
+        passage = passage_choice.of(source)
         try:
             fitted = fit(
-                source, chosen, report=report, memory=memory, phase_rounds=phase_rounds, choice=choice
+                passage, chosen, report=report, memory=memory, phase_rounds=phase_rounds, choice=choice
             )
         except InputError as error:
             raise error if str(path) in str(error) else _with_path(error, path) from None
         target.check_free(fitted.written)
-        result = _result(chosen, fitted, start, phase_rounds, choice)
-        return write_stems(source, fitted.written, fitted.stems, target, result)
+        result = _result(chosen, fitted, start_time, phase_rounds, choice)
+        recording, pieces = passage_choice.placed(fitted.stems, passage)
+        return write_stems(recording, fitted.written, pieces, target, result)
 
 
 def _separator(separator: str | Separator | None, options: dict[str, Any]) -> Separator:
@@ -282,6 +298,13 @@ def _separator(separator: str | Separator | None, options: dict[str, Any]) -> Se
             f"options {sorted(options)} belong to a separator given by name: set them in its constructor"
         )
     return separator
+
+
+def _passage_in_memory(mixture: Audio | str | os.PathLike[str], passage: PassageChoice) -> Audio:
+    """Return a recording, or a passage of it, as samples in memory."""
+    audio = mixture if isinstance(mixture, Audio) else read(mixture)
+    part = passage.of(audio)
+    return audio.cut(part.start, part.stop) if isinstance(part, Passage) else audio
 
 
 def _choice(only: Iterable[str], without: Iterable[str]) -> StemChoice:

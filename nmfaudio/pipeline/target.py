@@ -7,12 +7,14 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nmfaudio.disk.atomic import check_absent
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Components, Separator
 from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
+from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
@@ -47,6 +49,8 @@ class Target:
         Number of rounds in which the phases were refined.
     choice : StemChoice
         Stems that are wanted.
+    passage : PassageChoice
+        Passage of the recording that is separated.
     """
 
     folder: Path
@@ -57,6 +61,7 @@ class Target:
     clip_mode: str = "clamp"
     phase_rounds: int = 0
     choice: StemChoice = StemChoice()
+    passage: PassageChoice = PassageChoice()
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
@@ -73,7 +78,7 @@ class Target:
         return self._path("manifest", "json")
 
     @property
-    def settings(self) -> dict[str, str | int | list[str]]:
+    def settings(self) -> dict[str, Any]:
         """Settings that decide, together with the separator, which samples are written."""
         encoding = {"format": self.encoding.format, "subtype": self.encoding.subtype}
         phases = {"phase_rounds": self.phase_rounds} if self.phase_rounds else {}
@@ -83,6 +88,7 @@ class Target:
             "clip_mode": self.clip_mode,
             **phases,
             **self.choice.settings,
+            **self.passage.settings,
         }
 
     def check_free(self, sources: Iterable[str]) -> None:

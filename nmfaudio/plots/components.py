@@ -16,6 +16,7 @@ from nmfaudio.plots.figures import check_picture, new_figure, save_picture
 from nmfaudio.plots.names import drawable
 from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile, read
+from nmfaudio.sound.passage import passage_in_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,9 +76,13 @@ def draw_file(
     picture: str | os.PathLike[str],
     separator: Separator,
     *,
+    start: float | None = None,
+    end: float | None = None,
     report: Report | None = None,
 ) -> None:
     """Draw the components of an audio file to a picture. The ending of the picture's name decides its kind.
+
+    `start` and `end` are times in seconds of the passage that is drawn; by default the whole file is drawn.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def draw_file(
     """
     check_picture(picture)
     with AudioFile(path) as source:
-        figure = _draw(fit(source, separator, report=report))
+        figure = _draw(fit(passage_in_seconds(source, start, end), separator, report=report))
     save_picture(figure, picture)
 
 
