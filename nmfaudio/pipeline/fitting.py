@@ -75,6 +75,15 @@ class Fitted:
 
     def stems(self) -> Iterator[tuple[Samples, dict[str, Samples]]]:
         """Give the mixture and its stems, piece by piece from the start, each (channels, samples)."""
+        pieces = self._joint_stems()
+        while True:
+            with _underflow_ignored():  # not around the `yield`: the caller's own settings hold there
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def _joint_stems(self) -> Iterator[tuple[Samples, dict[str, Samples]]]:
         parts = self.parts
         if len(parts) == 1:
             return parts[0]._own_stems()
@@ -235,16 +244,23 @@ class _OverlapAdd:
         return samples[:, max(0, -first) : min(hops, max(0, self._length - first))]
 
 
+def _underflow_ignored() -> np.errstate:
+    """Return a context in which numpy rounds tiny results to zero, even after `np.seterr(all="raise")`."""
+    return np.errstate(under="ignore")
+
+
 class _blaming:
-    """Turns whatever a plugin raises into a SeparatorError that names it."""
+    """Turns whatever a plugin raises into a SeparatorError that names it; an underflow is no error in it."""
 
     def __init__(self, plugin: object) -> None:
         self._plugin = plugin
+        self._arithmetic = _underflow_ignored()
 
     def __enter__(self) -> None:
-        pass
+        self._arithmetic.__enter__()
 
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._arithmetic.__exit__(kind, error, traceback)
         if isinstance(error, Exception) and not isinstance(error, NmfaudioError | MemoryError):
             raise _broken(self._plugin, f"failed with {type(error).__name__}: {error}") from error
 
