@@ -37,8 +37,9 @@ def test_a_block_with_context_equals_the_whole():
 def tone_clicks_and_noise():
     time = np.arange(24000) / 8000
     tone, clicks = 0.3 * np.sin(2 * np.pi * 440 * time), np.zeros(24000)
-    clicks[2000::4000] = 0.9
-    return tone, clicks, 0.1 * np.random.default_rng(0).standard_normal(24000)
+    clicks[2000::8000], clicks[6000::8000] = 0.9, -0.9
+    noise = 0.1 * np.random.default_rng(0).standard_normal(24000)
+    return tone, clicks, noise - noise.mean()
 
 
 def test_above_a_margin_of_one_a_residual_holds_what_is_neither():
