@@ -51,7 +51,8 @@ def check_separator(separator: Separator) -> list[str]:
         try:
             found = separate(audio, separator)
             _check_blocks(audio, separator)
-            again = separate(audio, separator)
+            with np.errstate(all="raise"):  # as after `np.seterr(all="raise")` in the caller's program
+                again = separate(audio, separator)
         except NmfaudioError as error:
             raise SeparatorError(f"on {name}: {error}") from error
         _check_stems(name, audio, found)

@@ -5,7 +5,7 @@ from scipy.ndimage import median_filter
 from nmfaudio import STFT, Audio, Spectrogram, make, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.pipeline.fitting import fit
-from nmfaudio.pipeline.registry import options
+from nmfaudio.pipeline.option_values import options_of_class
 from nmfaudio.separators.harmonic_percussive import HarmonicPercussive
 from nmfaudio.testing import check_separator
 
@@ -37,8 +37,9 @@ def test_a_block_with_context_equals_the_whole():
 def tone_clicks_and_noise():
     time = np.arange(24000) / 8000
     tone, clicks = 0.3 * np.sin(2 * np.pi * 440 * time), np.zeros(24000)
-    clicks[2000::4000] = 0.9
-    return tone, clicks, 0.1 * np.random.default_rng(0).standard_normal(24000)
+    clicks[2000::8000], clicks[6000::8000] = 0.9, -0.9
+    noise = 0.1 * np.random.default_rng(0).standard_normal(24000)
+    return tone, clicks, noise - noise.mean()
 
 
 def test_above_a_margin_of_one_a_residual_holds_what_is_neither():
@@ -88,7 +89,7 @@ def test_the_masks_are_those_of_the_paper():
 
 
 def test_the_command_line_sets_one_or_two_margins():
-    margin = options(HarmonicPercussive)["margin"]
+    margin = options_of_class(HarmonicPercussive)["margin"]
     assert [margin.parse(text) for text in ("2", "2.5,3")] == [2.0, (2.5, 3.0)]
 
 

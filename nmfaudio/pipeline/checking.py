@@ -17,17 +17,27 @@ _SUM_ROUNDING = 1e-9  # relative to the mixture; a smaller difference is roundin
 
 
 class naming_plugin:
-    """Context manager that turns any exception of a plugin into a SeparatorError that names the plugin."""
+    """Context manager that turns any exception of a plugin into a SeparatorError that names the plugin.
+
+    An underflow in a plugin is not an error; see `underflow_ignored`.
+    """
 
     def __init__(self, plugin: object) -> None:
         self._plugin = plugin
+        self._arithmetic = underflow_ignored()
 
     def __enter__(self) -> None:
-        pass
+        self._arithmetic.__enter__()
 
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._arithmetic.__exit__(kind, error, traceback)
         if isinstance(error, Exception) and not isinstance(error, NmfaudioError | MemoryError):
             raise plugin_error(self._plugin, f"failed with {type(error).__name__}: {error}") from error
+
+
+def underflow_ignored() -> np.errstate:
+    """Return a context in which numpy rounds tiny results to zero, even after `np.seterr(all="raise")`."""
+    return np.errstate(under="ignore")
 
 
 def plugin_error(plugin: object, fault: str) -> SeparatorError:

@@ -11,7 +11,13 @@ from nmfaudio.models.contract import Components, Model, Separator
 from nmfaudio.models.options import Options
 from nmfaudio.models.phased import with_phases
 from nmfaudio.models.selection import StemChoice
-from nmfaudio.pipeline.checking import checked_model, checked_stems, naming_plugin, summing_to
+from nmfaudio.pipeline.checking import (
+    checked_model,
+    checked_stems,
+    naming_plugin,
+    summing_to,
+    underflow_ignored,
+)
 from nmfaudio.pipeline.offset_stem import lowest_stem, with_offset
 from nmfaudio.pipeline.overlap_add import OverlapAdd, StemStream, averaged
 from nmfaudio.sound.analysis import analysis_blocks
@@ -85,6 +91,15 @@ class Fitted:
 
     def stems(self) -> StemStream:
         """Yield pieces of the mixture and their stems from start to end, shape (channels, samples)."""
+        pieces = self._complete_stems()
+        while True:
+            with underflow_ignored():  # not around the `yield`: there the settings of the caller hold
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def _complete_stems(self) -> StemStream:
         source = self.mixture.source
         if self.offset_stem is None or not isinstance(source, WithoutOffset):
             return self._averaged_stems()
@@ -118,6 +133,7 @@ class Fitted:
         return summing_to(wide.cut(start, stop), stems, self.model)
 
 
+@underflow_ignored()
 def fit(
     source: SampleSource,
     separator: Separator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,8 @@ class FromDictionary(Options):
     P. Smaragdis, B. Raj and M. Shashanka, "Supervised and semi-supervised separation of sounds from
     single-channel mixtures", ICA 2007.
     """
+
+    needs_whole: ClassVar[bool] = False
 
     dictionary: str | tuple[str, ...] | Dictionary = option(
         (), "files made by `nmfaudio learn`", flag="dictionary", metavar="FILE", selects=True, reads=True
