@@ -43,7 +43,7 @@ ROWS = [
         "nmf.sklearn_starts",
         "nmf.estimator",
     ],
-    ["nmf.prior", "nmf.relevance", "nmf.consensus", "nmf.rank", "nmf"],
+    ["nmf.prior", "nmf.relevance", "nmf.consensus", "nmf.hidden", "nmf.rank", "nmf"],
     [
         "sound.audio",
         "sound.exact",

@@ -48,7 +48,9 @@ class Entries(Protocol):
     W has the shape (bins, components), and H the shape (frames, components).
     """
 
-    frame_portions: Sequence[Bounds]
+    @property
+    def frame_portions(self) -> Sequence[Bounds]:
+        """Portions of the frames that are worked on at a time."""
 
     def summary(self, W: Matrix, pool: ThreadPoolExecutor | None) -> Any:
         """Return what the updates of H need of W as a whole."""
@@ -178,7 +180,7 @@ class EntryUpdates:
         """
         largest = np.maximum(other.max(axis=0), np.finfo(np.float32).tiny)
         least = _NEGLIGIBLE * self._problem.divergence.floor / largest.astype(np.float64)
-        return np.minimum(least, np.finfo(np.float32).max).astype(np.float32)
+        return np.asarray(np.minimum(least, np.finfo(np.float32).max), np.float32)
 
     def _run(self, task: Callable[[Bounds], T_co]) -> list[T_co]:
         return run_portions(task, self._entries.frame_portions, self._pool)

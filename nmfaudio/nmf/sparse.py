@@ -66,6 +66,11 @@ class SparseFrames:
         return float(np.einsum("i,i->", data, data, dtype=np.float64))
 
 
+def is_sparse(matrix: Any) -> bool:
+    """Return whether something is a sparse matrix of scipy."""
+    return bool(scipy.sparse.issparse(matrix))
+
+
 def checked_sparse(matrix: Any, name: str, shape: str) -> Any:
     """Return a sparse matrix of floats without duplicates and stored zeros, in its own format.
 

@@ -110,7 +110,7 @@ class StoredEntries:
 
 def _sums_of(factor: Matrix) -> Matrix:
     """Return the sum of each component, in one row."""
-    return factor.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.asarray(factor.sum(axis=0, keepdims=True, dtype=np.float64), np.float32)
 
 
 def _minus_product(factor: Matrix, numerator: Matrix) -> float:
