@@ -7,6 +7,7 @@ from .models.function import FunctionModel
 from .models.masks import soft_masks
 from .nmf import (
     Convolution,
+    CrossValidation,
     Divergence,
     Factorization,
     Penalties,
@@ -16,6 +17,7 @@ from .nmf import (
     Stream,
     activate,
     convolve,
+    cross_validate,
     factorize,
     recommend,
     relevant_rank,
@@ -43,6 +45,7 @@ __all__ = [
     "Combination",
     "Components",
     "Convolution",
+    "CrossValidation",
     "Dictionary",
     "Divergence",
     "Encoding",
@@ -68,6 +71,7 @@ __all__ = [
     "best_names",
     "convolve",
     "count_components",
+    "cross_validate",
     "evaluate",
     "factorize",
     "forecast",

@@ -227,26 +227,27 @@ def test_counts_of_whole_numbers_are_taken():
 
 @pytest.mark.parametrize("beta", [1, 2])
 def test_memory_follows_the_stored_entries(beta):
-    V = scipy.sparse.random_array((20000, 30000), density=1e-4, format="csr", random_state=0)
+    V = scipy.sparse.random_array((4000, 6000), density=1e-3, format="csr", random_state=0)
     tracemalloc.start()
     factorize(V, 4, divergence=beta, iterations=3)
     model = NMF(4, beta_loss=beta, init="random", max_iter=3, tol=0).fit(V)
     model.transform(V)
     model.score(V)
-    model.partial_fit(V[:5000])
+    model.partial_fit(V[:100])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     factors = 8 * 4 * sum(V.shape)
-    assert peak < 40 * V.nnz * 8 + 20 * factors < 0.05 * V.shape[0] * V.shape[1] * 4
+    assert peak < 20 * V.nnz * 8 + 20 * factors < 0.15 * V.shape[0] * V.shape[1] * 4
 
 
 def test_portions_have_about_as_many_entries_each():
     frequent = np.minimum(1, 5 / np.arange(1, 3001))[:, None]  # as of words in texts
-    V = scipy.sparse.csr_array(np.random.default_rng(0).random((3000, 400)) < frequent)
+    V = scipy.sparse.csr_array(np.random.default_rng(0).random((3000, 5000)) < frequent)
     entries = [V.indptr[stop] - V.indptr[start] for start, stop in portions(V)]
     assert sum(entries) == V.nnz
+    assert len(entries) > 2
     assert max(entries) < 2 * V.nnz / len(entries)
-    assert portions(scipy.sparse.csr_array((2, 5))) == [(0, 1), (1, 2)]
+    assert portions(scipy.sparse.csr_array((2, 5))) == [(0, 2)]
 
 
 @pytest.mark.parametrize("beta", [2, 1, 0])

@@ -2,6 +2,7 @@ from .consensus import Stability, stability
 from .convolutive import Convolution, convolve
 from .divergence import Divergence
 from .factorization import Factorization
+from .hidden import CrossValidation, cross_validate
 from .penalty import Penalties
 from .rank import Recommendation, recommend
 from .relevance import Relevance, relevant_rank
@@ -10,6 +11,7 @@ from .stream import Stream
 
 __all__ = [
     "Convolution",
+    "CrossValidation",
     "Divergence",
     "Factorization",
     "Penalties",
@@ -19,6 +21,7 @@ __all__ = [
     "Stream",
     "activate",
     "convolve",
+    "cross_validate",
     "factorize",
     "recommend",
     "relevant_rank",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
@@ -18,11 +19,27 @@ from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.kernels import Penalty, Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.sparse_kernels import descend_rows, multiply_rows
 
 Bounds = tuple[int, int]
 
 _NEGLIGIBLE: Final = 1e-7  # part of the model's floor, below which an entry of the model does not count
 T_co = TypeVar("T_co")
+
+
+@dataclass(frozen=True)
+class Products:
+    """What the updates of H at beta 2 need of V and W: neither depends on H.
+
+    Attributes
+    ----------
+    numerator : ndarray, shape (frames, components)
+    products : ndarray, shape (components, components)
+        Products of all pairs of templates.
+    """
+
+    numerator: Matrix
+    products: Matrix
 
 
 class Entries(Protocol):
@@ -31,23 +48,28 @@ class Entries(Protocol):
     W has the shape (bins, components), and H the shape (frames, components).
     """
 
-    frame_portions: Sequence[Bounds]
+    @property
+    def frame_portions(self) -> Sequence[Bounds]:
+        """Portions of the frames that are worked on at a time."""
 
-    def summary(self, factor: Matrix) -> NDArray[Any]:
-        """Return what the sums for one factor need of the other one as a whole."""
+    def summary(self, W: Matrix, pool: ThreadPoolExecutor | None) -> Any:
+        """Return what the updates of H need of W as a whole."""
 
     def project(
-        self, W: Matrix, summary: NDArray[Any], H: Matrix, portion: Bounds, measure: bool
+        self, W: Matrix, summary: Any, H: Matrix, portion: Bounds, measure: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float]:
         """Return numerator, denominator and objective of a portion of the frames, for the update of H.
 
-        `summary` is that of W.
+        The denominator may have one row for all frames.
         """
 
     def gather(
         self, W: Matrix, H: Matrix, pool: ThreadPoolExecutor | None, measure: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float]:
-        """Return numerator, denominator and objective for the update of W, (bins, components)."""
+        """Return numerator, denominator and objective for the update of W, (bins, components).
+
+        The denominator may have one row for all bins.
+        """
 
     def constant(self, W: Matrix, H: Matrix) -> float:
         """Return the part of the objective that is not a sum over portions."""
@@ -77,6 +99,7 @@ class EntryUpdates:
     ) -> None:
         self._problem, self._entries, self._pool = problem, entries, pool
         self._free = ~frozen
+        self._latest: tuple[Templates, Matrix, Any] | None = None
         self._weights = Weights(penalties, problem, len(frozen))
 
     @property
@@ -97,55 +120,67 @@ class EntryUpdates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights, entries = self._weights, self._entries
-        T = templates.T[: H.shape[1], : self._problem.bins]
-        W = np.ascontiguousarray(T.T)
+        W, summary = self._summary_of(templates, H.shape[1])
         penalty = weights.on_activations(templates, H)
-        self._move(W, H, penalty, self._exponent(weights.squares_of_activations, bold))
+        self._move(W, summary, H, penalty, self._exponent(weights.squares_of_activations, bold))
         above, below, objective = entries.gather(W, H, self._pool, measure)
         if measure:
             objective += entries.constant(W, H) + weights.value(templates, H)
         linear, quadratic = (w.astype(np.float32) for w in weights.on_templates(templates, H))
-        ratio = _ratio(above, below + linear + quadratic * W, 1.0)
-        moved = W * _raised(ratio, self._exponent(weights.squares_of_templates, bold))
-        self._drop_negligible(moved, H)
-        return make_templates(np.where(self._free, moved, W).T), objective
+        exponent, moved = self._exponent(weights.squares_of_templates, bold), W.copy()
+        multiply_rows(moved, above, below, linear, quadratic, self._least(H), exponent, 1.0)
+        moved[:, ~self._free] = W[:, ~self._free]
+        return make_templates(moved.T), objective
 
     def activate(
         self, templates: Templates, H: Matrix, penalty: Penalty, exponent: float, steps: int
     ) -> float:
         """Update H in place so many times; return the objective without penalties that it then has."""
-        W = np.ascontiguousarray(templates.T[: H.shape[1], : self._problem.bins].T)
-        for _ in range(steps):
-            self._move(W, H, penalty, exponent)
-        summary = self._entries.summary(W)
+        W, summary = self._summary_of(templates, H.shape[1])
+        self._move(W, summary, H, penalty, exponent, steps)
         parts = self._run(lambda portion: self._entries.project(W, summary, H, portion, True)[2])
         return sum(parts) + self._entries.constant(W, H)
 
-    def _move(self, W: Matrix, H: Matrix, penalty: Penalty, exponent: float) -> None:
-        """Update all activations once."""
-        summary = self._entries.summary(W)
+    def _summary_of(self, templates: Templates, rank: int) -> tuple[Matrix, Any]:
+        """Return W and what the updates of H need of it, which are made once for the same templates."""
+        if self._latest is None or self._latest[0] is not templates:
+            W = np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
+            self._latest = templates, W, self._entries.summary(W, self._pool)
+        return self._latest[1:]
+
+    def _move(
+        self, W: Matrix, summary: Any, H: Matrix, penalty: Penalty, exponent: float, steps: int = 1
+    ) -> None:
+        """Update all activations so many times."""
+        least = self._least(W)
 
         def move(portion: Bounds) -> None:
             h, here = H[slice(*portion)], penalty.of_frames(*portion)
-            above, below, _ = self._entries.project(W, summary, H, portion, False)
-            below = below + here.linear + here.quadratic * h
-            if len(here.entries):
-                below = below + here.entries
-            if len(here.pull):
-                above = above + here.pull
-            h *= _raised(_ratio(above, below, 0.0), exponent)
-            self._drop_negligible(h, W)
+            for _ in range(steps):
+                above, below, _ = self._entries.project(W, summary, H, portion, False)
+                if len(here.entries):
+                    below = below + here.entries
+                if len(here.pull):
+                    above = above + here.pull
+                multiply_rows(h, above, below, here.linear, here.quadratic, least, exponent, 0.0)
 
-        self._run(move)
+        def descend(portion: Bounds) -> None:
+            part = slice(*portion)
+            settings = penalty.linear, penalty.quadratic, least, exponent, 0.0, steps
+            descend_rows(H[part], summary.numerator[part], summary.products, *settings)
 
-    def _drop_negligible(self, factor: Matrix, other: Matrix) -> None:
-        """Set entries to zero that change no entry of the model beyond rounding, whatever the other factor.
+        separable = not len(penalty.entries) and not len(penalty.pull)
+        self._run(descend if isinstance(summary, Products) and separable else move)
+
+    def _least(self, other: Matrix) -> Matrix:
+        """Return, for each component, the size below which an entry changes no entry of the model.
 
         Entries that shrink on and on would become subnormal numbers, with which updates take ten times as
-        long.
+        long: below this size they are set to zero.
         """
-        least = np.float32(_NEGLIGIBLE * self._problem.divergence.floor)
-        factor[factor * other.max(axis=0) < least] = 0
+        largest = np.maximum(other.max(axis=0), np.finfo(np.float32).tiny)
+        least = _NEGLIGIBLE * self._problem.divergence.floor / largest.astype(np.float64)
+        return np.asarray(np.minimum(least, np.finfo(np.float32).max), np.float32)
 
     def _run(self, task: Callable[[Bounds], T_co]) -> list[T_co]:
         return run_portions(task, self._entries.frame_portions, self._pool)
@@ -167,12 +202,3 @@ def run_portions(
         for future in futures:
             future.cancel()
         raise
-
-
-def _ratio(above: NDArray[Any], below: NDArray[Any], otherwise: float) -> NDArray[Any]:
-    """Return a quotient, and another number where the denominator is zero."""
-    return np.divide(above, below, out=np.full_like(above, otherwise), where=below > 0)
-
-
-def _raised(ratio: NDArray[Any], exponent: float) -> NDArray[Any]:
-    return ratio if exponent == 1 else np.power(ratio, np.float32(exponent), out=ratio)

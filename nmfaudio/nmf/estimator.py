@@ -14,7 +14,6 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -30,7 +29,7 @@ from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.prediction import prediction_error
 from nmfaudio.nmf.problem import checked_matrix
 from nmfaudio.nmf.solve import Init, activate, factorize
-from nmfaudio.nmf.sparse import BETAS, dense, free_memory
+from nmfaudio.nmf.sparse import BETAS, dense, free_memory, is_sparse
 
 Array = NDArray[Any]
 
@@ -306,7 +305,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     def _checked(self, X: Any, reset: bool) -> Any:
         """Return X as an array, or a CSR matrix, of floats that are not negative."""
         if isinstance(X, np.ma.MaskedArray):
-            X = X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+            X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
         return validate_data(
             self,
             X,
@@ -319,12 +318,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
     def _stays_sparse(self, X: Any) -> bool:
         """Return whether the work on X follows its stored entries."""
-        return scipy.sparse.issparse(X) and Divergence.of(self.beta_loss).beta in BETAS
+        return is_sparse(X) and Divergence.of(self.beta_loss).beta in BETAS
 
     def _batch(self, X: Any) -> Any:
         """Return a batch transposed, as `online` takes it."""
         batch = X if self._stays_sparse(X) else dense(X)
-        if not scipy.sparse.issparse(batch) and np.isnan(batch.min()):
+        if not is_sparse(batch) and np.isnan(batch.min()):
             raise MatrixError("X has missing entries (NaN): partial_fit needs all entries; use fit")
         return batch.T
 
@@ -452,7 +451,7 @@ def _penalty(penalties: Penalties, found: Factorization) -> float:
 def _check_memory(X: Any, rank: int) -> None:
     """Refuse a sparse X whose factors, which are dense, do not fit into memory."""
     needed, free = 8 * rank * sum(X.shape), free_memory()
-    if scipy.sparse.issparse(X) and needed > free:
+    if is_sparse(X) and needed > free:
         raise MatrixError(
             f"X has shape {X.shape}: W and H for n_components={rank} take {needed} bytes, and {free:.0f} are "
             "free: use fewer components, or drop samples or features"

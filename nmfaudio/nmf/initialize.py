@@ -90,12 +90,13 @@ def _leading(V: Data, count: int) -> tuple[NDArray[np.float64], NDArray[np.float
     few vectors.
     """
     bins = V.shape[1]
-    if scipy.sparse.issparse(V[:1]) and count < min(V.shape) - 1:
+    sparse: bool = scipy.sparse.issparse(V[:1])
+    if sparse and count < min(V.shape) - 1:
         start = np.random.default_rng(0).standard_normal(min(V.shape))  # fixed: the same bits each time
         _, values, vectors = scipy.sparse.linalg.svds(V[:].astype(np.float64), count, v0=start)
         order = np.argsort(-values)
-        return values[order], vectors[order].T
-    gram = np.zeros((bins, bins))
+        return np.asarray(values[order], np.float64), np.asarray(vectors[order].T, np.float64)
+    gram = np.zeros((bins, bins), np.float64)
     for rows in _parts(V):
         part = _dense(rows).astype(np.float64)  # whose squares overflow float32 in loud data
         gram += part.T @ part
@@ -104,7 +105,8 @@ def _leading(V: Data, count: int) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _dense(rows: Any) -> NDArray[Any]:
-    return rows.toarray() if scipy.sparse.issparse(rows) else rows
+    sparse: bool = scipy.sparse.issparse(rows)
+    return np.asarray(rows.toarray() if sparse else rows)
 
 
 def _dominant_part(

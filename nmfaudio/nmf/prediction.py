@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from nmfaudio.errors import MatrixError
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.solve import activate
-from nmfaudio.nmf.sparse import BETAS, model_at
+from nmfaudio.nmf.sparse import BETAS, is_sparse, model_at
 
 _FOLDS: Final = 5  # parts of the bins; each is hidden once
 _PIECE: Final = 1024  # frames at a time
@@ -52,7 +51,7 @@ def prediction_error(
     bins = len(W)
     if bins < 2:
         raise MatrixError("X has 1 feature: a score needs at least 2, since some are predicted from others")
-    V = V.tocsr() if scipy.sparse.issparse(V) else V
+    V = V.tocsr() if is_sparse(V) else V
     floor = divergence.floor * _mean(V)
     total, count = 0.0, 0
     for hidden in np.array_split(np.random.default_rng(0).permutation(bins), min(_FOLDS, bins)):
@@ -65,7 +64,7 @@ def prediction_error(
 
 
 def _mean(V: Any) -> float:
-    mean = float(V.mean(dtype=np.float64) if scipy.sparse.issparse(V) else np.nanmean(V, dtype=np.float64))
+    mean = float(V.mean(dtype=np.float64) if is_sparse(V) else np.nanmean(V, dtype=np.float64))
     return mean if mean > 0 else 1.0
 
 
@@ -74,12 +73,12 @@ def _divergence(
 ) -> tuple[float, int]:
     """Return the divergence of V from W H + floor, summed over entries, and the number of entries."""
     W, H = W.astype(np.float64), H.astype(np.float64)
-    if scipy.sparse.issparse(V) and divergence.beta in BETAS:
+    if is_sparse(V) and divergence.beta in BETAS:
         return _sparse_divergence(V.tocoo(), W, H, divergence.beta, floor), V.shape[0] * V.shape[1]
     total, count = 0.0, 0
     for start in range(0, H.shape[1], _PIECE):
         part = V[:, start : start + _PIECE]
-        values = np.asarray(part.toarray() if scipy.sparse.issparse(part) else part, np.float64)
+        values = np.asarray(part.toarray() if is_sparse(part) else part, np.float64)
         model, visible = W @ H[:, start : start + _PIECE] + floor, ~np.isnan(values)
         lift = floor if divergence.beta < 1 else 0.0
         total += float(divergence.between(values[visible] + lift, model[visible]))
@@ -94,5 +93,5 @@ def _sparse_divergence(
     values, model = V.data.astype(np.float64), model_at(W, H, V.row, V.col) + floor
     if beta == 1:
         stored = float(np.sum(values * np.log(values / model) - values)) if values.size else 0.0
-        return stored + float(W.sum(axis=0) @ H.sum(axis=1)) + floor * V.shape[0] * V.shape[1]
+        return stored + float(W.sum(axis=0) @ H.sum(axis=1)) + floor * float(V.shape[0] * V.shape[1])
     return float(np.vdot(values, values) / 2 - np.vdot(values, model) + np.vdot(W.T @ W, H @ H.T) / 2)

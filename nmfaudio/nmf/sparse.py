@@ -18,7 +18,8 @@ from nmfaudio.nmf.stream import Stream
 
 _MEMORY = Path("/proc/meminfo")  # Linux lists the free memory here
 _PIECE: Final = 65536  # entries whose model is computed at a time
-_PORTIONS: Final = 16  # of the rows: each has about the same number of stored entries
+# Portions of the rows have about the same number of stored entries each: at most so many, and so large.
+_PORTIONS, _PORTION_ENTRIES = 16, 50_000
 
 # The divergences whose updates need the model at the stored entries alone.
 BETAS: Final = (1.0, 2.0)
@@ -63,6 +64,11 @@ class SparseFrames:
         """The sum of the squares of all entries."""
         data = self.by_frame.data
         return float(np.einsum("i,i->", data, data, dtype=np.float64))
+
+
+def is_sparse(matrix: Any) -> bool:
+    """Return whether something is a sparse matrix of scipy."""
+    return bool(scipy.sparse.issparse(matrix))
 
 
 def checked_sparse(matrix: Any, name: str, shape: str) -> Any:
@@ -114,7 +120,8 @@ def portions(matrix: Any) -> list[tuple[int, int]]:
     """
     rows = matrix.shape[0]
     work = matrix.indptr.astype(np.int64) + np.arange(rows + 1)  # a row without entries takes time too
-    targets = np.linspace(0, work[-1], _PORTIONS + 1)[1:-1]
+    count = min(_PORTIONS, 1 + int(work[-1]) // _PORTION_ENTRIES)
+    targets = np.linspace(0, work[-1], count + 1)[1:-1]
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, targets), [rows]]))
     return [(int(start), int(stop)) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
 

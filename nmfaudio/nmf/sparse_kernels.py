@@ -73,3 +73,50 @@ def project_values(
             y, value = Y[np.uint64(positions[i])], values[i]
             for k in range(rank):
                 above[k] += value * y[k]
+
+
+@_compile
+def multiply_rows(
+    X: Rows,
+    above: Rows,
+    below: Rows,
+    linear: Rows,
+    quadratic: Rows,
+    least: Rows,
+    exponent: float,
+    dead: float,
+) -> None:
+    """Multiply X by above / (below + linear + quadratic X), to a power.
+
+    `below` has a row for each row of X, or one for all. Entries under `least`, one number for each component,
+    become zero; where the denominator is zero, the quotient is `dead`.
+    """
+    shared = len(below) == 1
+    for n in range(len(X)):
+        x, numerator, denominators = X[n], above[n], below[0 if shared else n]
+        for k in range(X.shape[1]):
+            denominator = denominators[k] + linear[k] + quadratic[k] * x[k]
+            ratio = numerator[k] / denominator if denominator > 0 else np.float32(dead)
+            if exponent != 1:
+                ratio = ratio ** np.float32(exponent)
+            moved = x[k] * ratio
+            x[k] = moved if moved >= least[k] else np.float32(0)
+
+
+@_compile
+def descend_rows(
+    X: Rows, above: Rows, products: Rows, linear: Rows, quadratic: Rows, least: Rows,
+    exponent: float, dead: float, steps: int,
+) -> None:  # fmt: skip
+    """Do the same so many times with the denominator X products, the one of the Euclidean distance."""
+    rank = X.shape[1]
+    below = np.empty((1, rank), np.float32)
+    for n in range(len(X)):
+        for _ in range(steps):
+            for k in range(rank):
+                below[0, k] = np.float32(0)
+            for j in range(rank):
+                x, row = X[n, j], products[j]
+                for k in range(rank):
+                    below[0, k] += x * row[k]
+            multiply_rows(X[n : n + 1], above[n : n + 1], below, linear, quadratic, least, exponent, dead)

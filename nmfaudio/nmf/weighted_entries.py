@@ -39,9 +39,9 @@ class WeightedEntries:
         """Portions of the frames."""
         return _bounds(len(self.V), -(-len(self.V) // _PORTIONS))
 
-    def summary(self, factor: Matrix) -> Matrix:
-        """Return the factor transposed."""
-        return np.ascontiguousarray(factor.T)
+    def summary(self, W: Matrix, pool: ThreadPoolExecutor | None) -> Matrix:
+        """Return the templates transposed."""
+        return np.ascontiguousarray(W.T)
 
     def project(
         self, W: Matrix, summary: Matrix, H: Matrix, portion: Bounds, measure: bool
@@ -61,7 +61,7 @@ class WeightedEntries:
         self, W: Matrix, H: Matrix, pool: ThreadPoolExecutor | None, measure: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float]:
         """Return numerator, denominator and objective for the update of W, (bins, components)."""
-        T = self.summary(W)
+        T = self.summary(W, pool)
 
         def gather_portion(portion: Bounds) -> tuple[NDArray[Any], NDArray[Any], float]:
             sums, objective = np.zeros((2, *W.shape), np.float32), 0.0
