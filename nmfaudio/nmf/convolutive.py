@@ -15,8 +15,8 @@ from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Watch
 from nmfaudio.nmf.initialize import Matrix, levels, mean_spectrum
 from nmfaudio.nmf.lagged import LaggedUpdates
-from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.threads import workers
 
 Masks = tuple[ArrayLike | None, ArrayLike | None]
 

@@ -65,8 +65,8 @@ class Updates:
     ) -> None:
         self._problem = problem
         self._free = np.flatnonzero(~frozen) if frozen.any() else slice(0, rank)
-        self._lanes = problem.lanes(rank, pool)
-        self._sums = room_for_sums(problem, rank, len(self._lanes.bounds))
+        self._partition = problem.partition(rank, pool)
+        self._sums = make_sums(problem, rank, len(self._partition.bounds))
         self._weights = Weights(penalties, problem, rank)
 
     def step(
@@ -96,7 +96,7 @@ class Updates:
         ready = kernels.packed(templates, products=self._problem.divergence.beta == 2)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
-        objective = self._lanes.run(self._task(ready, penalty, H, measure, exponent))
+        objective = self._partition.run(self._task(ready, penalty, H, measure, exponent))
         if measure:
             objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
@@ -111,13 +111,13 @@ class Updates:
 
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
-        def task(lane: int, start: int, stop: int) -> float:
-            portion = self._sums[0][lane], self._sums[1][lane]
-            if start == self._lanes.bounds[lane][0]:
-                for sums in portion:
+        def task(portion: int, start: int, stop: int) -> float:
+            parts = self._sums[0][portion], self._sums[1][portion]
+            if start == self._partition.bounds[portion][0]:
+                for sums in parts:
                     sums[:] = 0
             v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
-            return float(kernels.update_frames(v, terms, templates, part, h, 1, portion, measure))
+            return float(kernels.update_frames(v, terms, templates, part, h, 1, parts, measure))
 
         return task
 
@@ -153,7 +153,7 @@ def updated(
     ----------
     templates : Templates
     sums : tuple of ndarray
-        What stands above and below, lane by lane, as `room_for_sums` has it.
+        Numerators and denominators of all portions, in the buffers of `make_sums`.
     free : ndarray of int or slice
         The templates to update.
     beta, exponent : float
@@ -181,8 +181,8 @@ def updated(
     return _summed(T)
 
 
-def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
-    """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
+def make_sums(problem: Problem, rank: int, portions: int) -> tuple[Matrix, Matrix]:
+    """Return buffers for the numerators and denominators of all portions."""
     from nmfaudio.nmf.intrinsics import PANEL
 
     rows, bins = layout.aligned(rank, problem.bins, layout.BIN_MULTIPLE).shape
@@ -190,13 +190,14 @@ def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matr
     width = layout.aligned(rows, rank).shape[1]
     beta = problem.divergence.beta
     below = (1, width) if beta == 1 else (rows, width) if beta == 2 else panels
-    return _stack(lanes, panels), _stack(lanes, below)
+    return _stack(portions, panels), _stack(portions, below)
 
 
-def _stack(lanes: int, shape: tuple[int, int]) -> Matrix:
-    """Return room for a matrix of each lane, each row of which starts a cache line."""
+def _stack(portions: int, shape: tuple[int, int]) -> Matrix:
+    """Return a buffer for one matrix of each portion, whose rows start at cache lines."""
     rows, columns = shape
-    return layout.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
+    count = portions * rows
+    return layout.aligned(count, columns)[:count].reshape(portions, rows, columns)
 
 
 def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf.factorization import Factorization
-from nmfaudio.nmf.lanes import Lanes, workers
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.solve import factorize
+from nmfaudio.nmf.threads import workers
 
 # Noise that the model expects everywhere, relative to each bin's mean power: much at first, which keeps early
 # mistakes from freezing, and hardly any in the end, when the sources must explain all.
@@ -198,8 +199,8 @@ class _Descent:
         self._projections = _projected(mixture, templates)
         self._sines = np.sin(np.subtract.outer(self._angles, self._angles)).astype(np.float32)
         sources, rank, bins = self._W.shape
-        self._lanes = Lanes(H.shape[1], _OPERATIONS * sources * (rank + sources) * bins, pool)
-        self._sums = np.zeros((2, len(self._lanes.bounds), *self._W.shape), np.float32)
+        self._partition = FramePartition(H.shape[1], _OPERATIONS * sources * (rank + sources) * bins, pool)
+        self._sums = np.zeros((2, len(self._partition.bounds), *self._W.shape), np.float32)
 
     @property
     def templates(self) -> PannedTemplates:
@@ -212,22 +213,22 @@ class _Descent:
         self._sums[:] = 0
         above, below = self._sums
 
-        def task(lane: int, start: int, stop: int) -> float:
+        def task(portion: int, start: int, stop: int) -> float:
             panned_kernels.step(
                 *self._projections,
                 self._sines,
                 noise,
                 self._W,
                 self._H,
-                above[lane],
-                below[lane],
+                above[portion],
+                below[portion],
                 start,
                 stop,
                 learn,
             )
             return 0.0
 
-        self._lanes.run(task)
+        self._partition.run(task)
         if learn:
             self._learn(above.sum(axis=0), below.sum(axis=0))
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.layout import Terms
 from nmfaudio.nmf.stream import Rows, Stream, piece
 
@@ -79,9 +79,9 @@ class Problem:
         """Number of bins."""
         return int(self.V.shape[1])
 
-    def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
+    def partition(self, rank: int, pool: ThreadPoolExecutor | None) -> FramePartition:
         """Share the frames out for iterations of this rank."""
-        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool, piece(self.bins))
+        return FramePartition(len(self.V), 12.0 * self.bins * (rank + 8), pool, piece(self.bins))
 
     @property
     def terms(self) -> Terms:

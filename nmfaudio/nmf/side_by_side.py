@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from nmfaudio.nmf.factorization import Callback
-from nmfaudio.nmf.lanes import available_threads
+from nmfaudio.nmf.threads import available_threads
 
 T = TypeVar("T")
 Task = Callable[[int, Callback], T]

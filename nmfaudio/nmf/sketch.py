@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix, Start
-from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.problem import Problem
 
 OVERSAMPLING: Final = 16  # directions beyond the rank
@@ -72,7 +72,7 @@ class _Scaled:
         Sums of the data.
     frames, bins : ndarray of float32, shapes (frames, 1) and (bins, 1)
         What the data are divided by.
-    lanes : Lanes
+    partition : FramePartition
     """
 
     V: Any
@@ -82,7 +82,7 @@ class _Scaled:
     spectrum: NDArray[np.float64]
     frames: Matrix
     bins: Matrix
-    lanes: Lanes
+    partition: FramePartition
 
     @classmethod
     def of(cls, problem: Problem, rank: int, pool: ThreadPoolExecutor | None) -> _Scaled:
@@ -90,49 +90,49 @@ class _Scaled:
         beta = problem.divergence.beta
         power = min(max((1 + beta) / 2, 0.5), 1.0)
         share = min(max(1 - beta / (2 * power), 0.0), 1.0)
-        lanes = problem.lanes(2 * (rank + OVERSAMPLING), pool)
+        partition = problem.partition(2 * (rank + OVERSAMPLING), pool)
         levels = np.empty(len(problem.V))
-        spectra = np.zeros((len(lanes.bounds), problem.bins))
+        spectra = np.zeros((len(partition.bounds), problem.bins))
         scale = problem.kernel_scale
 
-        def weigh(lane: int, start: int, stop: int) -> float:
+        def weigh(portion: int, start: int, stop: int) -> float:
             part = _powered(problem.V[start:stop], scale, power)
             levels[start:stop] = part.sum(axis=1, dtype=np.float64)
-            spectra[lane] += part.sum(axis=0, dtype=np.float64)
+            spectra[portion] += part.sum(axis=0, dtype=np.float64)
             return 0.0
 
-        lanes.run(weigh)
+        partition.run(weigh)
         gain = scale if power == 1 else 1.0
         levels, spectrum = levels * gain, spectra.sum(axis=0) * gain
         total = levels.sum() or 1.0
         frames = (total * (levels / total) ** share)[:, None].astype(np.float32)
         bins = ((spectrum / total) ** share)[:, None].astype(np.float32)
-        return cls(problem.V, scale, power, levels, spectrum, frames, bins, lanes)
+        return cls(problem.V, scale, power, levels, spectrum, frames, bins, partition)
 
     def times(self, M: Matrix) -> Matrix:
         """Return the scaled data times a matrix of (bins, directions)."""
         product = np.empty((len(self.V), M.shape[1]), np.float32)
         weighted = self._weighted(M)
 
-        def multiply(lane: int, start: int, stop: int) -> float:
+        def multiply(portion: int, start: int, stop: int) -> float:
             rows = _powered(self.V[start:stop], self.scale, self.power)
             product[start:stop] = _divided(rows @ weighted, self.frames[start:stop])
             return 0.0
 
-        self.lanes.run(multiply)
+        self.partition.run(multiply)
         return product
 
     def squared(self, M: Matrix) -> Matrix:
         """Return the scaled data, transposed, times the scaled data times a matrix of (bins, directions)."""
         weighted = self._weighted(M)
-        sums = np.zeros((len(self.lanes.bounds), *M.shape), np.float32)
+        sums = np.zeros((len(self.partition.bounds), *M.shape), np.float32)
 
-        def multiply(lane: int, start: int, stop: int) -> float:
+        def multiply(portion: int, start: int, stop: int) -> float:
             rows, weight = _powered(self.V[start:stop], self.scale, self.power), self.frames[start:stop]
-            sums[lane] += rows.T @ _divided(_divided(rows @ weighted, weight), weight)
+            sums[portion] += rows.T @ _divided(_divided(rows @ weighted, weight), weight)
             return 0.0
 
-        self.lanes.run(multiply)
+        self.partition.run(multiply)
         return self._weighted(sums.sum(axis=0))
 
     def _weighted(self, M: Matrix) -> Matrix:
@@ -165,13 +165,16 @@ def _least_squares(
     seen = data.times(basis)
     T = _divided(_noise(_shares(data.spectrum), rank, generator).T, data.bins).T.copy()
     H = _divided(_noise(data.levels / rank, rank, generator).T, data.frames).T.copy()
-    lanes = len(data.lanes.bounds)
+    portions = len(data.partition.bounds)
     for _ in range(SWEEPS):
         projected, products = T @ basis, T @ T.T
-        sums = np.zeros((lanes, *projected.shape), np.float32), np.zeros((lanes, rank, rank), np.float32)
+        sums = (
+            np.zeros((portions, *projected.shape), np.float32),
+            np.zeros((portions, rank, rank), np.float32),
+        )
 
         def sweep(
-            lane: int,
+            portion: int,
             start: int,
             stop: int,
             projected: Matrix = projected,
@@ -180,11 +183,11 @@ def _least_squares(
         ) -> float:
             h, c = H[:, start:stop], seen[start:stop]
             descend_coordinates(products, projected @ c.T, H, start)
-            sums[0][lane] += h @ c
-            sums[1][lane] += h @ h.T
+            sums[0][portion] += h @ c
+            sums[1][portion] += h @ h.T
             return 0.0
 
-        data.lanes.run(sweep)
+        data.partition.run(sweep)
         descend_coordinates(sums[1].sum(axis=0), sums[0].sum(axis=0) @ basis.T, T, 0)
     return T, H
 

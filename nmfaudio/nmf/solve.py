@@ -16,12 +16,12 @@ from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
-from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
 from nmfaudio.nmf.stream import Stream
+from nmfaudio.nmf.threads import workers
 
 Init = str | tuple[ArrayLike, ArrayLike]
 _STARTS = ("sketch", *STARTS)
@@ -239,7 +239,7 @@ def _activate(
     H = settings.allowed.start(templates, _level_start(problem, total))[1]
     weights = Weights(settings.penalties.of_unit_templates(total), problem, len(total))
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
-    lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
+    partition = problem.partition(len(total) * MEASURE_EVERY, pool)
     watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
     for iteration in watch.looks():
@@ -253,7 +253,7 @@ def _activate(
                 sums, h = layout.NO_SUMS, H[start:stop]
                 return float(kernels.update_frames(v, terms, fixed, part, h, steps, sums, True))
 
-            objective = lanes.run(task)
+            objective = partition.run(task)
         made = iteration
         if watch.done(iteration, objective + weights.value(fixed, H)):
             break
