@@ -15,17 +15,18 @@ from nmfaudio.nmf.problem import Problem
 
 
 class LaggedUpdates:
-    """The updates of one problem: activations in place, templates anew. Offers what `descend` asks for.
+    """Updates of the activations, in place, and of the templates, into a new array; a `descend.Steps`.
 
-    Templates stand in the rows of T, all components of the first lag, then all of the next, and so on. Sums
-    over frames are kept for each portion and added in a fixed order: the number of threads changes no bit.
+    The rows of T hold all components of the first lag, then all of the next lag, and so on. Sums
+    over frames are kept for each portion and added in a fixed order, so that the number of threads changes no
+    bit.
 
     Parameters
     ----------
     problem : Problem
     rank, lags : int
     frozen : ndarray of bool, shape (components,)
-        Components whose templates stay as they are.
+        Components whose templates are not updated.
     pool : ThreadPoolExecutor or None
     """
 
@@ -44,7 +45,7 @@ class LaggedUpdates:
 
     @property
     def may_be_bold(self) -> bool:
-        """Never: only steps that are proven to descend are taken."""
+        """False: only steps for which descent is proven are made."""
         return False
 
     def step(
@@ -55,9 +56,9 @@ class LaggedUpdates:
         Returns
         -------
         templates : Templates
-            The new ones.
+            The updated templates.
         objective : float
-            At the new H and the templates that were given; 0 unless it is measured.
+            Objective at the new H and the given templates; 0 unless it is measured.
         """
         from nmfaudio.nmf import kernels  # here, because numba takes a while to load
 
@@ -72,7 +73,7 @@ class LaggedUpdates:
         return updated(templates, self._sums, self._free, beta, exponent), objective
 
     def _past(self, H: Matrix) -> Matrix:
-        """Return H with silence before it, as much as the lags reach."""
+        """Return H with as many silent frames before it as the lags reach."""
         return np.vstack([np.zeros((self._reach, H.shape[1]), np.float32), H])
 
     def _step_activations(self, templates: Templates, H: Matrix, exponent: float) -> None:

@@ -1,13 +1,13 @@
-"""A start near the answer: least squares, on a random sketch of the data.
+"""A start near the solution: least squares on a random sketch of the data.
 
-Where a model is near the data, a beta-divergence is a sum of squares, each weighted by the datum to the power
-beta - 2. With the data's margins standing for the data, a weight is a number of the frame times one of the
-bin, as in correspondence analysis: then it is plain least squares between scaled data and scaled factors.
-Where beta is small, powers of the data make the approximation hold further from the data.
+Near the data, a beta-divergence is a sum of squared errors, each weighted by the datum to the power beta - 2.
+When the margins of the data replace the data in the weights, a weight is a number of the frame times a number
+of the bin, as in correspondence analysis. The problem is then plain least squares between scaled data and
+scaled factors. For small beta, a power of the data widens the range in which the approximation holds.
 
-Least squares needs of the data only what their strongest directions hold. A few passes find these from random
-ones, and hierarchical alternating least squares works on what is left, a matrix as narrow as the factors: all
-of it costs what some ten updates of the divergence cost, and it takes the place of some hundred.
+Least squares needs only the strongest directions of the data. A few passes find these from random ones, and
+hierarchical alternating least squares works on the projection, a matrix about as narrow as the factors. The
+start costs as much as about ten updates of the divergence, and replaces about a hundred of them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from nmfaudio.nmf.initialize import Matrix, Start
 from nmfaudio.nmf.problem import Problem
 
 OVERSAMPLING: Final = 16  # directions beyond the rank
-PASSES: Final = 2  # that sharpen them
-SWEEPS: Final = 60  # over both factors
-# Of the mean spectrum and of each frame's level, added to factors: updates that multiply cannot leave a zero.
+PASSES: Final = 2  # passes over the data that turn them towards the strongest ones
+SWEEPS: Final = 60  # sweeps over both factors
+# Part of the mean spectrum and of each frame's level that is added to the factors: multiplicative updates
+# cannot change a zero.
 FILL: Final = 0.1
 
 
@@ -40,7 +41,7 @@ def sketched(
     problem : Problem
     rank : int
     generator : numpy.random.Generator
-        Of the sketch, and of where least squares start.
+        Random numbers of the sketch and of the start of least squares.
     pool : ThreadPoolExecutor or None
 
     References
@@ -61,17 +62,17 @@ def sketched(
 
 @dataclass(frozen=True)
 class _Scaled:
-    """V to a power, divided by a number of each frame and one of each bin.
+    """V to a power, divided by a number for each frame and a number for each bin.
 
     Attributes
     ----------
     V : ndarray or Rows, shape (frames, bins)
     scale, power : float
-        V times the scale to the power is what is meant by the data here.
+        The data here are V times the scale, to the power.
     levels, spectrum : ndarray of float64, shapes (frames,) and (bins,)
         Sums of the data.
     frames, bins : ndarray of float32, shapes (frames, 1) and (bins, 1)
-        What the data are divided by.
+        Divisors of the data.
     partition : FramePartition
     """
 
@@ -86,7 +87,7 @@ class _Scaled:
 
     @classmethod
     def of(cls, problem: Problem, rank: int, pool: ThreadPoolExecutor | None) -> _Scaled:
-        """Weigh the data of a problem."""
+        """Scale the data of a problem."""
         beta = problem.divergence.beta
         power = min(max((1 + beta) / 2, 0.5), 1.0)
         share = min(max(1 - beta / (2 * power), 0.0), 1.0)
@@ -140,7 +141,7 @@ class _Scaled:
 
 
 def _powered(part: Matrix, scale: float, power: float) -> Matrix:
-    """Return data to a power; at power 1 as they are, without a copy, what they are scaled by left aside."""
+    """Return scaled data to a power; for the power 1, return the data uncopied and without the scale."""
     if power == 1:
         return part
     scaled = part * np.float32(scale)
@@ -148,7 +149,7 @@ def _powered(part: Matrix, scale: float, power: float) -> Matrix:
 
 
 def _divided(rows: Matrix, weights: Matrix) -> Matrix:
-    """Divide each row by its weight; rows of none become zero."""
+    """Divide each row by its weight; rows without a weight become zero."""
     return np.divide(rows, weights, out=np.zeros_like(rows), where=weights > 0)
 
 
@@ -157,12 +158,12 @@ def _least_squares(
 ) -> tuple[Matrix, Matrix]:
     """Return factors of the scaled data, (rank, bins) and (rank, frames).
 
-    Of the data only what lies in the basis is looked at. Coordinates take turns, each set to its best value
-    that is not negative: those of each frame, then those of each bin.
+    Only the projection of the data on the basis is used. Coordinates are set in turn to their best
+    non-negative value: those of each frame, then those of each bin.
     """
     from nmfaudio.nmf.sketch_kernels import descend_coordinates  # here: numba takes a while to load
 
-    seen = data.times(basis)
+    projection = data.times(basis)
     T = _divided(_noise(_shares(data.spectrum), rank, generator).T, data.bins).T.copy()
     H = _divided(_noise(data.levels / rank, rank, generator).T, data.frames).T.copy()
     portions = len(data.partition.bounds)
@@ -181,7 +182,7 @@ def _least_squares(
             products: Matrix = products,
             sums: tuple[Matrix, Matrix] = sums,
         ) -> float:
-            h, c = H[:, start:stop], seen[start:stop]
+            h, c = H[:, start:stop], projection[start:stop]
             descend_coordinates(products, projected @ c.T, H, start)
             sums[0][portion] += h @ c
             sums[1][portion] += h @ h.T
@@ -197,7 +198,7 @@ def _noise(margin: NDArray[np.float64], rank: int, generator: np.random.Generato
 
 
 def _at_level(problem: Problem, data: _Scaled, T: Matrix, H: Matrix) -> Start:
-    """Return factors of V, with no zeros where V has something."""
+    """Return factors of V, without zeros where V is not zero."""
     root = np.float32(1 / data.power)
     W, H = (T.T * data.bins) ** root, (H.T * data.frames) ** root
     sums = W.sum(axis=0)
