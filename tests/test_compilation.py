@@ -55,6 +55,6 @@ def test_silence_can_be_asked_for(engine):
 
 
 def test_numba_is_loaded_only_when_the_first_update_runs():
-    names = "n.factorize; n.convolve; n.activate; n.Divergence"
-    script = f"import sys, nmfaudio.nmf as n; {names}; sys.exit('numba' in sys.modules)"
+    use = "import nmfaudio.nmf as n; n.factorize, n.convolve, n.activate, n.Divergence"
+    script = f"import sys; {use}; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

@@ -108,23 +108,6 @@ def test_code_that_others_may_have_written_is_not_run_and_the_cost_is_said_once(
     assert not list(opened.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["emptied", "halved", "garbled", "index emptied", "data lost"])
-def test_damaged_code_is_made_anew(installation, damage):
-    run(installation)
-    (kept,) = (installation / "installed/nmfaudio/nmf/__pycache__").glob("engine-*")
-    files = [f for f in kept.iterdir() if damage != "index emptied" or f.suffix == ".nbi"]
-    for file in files:
-        content = file.read_bytes()
-        if damage == "data lost":
-            if file.suffix == ".nbc":
-                file.unlink()
-        else:
-            new = {"halved": content[: len(content) // 2], "garbled": b"x" * len(content)}.get(damage, b"")
-            file.write_bytes(new)
-    assert run(installation) == (["0.6931", "1"], "")
-    assert run(installation) == (["0.6931", "0"], "")
-
-
 @pytest.fixture
 def kept_here(tmp_path, monkeypatch):
     """Keep the code of this process in a folder of the test."""
@@ -137,6 +120,28 @@ def kept(function):
     dispatcher = numba.njit(function)
     compiled_code.keep(dispatcher)
     return dispatcher
+
+
+def increment(x):
+    return x + 1
+
+
+@pytest.mark.parametrize("damage", ["emptied", "halved", "garbled", "index emptied", "code lost", "all lost"])
+def test_damaged_code_is_made_anew(kept_here, damage):
+    assert kept(increment)(1) == 2
+    for file in kept_here.iterdir():
+        content, is_index = file.read_bytes(), file.suffix == ".nbi"
+        if damage == "all lost" or (damage == "code lost" and not is_index):
+            file.unlink()
+        elif damage in ("emptied", "halved", "garbled") or (damage == "index emptied" and is_index):
+            replacement = {"halved": content[: len(content) // 2], "garbled": b"x" * len(content)}
+            file.write_bytes(replacement.get(damage, b""))
+    again = kept(increment)
+    assert again(1) == 2
+    assert not again.stats.cache_hits
+    later = kept(increment)
+    assert later(1) == 2
+    assert later.stats.cache_hits
 
 
 def test_a_full_disk_is_said_once_and_is_no_error(kept_here, monkeypatch):

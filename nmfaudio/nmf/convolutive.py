@@ -15,8 +15,8 @@ from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Watch
 from nmfaudio.nmf.initialize import Matrix, levels, mean_spectrum
 from nmfaudio.nmf.lagged import LaggedUpdates
-from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.threads import workers
 
 Masks = tuple[ArrayLike | None, ArrayLike | None]
 
@@ -33,9 +33,9 @@ class Convolution:
         Activations; they carry the level.
     divergence : Divergence
     objective : ndarray, shape (looks,)
-        The divergence each time it was measured, in units of V to the power beta. Never rises.
+        Divergence at each measurement, in units of V to the power beta. It never rises.
     looks : ndarray of int, shape (looks,)
-        The iterations at which it was measured.
+        Iterations at which it was measured.
     converged : bool
     seed : int
 
@@ -57,7 +57,7 @@ class Convolution:
     seed: int
 
     def model(self, component: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Return what one component explains of the frames `start` to `stop`, shape (bins, frames)."""
+        """Return the model of one component in the frames `start` to `stop`, shape (bins, frames)."""
         stop = self.H.shape[1] if stop is None else stop
         lags = self.W.shape[2]
         past = np.concatenate([np.zeros(lags - 1, self.H.dtype), self.H[component, :stop]])
@@ -83,8 +83,8 @@ def convolve(
 ) -> Convolution:
     """Factor V into `rank` templates of `lags` frames each, and their activations (NMFD).
 
-    The updates are those of `factorize`, with sums over the lags: their model is linear in either factor, so
-    the same exponents are proven to descend, at any beta. Zeros in a start stay zeros.
+    The updates are those of `factorize`, with sums over the lags. The model is linear in each factor, so
+    descent is proven for the same exponents at any beta. Zeros in a start stay zeros.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def convolve(
     divergence, solver, seed, iterations, tolerance, threads, callback
         As for `factorize`.
     init : "random" or tuple of (W, H)
-        Where to start: W of shape (components, bins, lags), H of shape (components, frames).
+        Starting point: random, or W of shape (components, bins, lags), H of shape (components, frames).
     frozen : array_like, shape (templates, bins, lags), optional
-        Templates that stay, bit by bit, as they are; they are the first of the `rank` components.
+        Templates that are kept unchanged, bit by bit; they are the first of the `rank` components.
     allowed : tuple of (mask of W, mask of H), optional
         Arrays of bool, shaped like W and H, or None where all is allowed: entries outside stay zero.
 
@@ -109,9 +109,9 @@ def convolve(
     Raises
     ------
     MatrixError
-        For a V, a start or frozen templates that are not finite and not negative, or do not fit.
+        If V, a start or frozen templates are negative, not finite, or of a wrong shape.
     OptionError
-        For an option outside its range.
+        If an option is outside its range.
 
     References
     ----------
@@ -167,7 +167,7 @@ def _start(
 
 
 def _checked(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a finite, non-negative array of that shape, or say what is wrong with it."""
+    """Return an array of that shape, checked to be finite and non-negative."""
     given = np.asarray(array, np.float64)
     if given.shape != shape:
         raise MatrixError(f"{name} has shape {given.shape}: it must be {shape}")
@@ -177,7 +177,7 @@ def _checked(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[Any
 
 
 def _held(frozen: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the templates to freeze, none if there are none."""
+    """Return the frozen templates, an empty array if there are none."""
     if frozen is None:
         return np.empty((0, *shape[1:]))
     given = np.asarray(frozen)
@@ -189,7 +189,7 @@ def _held(frozen: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _masked(W: NDArray[Any], H: NDArray[Any], allowed: Masks) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return a start without what is not allowed."""
+    """Return a start with zeros at masked entries."""
     if not isinstance(allowed, tuple) or len(allowed) != 2:
         raise OptionError("allowed must be a pair of masks (of W, of H), None where all is allowed")
     ours, theirs = allowed
@@ -201,14 +201,14 @@ def _masked(W: NDArray[Any], H: NDArray[Any], allowed: Masks) -> tuple[NDArray[A
 
 
 def _columns(W: NDArray[Any]) -> Matrix:
-    """Lay (components, bins, lags) out as (bins, lags * components), lag by lag."""
+    """Return (components, bins, lags) as (bins, lags * components), one lag after the other."""
     return np.ascontiguousarray(W.transpose(1, 2, 0).reshape(W.shape[1], -1), np.float32)
 
 
 def _result(
     problem: Problem, columns: Matrix, H: Matrix, held: NDArray[Any], lags: int, watch: Watch, seed: int
 ) -> Convolution:
-    """Bring free templates to unit sum, dead ones to flat and silent ones, and H to the level of the data."""
+    """Scale free templates to unit sum and H to the data's level; templates of zeros become flat."""
     rank = H.shape[1]
     W = columns.reshape(problem.bins, lags, rank).transpose(2, 0, 1).astype(np.float64)
     total = W.sum(axis=(1, 2))

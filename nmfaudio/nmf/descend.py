@@ -1,6 +1,6 @@
-"""Ways down: plain multiplicative updates, and the same updates extrapolated under a safeguard.
+"""Multiplicative updates, plain or extrapolated; extrapolated ones are undone where the objective rises.
 
-Modules with numba loops are imported by the functions that call them, so that a command can start without.
+Functions import the modules with numba loops when they call them, because numba takes a while to load.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 
-_SETTLING = 5  # iterations before bold steps, which end badly from a start that ignores the data
-# Bounds of the extrapolation's length: the first one, the least, and what success and failure multiply it by.
+_SETTLING = 5  # iterations before steps with exponent 1, which lead to poor minima from a random start
+# Bound of the extrapolation's length: its first and its least value, and the factor by which it changes.
 _FIRST_BOUND, _LEAST_BOUND, _GROWTH = 4.0, 1.5, 2.0
 _PIECE = 65536  # rows of a factor that one call of a kernel extrapolates
 
-_ROUNDING = 1e-7  # of the objective: a proven step may seem to rise by so much in float32
+_ROUNDING = 1e-7  # relative rise of the objective that the rounding of float32 can cause
 
-# Called with the iteration and the scaled objective; says whether to stop there.
+# Called with the iteration and the scaled objective; returns whether to stop.
 Look = Callable[[int, float], bool]
 
 
 class Steps(Protocol):
-    """What the ways down ask of the updates of a problem; `Updates` are those of plain factorization."""
+    """Interface of the updates that `plain` and `accelerated` run; `Updates` is one for matrices."""
 
     @property
     def may_be_bold(self) -> bool:
-        """Whether the exponent 1, where it is not proven to descend, is worth a try."""
+        """Whether to try the exponent 1 where descent is proven only for a smaller one."""
 
     def step(
         self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
@@ -43,14 +43,14 @@ class Steps(Protocol):
 
 
 class Updates:
-    """The updates of one problem: activations in place, templates anew.
+    """Updates of the activations, in place, and of the templates, into a new array.
 
     Parameters
     ----------
     problem : Problem
     rank : int
     frozen : ndarray of bool, shape (components,)
-        Templates that stay as they are.
+        Templates that are not updated.
     penalties : Penalties
     pool : ThreadPoolExecutor or None
     """
@@ -65,8 +65,8 @@ class Updates:
     ) -> None:
         self._problem = problem
         self._free = np.flatnonzero(~frozen) if frozen.any() else slice(0, rank)
-        self._lanes = problem.lanes(rank, pool)
-        self._sums = room_for_sums(problem, rank, len(self._lanes.bounds))
+        self._partition = problem.partition(rank, pool)
+        self._sums = make_sums(problem, rank, len(self._partition.bounds))
         self._weights = Weights(penalties, problem, rank)
 
     def step(
@@ -79,16 +79,16 @@ class Updates:
         templates : Templates
         H : ndarray, shape (frames, components)
         measure : bool
-            Whether to look at the objective.
+            Whether to compute the objective.
         bold : bool
-            Whether to step with the exponent 1 where only a smaller one is proven to descend.
+            Whether to use the exponent 1 where descent is proven only for a smaller one.
 
         Returns
         -------
         templates : Templates
-            The new ones.
+            The updated templates.
         objective : float
-            At the new H and the templates that were given; 0 unless it is measured.
+            Objective at the new H and the given templates; 0 unless it is measured.
         """
         from nmfaudio.nmf import kernels
 
@@ -96,7 +96,7 @@ class Updates:
         ready = kernels.packed(templates, products=self._problem.divergence.beta == 2)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
-        objective = self._lanes.run(self._task(ready, penalty, H, measure, exponent))
+        objective = self._partition.run(self._task(ready, penalty, H, measure, exponent))
         if measure:
             objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
@@ -111,13 +111,13 @@ class Updates:
 
         V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
 
-        def task(lane: int, start: int, stop: int) -> float:
-            portion = self._sums[0][lane], self._sums[1][lane]
-            if start == self._lanes.bounds[lane][0]:
-                for sums in portion:
+        def task(portion: int, start: int, stop: int) -> float:
+            parts = self._sums[0][portion], self._sums[1][portion]
+            if start == self._partition.bounds[portion][0]:
+                for sums in parts:
                     sums[:] = 0
             v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
-            return float(kernels.update_frames(v, terms, templates, part, h, 1, portion, measure))
+            return float(kernels.update_frames(v, terms, templates, part, h, 1, parts, measure))
 
         return task
 
@@ -126,12 +126,12 @@ class Updates:
 
     @property
     def may_be_bold(self) -> bool:
-        """Whether the exponent 1, where it is not proven to descend, is worth a try."""
+        """Whether to try the exponent 1 where descent is proven only for a smaller one."""
         return 0 <= self._problem.divergence.beta < 1
 
 
 def make_templates(T: Matrix) -> Templates:
-    """Return W transposed, (components, bins), as the kernels take it."""
+    """Return the templates of W transposed, (components, bins), in the kernels' layout."""
     return _summed(layout.padded(T, layout.BIN_MULTIPLE))
 
 
@@ -147,18 +147,18 @@ def updated(
     exponent: float,
     added: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> Templates:
-    """Return templates multiplied by a quotient of sums to a power.
+    """Return templates multiplied by a power of the quotient of numerator and denominator.
 
     Parameters
     ----------
     templates : Templates
     sums : tuple of ndarray
-        What stands above and below, lane by lane, as `room_for_sums` has it.
+        Numerators and denominators of all portions, in the buffers of `make_sums`.
     free : ndarray of int or slice
-        The templates to update.
+        Templates to update.
     beta, exponent : float
     added : tuple of ndarray, shape (components,), optional
-        Weights of each template and of its square that penalties add below.
+        Weights of the template and of its square, which penalties add to the denominator.
     """
     from nmfaudio.nmf import kernels
 
@@ -181,8 +181,8 @@ def updated(
     return _summed(T)
 
 
-def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matrix]:
-    """Return room for the numerators and denominators of all lanes, which depend on the divergence."""
+def make_sums(problem: Problem, rank: int, portions: int) -> tuple[Matrix, Matrix]:
+    """Return buffers for the numerators and denominators of all portions."""
     from nmfaudio.nmf.intrinsics import PANEL
 
     rows, bins = layout.aligned(rank, problem.bins, layout.BIN_MULTIPLE).shape
@@ -190,17 +190,18 @@ def room_for_sums(problem: Problem, rank: int, lanes: int) -> tuple[Matrix, Matr
     width = layout.aligned(rows, rank).shape[1]
     beta = problem.divergence.beta
     below = (1, width) if beta == 1 else (rows, width) if beta == 2 else panels
-    return _stack(lanes, panels), _stack(lanes, below)
+    return _stack(portions, panels), _stack(portions, below)
 
 
-def _stack(lanes: int, shape: tuple[int, int]) -> Matrix:
-    """Return room for a matrix of each lane, each row of which starts a cache line."""
+def _stack(portions: int, shape: tuple[int, int]) -> Matrix:
+    """Return a buffer for one matrix of each portion, whose rows start at cache lines."""
     rows, columns = shape
-    return layout.aligned(lanes * rows, columns)[: lanes * rows].reshape(lanes, rows, columns)
+    count = portions * rows
+    return layout.aligned(count, columns)[:count].reshape(portions, rows, columns)
 
 
 def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
-    """Update in turn; return the templates that belong to H, which is updated in place."""
+    """Run plain updates; return the templates that belong to H, which is updated in place."""
     templates = make_templates(W.T)
     for iteration in range(1, iterations + 1):
         due = iteration == 1 or iteration % every == 0 or iteration == iterations
@@ -212,14 +213,14 @@ def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, loo
     return _factor(templates, W.shape)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a step too bold is told by its objective, and undone
+@np.errstate(over="ignore", invalid="ignore")  # a step that overflows has no finite objective, and is undone
 def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
-    """Extrapolate every second update by the squared iterative method (SQUAREM), never upwards.
+    """Extrapolate every second update by the squared iterative method (SQUAREM); the objective never rises.
 
     Two updates lead from x0 to x1 and x2; with x the logarithms of all entries, r = x1 - x0 and
     v = (x2 - x1) - r, the next cycle starts at x0 + 2 s r + s^2 v, s = |r| / |v|, in a norm that weighs each
-    entry by its size. The first update of a cycle is measured; where the objective rose, the
-    cycle is dropped and a plain update is made from the best point so far, which is proven not to rise.
+    entry by its size. The objective is measured at the first update of a cycle. Where it has risen, the
+    cycle is discarded, and a plain update, for which descent is proven, starts from the best point so far.
 
     Returns the templates that belong to H, which is updated in place.
 
@@ -239,7 +240,7 @@ def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Loo
             x1, objective = _measured(updates, x0, bold=False)
         if objective <= best * (1 + _ROUNDING):
             best, answer = min(objective, best), (x0[0], x1[1])
-            refuge = answer if bold else x1  # the templates of a proven update are at least as good
+            refuge = answer if bold else x1  # a proven update never makes the templates worse
         if look(iteration, best) or iteration + 2 > iterations:
             H[:] = answer[1]
             return _factor(answer[0], W.shape)
@@ -255,28 +256,31 @@ Point = tuple[Templates, Matrix]
 
 
 def _measured(updates: Steps, x: Point, *, bold: bool) -> tuple[Point, float]:
-    """Update from x; return where that leads, and the objective at x's templates and new activations."""
+    """Return x after one update, and the objective at the old templates and the new activations."""
     H = x[1].copy()
     templates, objective = updates.step(x[0], H, bold=bold)
     return (templates, H), objective
 
 
 def _extrapolated(x0: Point, x1: Point, x2: Point, bound: float) -> tuple[Point, float]:
-    """Return the start of the next cycle, and the bound of the next length."""
+    """Return the start of the next cycle, and the bound of its length."""
     factors = [(x0[0].T, x1[0].T, x2[0].T), (x0[1], x1[1], x2[1])]
-    first, second = (sum(squares) for squares in zip(*(_bends(*factor) for factor in factors), strict=True))
+    first, second = (
+        sum(squares)
+        for squares in zip(*(_mean_squared_differences(*factor) for factor in factors), strict=True)
+    )
     length = float(np.sqrt(first / second)) if second > 0 else bound
     length = min(max(length, 1.0), bound)
-    T, H = (_ahead(length, *factor) for factor in factors)
+    T, H = (_extrapolated_factor(length, *factor) for factor in factors)
     return (make_templates(T), H), bound * _GROWTH if length == bound else bound
 
 
 def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
-    """Return W, (bins, components), without the room around it."""
+    """Return W, (bins, components), without its padding."""
     return templates.T[: shape[1], : shape[0]].T
 
 
-def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
+def _mean_squared_differences(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
     """Return the mean squares of the first and second differences of the logarithms."""
     from nmfaudio.nmf import logarithm_kernels
 
@@ -286,17 +290,17 @@ def _bends(a: Matrix, b: Matrix, c: Matrix) -> tuple[float, float]:
     return (float(first / size), float(second / size)) if size > 0 else (0.0, 0.0)
 
 
-def _ahead(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
-    """Return the start of the next cycle."""
+def _extrapolated_factor(length: float, a: Matrix, b: Matrix, c: Matrix) -> Matrix:
+    """Return one factor at the start of the next cycle."""
     from nmfaudio.nmf import logarithm_kernels
 
-    found = np.empty_like(c)
-    for x, y, z, room in _pieces(a, b, c, found):
-        logarithm_kernels.extrapolate(x, y, z, length, room)
-    return found
+    result = np.empty_like(c)
+    for *points, target in _pieces(a, b, c, result):
+        logarithm_kernels.extrapolate(*points, length, target)
+    return result
 
 
 def _pieces(*factors: Matrix) -> Iterator[tuple[Matrix, ...]]:
-    """Cut factors alike, so that one call of a kernel is short."""
+    """Cut factors at the same rows, so that one call of a kernel is short."""
     starts = range(0, len(factors[0]), _PIECE)
     return (tuple(factor[start : start + _PIECE] for factor in factors) for start in starts)

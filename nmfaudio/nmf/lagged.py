@@ -1,4 +1,4 @@
-"""The updates of convolutive factorization: sums over frames and lags, lane by lane."""
+"""The updates of convolutive factorization: sums over frames and lags."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.descend import room_for_sums, updated
+from nmfaudio.nmf.descend import make_sums, updated
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.problem import Problem
 
 
 class LaggedUpdates:
-    """The updates of one problem: activations in place, templates anew. Offers what `descend` asks for.
+    """Updates of the activations, in place, and of the templates, into a new array; a `descend.Steps`.
 
-    Templates stand in the rows of T, all components of the first lag, then all of the next, and so on. Sums
-    over frames are kept for each lane and added in the lanes' order: the number of threads changes no bit.
+    The rows of T hold all components of the first lag, then all of the next lag, and so on. Sums
+    over frames are kept for each portion and added in a fixed order, so that the number of threads changes no
+    bit.
 
     Parameters
     ----------
     problem : Problem
     rank, lags : int
     frozen : ndarray of bool, shape (components,)
-        Components whose templates stay as they are.
+        Components whose templates are not updated.
     pool : ThreadPoolExecutor or None
     """
 
@@ -39,12 +40,12 @@ class LaggedUpdates:
     ) -> None:
         self._problem, self._reach = problem, lags - 1
         self._free = np.flatnonzero(~np.tile(frozen, lags))
-        self._lanes = problem.lanes(rank * lags, pool)
-        self._sums = room_for_sums(problem, rank * lags, len(self._lanes.bounds))
+        self._partition = problem.partition(rank * lags, pool)
+        self._sums = make_sums(problem, rank * lags, len(self._partition.bounds))
 
     @property
     def may_be_bold(self) -> bool:
-        """Never: only steps that are proven to descend are taken."""
+        """False: only steps for which descent is proven are made."""
         return False
 
     def step(
@@ -55,9 +56,9 @@ class LaggedUpdates:
         Returns
         -------
         templates : Templates
-            The new ones.
+            The updated templates.
         objective : float
-            At the new H and the templates that were given; 0 unless it is measured.
+            Objective at the new H and the given templates; 0 unless it is measured.
         """
         from nmfaudio.nmf import kernels  # here, because numba takes a while to load
 
@@ -68,20 +69,20 @@ class LaggedUpdates:
             return templates, 0.0
         for sums in self._sums:
             sums[:] = 0
-        objective = self._lanes.run(self._template_task(ready, self._past(H), measure))
+        objective = self._partition.run(self._template_task(ready, self._past(H), measure))
         return updated(templates, self._sums, self._free, beta, exponent), objective
 
     def _past(self, H: Matrix) -> Matrix:
-        """Return H with silence before it, as much as the lags reach."""
+        """Return H with as many silent frames before it as the lags reach."""
         return np.vstack([np.zeros((self._reach, H.shape[1]), np.float32), H])
 
     def _step_activations(self, templates: Templates, H: Matrix, exponent: float) -> None:
-        lanes, past = self._lanes.bounds, self._past(H)
-        sums = [np.zeros((2, stop - start + self._reach, H.shape[1]), np.float32) for start, stop in lanes]
-        self._lanes.run(self._activation_task(templates, past, sums))
+        bounds, past = self._partition.bounds, self._past(H)
+        sums = [np.zeros((2, stop - start + self._reach, H.shape[1]), np.float32) for start, stop in bounds]
+        self._partition.run(self._activation_task(templates, past, sums))
         total = np.zeros((2, *past.shape), np.float32)
-        for (start, stop), portion in zip(lanes, sums, strict=True):
-            total[:, start : stop + self._reach] += portion
+        for (start, stop), part in zip(bounds, sums, strict=True):
+            total[:, start : stop + self._reach] += part
         gain, weight = total[:, self._reach :]
         ratio = np.divide(gain, weight, out=np.zeros_like(H), where=weight > 0)
         H *= ratio if exponent == 1 else ratio ** np.float32(exponent)
@@ -94,9 +95,9 @@ class LaggedUpdates:
 
         V, terms = self._problem.V, self._problem.terms
 
-        def task(lane: int, start: int, stop: int) -> float:
-            offset, end = self._lanes.bounds[lane][0], stop + self._reach
-            above, below = sums[lane][:, start - offset : end - offset]
+        def task(portion: int, start: int, stop: int) -> float:
+            offset, end = self._partition.bounds[portion][0], stop + self._reach
+            above, below = sums[portion][:, start - offset : end - offset]
             lagged_kernels.gather_activations(V[start:stop], terms, templates, past[start:end], above, below)
             return 0.0
 
@@ -105,14 +106,14 @@ class LaggedUpdates:
     def _template_task(
         self, templates: Templates, past: Matrix, measure: bool
     ) -> Callable[[int, int, int], float]:
-        """Sum over the frames of a lane what they say of the templates."""
+        """Sum over the frames of a portion what the templates' update needs."""
         from nmfaudio.nmf import lagged_kernels
 
         V, terms = self._problem.V, self._problem.terms
 
-        def task(lane: int, start: int, stop: int) -> float:
-            portion = self._sums[0][lane], self._sums[1][lane]
+        def task(portion: int, start: int, stop: int) -> float:
+            parts = self._sums[0][portion], self._sums[1][portion]
             v, h = V[start:stop], past[start : stop + self._reach]
-            return float(lagged_kernels.gather_templates(v, terms, templates, h, portion, measure))
+            return float(lagged_kernels.gather_templates(v, terms, templates, h, parts, measure))
 
         return task

@@ -1,9 +1,8 @@
-"""The numba loops of convolutive factorization: those of `kernels`, with activations beside their own past.
+"""Numba loops of convolutive factorization: those of `kernels.py`, on activations beside their own past.
 
 The model of frame n is the sum over lags t of H[n - t] W[t]: the product of one wide matrix, H beside its
 own past, with the templates of all lags stacked, (lags * components, bins). `past` is H with as many frames
-before it as the lags reach, so that what a block needs of its past is one stretch of it. The compiler's cache
-does not see changes of `kernels.py` here: after one, touch this file.
+before it as the lags reach, so that the past of a block is one contiguous part of it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _compiled = compiled()
 
 @_compiled
 def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
-    """Lay the activations of the last `frames` frames of `past`, in rows of h, beside those before them."""
+    """Copy to row n of h the activations of the n-th of the last frames, and of the frames before it."""
     newest = past.shape[0] - frames
     for n in range(frames):
         for lag in range(newest + 1):
@@ -37,7 +36,7 @@ def _lay_beside(past: Buffer, frames: int, rank: int, h: Buffer) -> None:
 
 @_compiled
 def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
-    """Add what each lag says of some frames to those that the lag points back to."""
+    """Add the sums of each lag to the frames that the lag points back to."""
     newest, rank = total.shape[0] - frames, total.shape[1]
     for n in range(frames):
         for lag in range(newest + 1):
@@ -49,16 +48,16 @@ def _scatter(projected: Buffer, frames: int, total: Buffer) -> None:
 def gather_activations(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, above: Buffer, below: Buffer
 ) -> None:
-    """Add what the frames of V say of the activations.
+    """Add the numerator and the denominator of the activations' update over the frames of V.
 
     Parameters
     ----------
     V : ndarray of float32, shape (frames, bins)
     terms : Terms
     templates : Templates
-        All components of the first lag, then all of the next, and so on.
+        All components of the first lag, then all of the next lag, and so on.
     past, above, below : ndarray of float32, shape (lags - 1 + frames, components)
-        Activations, and sums that stand above and below in the quotient of their update.
+        Activations, and the numerator and denominator of their update, which are added to.
     """
     reach, rank = past.shape[0] - V.shape[0], past.shape[1]
     whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)
@@ -75,7 +74,7 @@ def gather_activations(
 def gather_templates(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:
-    """Add what the frames of V say of the templates to `sums`, as `update_frames` has them.
+    """Add the numerator and denominator of the templates' update to `sums`: see `kernels.update_frames`.
 
     Returns the divergence, or 0 unless `measure`.
     """

@@ -1,4 +1,4 @@
-"""Factor two channels at once, where each source stands at an angle that is known."""
+"""Factorization of two channels together, where the panning angle of each source is known."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf.factorization import Factorization
-from nmfaudio.nmf.lanes import Lanes, workers
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.solve import factorize
+from nmfaudio.nmf.threads import workers
 
 # Noise that the model expects everywhere, relative to each bin's mean power: much at first, which keeps early
 # mistakes from freezing, and hardly any in the end, when the sources must explain all.
@@ -40,7 +41,7 @@ class PannedTemplates:
     W : ndarray of float32, shape (sources, rank, bins)
         Templates of powers, relative to `scale`; each sums to one.
     angles : ndarray, shape (sources,)
-        In radians: 0 left, pi/4 middle, pi/2 right.
+        Angles of the sources in radians: 0 left, pi/4 middle, pi/2 right.
     scale : ndarray, shape (bins,)
         Mean power of the mixture in each bin.
 
@@ -98,23 +99,23 @@ def learn_panned(
     The covariance of the channels in each point is that of the sources, ``sum_j v_j a_j a_j'`` with
     ``a_j = (cos, sin)`` of its angle and ``v_j = W_j H_j``, plus noise that falls from update to update. The
     log-determinant divergence is lowered by multiplicative updates of W and H in turn. They start from
-    factorizations of what angle masks give each source, of magnitudes by Kullback-Leibler: those of powers
-    by Itakura-Saito end in worse minima.
+    factorizations of the magnitudes that angle masks give each source, with the Kullback-Leibler divergence;
+    starts from powers, with the Itakura-Saito divergence, lead to worse minima.
 
     Parameters
     ----------
     mixture : ndarray of complex, shape (2, bins, frames)
     angles : array_like, shape (sources,)
-        In radians, in any half circle.
+        Angles of the sources in radians, in any half circle.
     rank : int
         Templates of each source.
     iterations : int
     seed : int
-        Of the random starts.
+        Seed of the random starts.
     threads : int, optional
-        Default: one for each usable core. The same bits for any number.
+        Number of threads; default: one for each usable core. It changes no bit of the result.
     callback : callable, optional
-        Called with (iteration, iterations); may raise to stop the work.
+        Function called with (iteration, iterations); an exception stops the work.
 
     Returns
     -------
@@ -160,13 +161,13 @@ def learn_panned(
 
 
 def angle_masked(mixture: Complex, angles: Angles) -> NDArray[np.floating]:
-    """Share out the power of each point among sources by how nearly it points their way.
+    """Divide the power of each point among the sources: the nearer its angle, the larger the share.
 
     Parameters
     ----------
     mixture : ndarray of complex, shape (2, bins, frames)
     angles : ndarray, shape (sources,)
-        In radians.
+        Angles of the sources in radians.
 
     Returns
     -------
@@ -191,59 +192,59 @@ def angle_masked(mixture: Complex, angles: Angles) -> NDArray[np.floating]:
 
 
 class _Descent:
-    """The mixture as the kernels take it, and the factors as they are now."""
+    """The mixture in the kernels' layout, and the current factors."""
 
     def __init__(self, mixture: Complex, templates: PannedTemplates, H: Factor, pool: Any) -> None:
         self._W, self._H, self._angles, self._scale = templates.W, H, templates.angles, templates.scale
         self._projections = _projected(mixture, templates)
         self._sines = np.sin(np.subtract.outer(self._angles, self._angles)).astype(np.float32)
         sources, rank, bins = self._W.shape
-        self._lanes = Lanes(H.shape[1], _OPERATIONS * sources * (rank + sources) * bins, pool)
-        self._sums = np.zeros((2, len(self._lanes.bounds), *self._W.shape), np.float32)
+        self._partition = FramePartition(H.shape[1], _OPERATIONS * sources * (rank + sources) * bins, pool)
+        self._sums = np.zeros((2, len(self._partition.bounds), *self._W.shape), np.float32)
 
     @property
     def templates(self) -> PannedTemplates:
         return PannedTemplates(self._W, self._angles, self._scale)
 
     def step(self, noise: float, *, learn: bool) -> None:
-        """Update the activations and, where asked, the templates."""
+        """Update the activations and, where wanted, the templates."""
         from nmfaudio.nmf import panned_kernels  # here, because numba takes a while to load
 
         self._sums[:] = 0
         above, below = self._sums
 
-        def task(lane: int, start: int, stop: int) -> float:
+        def task(portion: int, start: int, stop: int) -> float:
             panned_kernels.step(
                 *self._projections,
                 self._sines,
                 noise,
                 self._W,
                 self._H,
-                above[lane],
-                below[lane],
+                above[portion],
+                below[portion],
                 start,
                 stop,
                 learn,
             )
             return 0.0
 
-        self._lanes.run(task)
+        self._partition.run(task)
         if learn:
             self._learn(above.sum(axis=0), below.sum(axis=0))
 
     def _learn(self, above: Factor, below: Factor) -> None:
-        """Update the templates; each keeps the sum one, and the activations take up the rest."""
+        """Update the templates and divide each by its sum; the activations are multiplied by it."""
         W = self._W * np.sqrt(np.divide(above, below, out=np.ones_like(above), where=below > 0))
         total = W.sum(axis=2)
         self._W = W / np.maximum(total, np.float32(_TINY))[:, :, None]
         self._H *= total[:, None, :]
 
 
-def _squared(found: list[Factorization]) -> tuple[Factor, Factor]:
+def _squared(factorizations: list[Factorization]) -> tuple[Factor, Factor]:
     """Return factors of powers from those of magnitudes."""
-    W = np.stack([one.W.T for one in found]) ** 2
+    W = np.stack([one.W.T for one in factorizations]) ** 2
     total = W.sum(axis=2)
-    H = np.stack([one.H.T for one in found]) ** 2 * total[:, None, :]
+    H = np.stack([one.H.T for one in factorizations]) ** 2 * total[:, None, :]
     W = W / np.maximum(total, _TINY)[:, :, None]
     return np.ascontiguousarray(W, np.float32), np.ascontiguousarray(H, np.float32)
 
@@ -255,8 +256,8 @@ def _projected(mixture: Complex, templates: PannedTemplates) -> tuple[Factor, Fa
     along, across = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for j, angle in enumerate(templates.angles.tolist()):
         c, s = math.cos(angle), math.sin(angle)
-        for projected, found in ((along, c * left + s * right), (across, c * right - s * left)):
-            projected[j] = found.real, found.imag
+        for target, projection in ((along, c * left + s * right), (across, c * right - s * left)):
+            target[j] = projection.real, projection.imag
     return along, across
 
 
@@ -265,7 +266,7 @@ def _noises(iterations: int) -> list[float]:
 
 
 def _checked(mixture: Complex, angles: ArrayLike, rank: int, iterations: int) -> Angles:
-    """Refuse what cannot be factored; return the angles as an array."""
+    """Check the arguments; return the angles as an array."""
     directions = np.asarray(angles, np.float64)
     if mixture.ndim != 3 or len(mixture) != 2 or mixture.size == 0:
         raise MatrixError(f"a mixture of shape {mixture.shape}: pass (2, bins, frames)")

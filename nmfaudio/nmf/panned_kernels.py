@@ -1,9 +1,9 @@
-"""The loops of two-channel factorization in numba, on buffers that the solver owns.
+"""Numba loops of two-channel factorization, on buffers of the caller.
 
-Everything is frames-major, as in `kernels`. The mixture comes as two projections a source: along its
-direction, and across it, where this source is silent. The determinant of the channels' covariance is a sum of
-products of powers, none of them negative, so float32 takes it without loss however close to singular that
-covariance is.
+Every buffer is frames-major, as in `kernels.py`. The mixture is given by two projections for each source: one
+along its direction, and one across it, where this source is silent. The determinant of the channels'
+covariance is a sum of products of powers. None of them is negative, so float32 holds it without loss of
+precision, however close to singular the covariance is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
 
-BLOCK_FRAMES = 32  # frames that one core works on at a time
+BLOCK_FRAMES = 32  # frames in a block
 
 Buffer = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def step(
     stop: int,
     learn: bool,
 ) -> None:
-    """Update the activations of the frames `start` to `stop`; where asked, sum up what templates need.
+    """Update the activations of some frames and, where wanted, add up the sums of the templates' update.
 
     `alongs` and `nulls` are (sources, 2, frames, bins): real and imaginary parts of the mixture's projections
     along each source's direction and across it; `sines` are those of the angles between sources; W is
@@ -82,7 +82,7 @@ def _compare(
     wanted: Buffer,
     expected: Buffer,
 ) -> None:
-    """Write, for each source and point, its power in the whitened mixture, and what the model expects."""
+    """Write, for each source and point, its power in the whitened mixture, and the model's."""
     sources, _, bins = powers.shape
     floor = np.float32(noise)
     inverse = np.empty(bins, np.float32)
@@ -113,7 +113,7 @@ def _compare(
 
 @_compiled
 def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: int, inverse: Buffer) -> None:
-    """Write one over the determinant of the mixture's covariance in one frame."""
+    """Write the inverse of the determinant of the mixture's covariance in one frame."""
     sources, _, bins = powers.shape
     for f in range(bins):
         inverse[f] = floor * floor
@@ -132,7 +132,7 @@ def _inverse_determinants(powers: Buffer, sines: Buffer, floor: np.float32, n: i
 
 @_compiled
 def _add(a: Buffer, b: Buffer) -> None:
-    """Add a to b, number by number: for `b += a` the compiler takes in all that its error message would."""
+    """Add a to b. For `b += a`, numba also compiles the code of an error message, which takes seconds."""
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
             b[i, j] += a[i, j]

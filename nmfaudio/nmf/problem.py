@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError
 from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.layout import Terms
 from nmfaudio.nmf.missing import without_missing
 from nmfaudio.nmf.sparse import BETAS, SparseFrames, checked_sparse, compressed, frames_of, streamed
@@ -127,12 +127,12 @@ class Problem:
         """Whether V is dense and all of its entries count alike."""
         return self.weights is None and not isinstance(self.V, SparseFrames)
 
-    def lanes(self, rank: int, pool: ThreadPoolExecutor | None) -> Lanes:
+    def partition(self, rank: int, pool: ThreadPoolExecutor | None) -> FramePartition:
         """Share the frames out for iterations of this rank."""
         if isinstance(self.V, SparseFrames):
             entries = self.V.by_frame.nnz / len(self.V) + 1
-            return Lanes(len(self.V), 12.0 * entries * (rank + 8), pool)
-        return Lanes(len(self.V), 12.0 * self.bins * (rank + 8), pool, piece(self.bins))
+            return FramePartition(len(self.V), 12.0 * entries * (rank + 8), pool)
+        return FramePartition(len(self.V), 12.0 * self.bins * (rank + 8), pool, piece(self.bins))
 
     @property
     def terms(self) -> Terms:

@@ -1,13 +1,13 @@
-"""A start near the answer: least squares, on a random sketch of the data.
+"""A start near the solution: least squares on a random sketch of the data.
 
-Where a model is near the data, a beta-divergence is a sum of squares, each weighted by the datum to the power
-beta - 2. With the data's margins standing for the data, a weight is a number of the frame times one of the
-bin, as in correspondence analysis: then it is plain least squares between scaled data and scaled factors.
-Where beta is small, powers of the data make the approximation hold further from the data.
+Near the data, a beta-divergence is a sum of squared errors, each weighted by the datum to the power beta - 2.
+When the margins of the data replace the data in the weights, a weight is a number of the frame times a number
+of the bin, as in correspondence analysis. The problem is then plain least squares between scaled data and
+scaled factors. For small beta, a power of the data widens the range in which the approximation holds.
 
-Least squares needs of the data only what their strongest directions hold. A few passes find these from random
-ones, and hierarchical alternating least squares works on what is left, a matrix as narrow as the factors: all
-of it costs what some ten updates of the divergence cost, and it takes the place of some hundred.
+Least squares needs only the strongest directions of the data. A few passes find these from random ones, and
+hierarchical alternating least squares works on the projection, a matrix about as narrow as the factors. The
+start costs as much as about ten updates of the divergence, and replaces about a hundred of them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix, Start
-from nmfaudio.nmf.lanes import Lanes
 from nmfaudio.nmf.problem import Problem
 
 OVERSAMPLING: Final = 16  # directions beyond the rank
-PASSES: Final = 2  # that sharpen them
-SWEEPS: Final = 60  # over both factors
-# Of the mean spectrum and of each frame's level, added to factors: updates that multiply cannot leave a zero.
+PASSES: Final = 2  # passes over the data that turn them towards the strongest ones
+SWEEPS: Final = 60  # sweeps over both factors
+# Part of the mean spectrum and of each frame's level that is added to the factors: multiplicative updates
+# cannot change a zero.
 FILL: Final = 0.1
 
 
@@ -40,7 +41,7 @@ def sketched(
     problem : Problem
     rank : int
     generator : numpy.random.Generator
-        Of the sketch, and of where least squares start.
+        Random numbers of the sketch and of the start of least squares.
     pool : ThreadPoolExecutor or None
 
     References
@@ -61,18 +62,18 @@ def sketched(
 
 @dataclass(frozen=True)
 class _Scaled:
-    """V to a power, divided by a number of each frame and one of each bin.
+    """V to a power, divided by a number for each frame and a number for each bin.
 
     Attributes
     ----------
     V : ndarray or Rows, shape (frames, bins)
     scale, power : float
-        V times the scale to the power is what is meant by the data here.
+        The data here are V times the scale, to the power.
     levels, spectrum : ndarray of float64, shapes (frames,) and (bins,)
         Sums of the data.
     frames, bins : ndarray of float32, shapes (frames, 1) and (bins, 1)
-        What the data are divided by.
-    lanes : Lanes
+        Divisors of the data.
+    partition : FramePartition
     """
 
     V: Any
@@ -82,57 +83,57 @@ class _Scaled:
     spectrum: NDArray[np.float64]
     frames: Matrix
     bins: Matrix
-    lanes: Lanes
+    partition: FramePartition
 
     @classmethod
     def of(cls, problem: Problem, rank: int, pool: ThreadPoolExecutor | None) -> _Scaled:
-        """Weigh the data of a problem."""
+        """Scale the data of a problem."""
         beta = problem.divergence.beta
         power = min(max((1 + beta) / 2, 0.5), 1.0)
         share = min(max(1 - beta / (2 * power), 0.0), 1.0)
-        lanes = problem.lanes(2 * (rank + OVERSAMPLING), pool)
+        partition = problem.partition(2 * (rank + OVERSAMPLING), pool)
         levels = np.empty(len(problem.V))
-        spectra = np.zeros((len(lanes.bounds), problem.bins))
+        spectra = np.zeros((len(partition.bounds), problem.bins))
         scale = problem.kernel_scale
 
-        def weigh(lane: int, start: int, stop: int) -> float:
+        def weigh(portion: int, start: int, stop: int) -> float:
             part = _powered(problem.V[start:stop], scale, power)
             levels[start:stop] = part.sum(axis=1, dtype=np.float64)
-            spectra[lane] += part.sum(axis=0, dtype=np.float64)
+            spectra[portion] += part.sum(axis=0, dtype=np.float64)
             return 0.0
 
-        lanes.run(weigh)
+        partition.run(weigh)
         gain = scale if power == 1 else 1.0
         levels, spectrum = levels * gain, spectra.sum(axis=0) * gain
         total = levels.sum() or 1.0
         frames = (total * (levels / total) ** share)[:, None].astype(np.float32)
         bins = ((spectrum / total) ** share)[:, None].astype(np.float32)
-        return cls(problem.V, scale, power, levels, spectrum, frames, bins, lanes)
+        return cls(problem.V, scale, power, levels, spectrum, frames, bins, partition)
 
     def times(self, M: Matrix) -> Matrix:
         """Return the scaled data times a matrix of (bins, directions)."""
         product = np.empty((len(self.V), M.shape[1]), np.float32)
         weighted = self._weighted(M)
 
-        def multiply(lane: int, start: int, stop: int) -> float:
+        def multiply(portion: int, start: int, stop: int) -> float:
             rows = _powered(self.V[start:stop], self.scale, self.power)
             product[start:stop] = _divided(rows @ weighted, self.frames[start:stop])
             return 0.0
 
-        self.lanes.run(multiply)
+        self.partition.run(multiply)
         return product
 
     def squared(self, M: Matrix) -> Matrix:
         """Return the scaled data, transposed, times the scaled data times a matrix of (bins, directions)."""
         weighted = self._weighted(M)
-        sums = np.zeros((len(self.lanes.bounds), *M.shape), np.float32)
+        sums = np.zeros((len(self.partition.bounds), *M.shape), np.float32)
 
-        def multiply(lane: int, start: int, stop: int) -> float:
+        def multiply(portion: int, start: int, stop: int) -> float:
             rows, weight = _powered(self.V[start:stop], self.scale, self.power), self.frames[start:stop]
-            sums[lane] += rows.T @ _divided(_divided(rows @ weighted, weight), weight)
+            sums[portion] += rows.T @ _divided(_divided(rows @ weighted, weight), weight)
             return 0.0
 
-        self.lanes.run(multiply)
+        self.partition.run(multiply)
         return self._weighted(sums.sum(axis=0))
 
     def _weighted(self, M: Matrix) -> Matrix:
@@ -140,7 +141,7 @@ class _Scaled:
 
 
 def _powered(part: Matrix, scale: float, power: float) -> Matrix:
-    """Return data to a power; at power 1 as they are, without a copy, what they are scaled by left aside."""
+    """Return scaled data to a power; for the power 1, return the data uncopied and without the scale."""
     if power == 1:
         return part
     scaled = part * np.float32(scale)
@@ -148,7 +149,7 @@ def _powered(part: Matrix, scale: float, power: float) -> Matrix:
 
 
 def _divided(rows: Matrix, weights: Matrix) -> Matrix:
-    """Divide each row by its weight; rows of none become zero."""
+    """Divide each row by its weight; rows without a weight become zero."""
     return np.divide(rows, weights, out=np.zeros_like(rows), where=weights > 0)
 
 
@@ -157,34 +158,37 @@ def _least_squares(
 ) -> tuple[Matrix, Matrix]:
     """Return factors of the scaled data, (rank, bins) and (rank, frames).
 
-    Of the data only what lies in the basis is looked at. Coordinates take turns, each set to its best value
-    that is not negative: those of each frame, then those of each bin.
+    Only the projection of the data on the basis is used. Coordinates are set in turn to their best
+    non-negative value: those of each frame, then those of each bin.
     """
     from nmfaudio.nmf.sketch_kernels import descend_coordinates  # here: numba takes a while to load
 
-    seen = data.times(basis)
+    projection = data.times(basis)
     T = _divided(_noise(_shares(data.spectrum), rank, generator).T, data.bins).T.copy()
     H = _divided(_noise(data.levels / rank, rank, generator).T, data.frames).T.copy()
-    lanes = len(data.lanes.bounds)
+    portions = len(data.partition.bounds)
     for _ in range(SWEEPS):
         projected, products = T @ basis, T @ T.T
-        sums = np.zeros((lanes, *projected.shape), np.float32), np.zeros((lanes, rank, rank), np.float32)
+        sums = (
+            np.zeros((portions, *projected.shape), np.float32),
+            np.zeros((portions, rank, rank), np.float32),
+        )
 
         def sweep(
-            lane: int,
+            portion: int,
             start: int,
             stop: int,
             projected: Matrix = projected,
             products: Matrix = products,
             sums: tuple[Matrix, Matrix] = sums,
         ) -> float:
-            h, c = H[:, start:stop], seen[start:stop]
+            h, c = H[:, start:stop], projection[start:stop]
             descend_coordinates(products, projected @ c.T, H, start)
-            sums[0][lane] += h @ c
-            sums[1][lane] += h @ h.T
+            sums[0][portion] += h @ c
+            sums[1][portion] += h @ h.T
             return 0.0
 
-        data.lanes.run(sweep)
+        data.partition.run(sweep)
         descend_coordinates(sums[1].sum(axis=0), sums[0].sum(axis=0) @ basis.T, T, 0)
     return T, H
 
@@ -194,7 +198,7 @@ def _noise(margin: NDArray[np.float64], rank: int, generator: np.random.Generato
 
 
 def _at_level(problem: Problem, data: _Scaled, T: Matrix, H: Matrix) -> Start:
-    """Return factors of V, with no zeros where V has something."""
+    """Return factors of V, without zeros where V is not zero."""
     root = np.float32(1 / data.power)
     W, H = (T.T * data.bins) ** root, (H.T * data.frames) ** root
     sums = W.sum(axis=0)

@@ -1,4 +1,4 @@
-"""The loop of least squares under a start from a sketch."""
+"""Numba loop of non-negative least squares, for the start from a sketch."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import numpy as np
 from nmfaudio.nmf.compilation import compiled
 from nmfaudio.nmf.initialize import Matrix
 
-_COLUMNS = 128  # at a time: with 32 components they fill the first-level cache
+_COLUMNS = 128  # columns in a block: with 32 components they fill the first-level cache
 
 
 @compiled()
 def descend_coordinates(products: Matrix, projected: Matrix, X: Matrix, begin: int) -> None:
-    """Set each row of X to what least squares ask for, the others being what they are.
+    """Set each row of X in turn to its non-negative least-squares solution, all other rows being fixed.
 
-    X is (components, columns); `projected`, the data times the other factor, has the columns from `begin` on
-    that are set; `products` are those of the other factor's components. Some columns at a time stay in the
-    first-level cache.
+    X is (components, columns). `projected` is the data times the other factor, for the columns of X from
+    `begin` on, which are the ones to set. `products` holds the products of the other factor's components.
     """
     components = len(X)
     fours = components - components % 4
     change = np.empty(_COLUMNS, np.float32)
     for start in range(0, projected.shape[1], _COLUMNS):
-        count = np.uint64(min(_COLUMNS, projected.shape[1] - start))  # see `_lay_out` of the kernels
+        count = np.uint64(
+            min(_COLUMNS, projected.shape[1] - start)
+        )  # unsigned: numba checks signed indices for being negative
         here, there = slice(start, start + _COLUMNS), slice(begin + start, begin + start + _COLUMNS)
         for k in range(components):
             if products[k, k] <= 0:

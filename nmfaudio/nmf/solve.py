@@ -17,13 +17,13 @@ from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.entrywise import EntryUpdates
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
-from nmfaudio.nmf.lanes import workers
 from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
 from nmfaudio.nmf.sparse_entries import StoredEntries
 from nmfaudio.nmf.stream import Rows, Stream
+from nmfaudio.nmf.threads import workers
 from nmfaudio.nmf.weighted_entries import WeightedEntries
 
 Init = str | tuple[ArrayLike, ArrayLike]
@@ -273,7 +273,7 @@ def _activate(
     if not problem.is_plain:
         updates = EntryUpdates(problem, _entries(problem), total >= 0, penalties, pool)
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
-    lanes = problem.lanes(len(total) * MEASURE_EVERY, pool)
+    partition = problem.partition(len(total) * MEASURE_EVERY, pool)
     watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
     for iteration in watch.looks():
@@ -290,7 +290,7 @@ def _activate(
                 sums, h = layout.NO_SUMS, H[start:stop]
                 return float(kernels.update_frames(v, terms, fixed, part, h, steps, sums, True))
 
-            objective = lanes.run(task)
+            objective = partition.run(task)
         made = iteration
         if watch.done(iteration, objective + weights.value(fixed, H)):
             break

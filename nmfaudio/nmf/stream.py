@@ -1,4 +1,4 @@
-"""Data that are made anew, block by block, each time they are read."""
+"""Data that are computed block by block each time they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
 
-_ENTRIES = 2**21  # of a matrix read at a time: eight megabytes
+_ENTRIES = 2**21  # entries of a matrix that are read at a time: eight megabytes
 
 
 def piece(bins: int) -> int:
@@ -21,18 +21,20 @@ def piece(bins: int) -> int:
 
 @dataclass(frozen=True)
 class Stream:
-    """A non-negative matrix V that is never whole in memory.
+    """A non-negative matrix V that is never in memory as a whole.
 
-    `factorize` and `activate` take it in place of V, read it a few times for the start and once an iteration,
-    and find the same as for the whole V in memory. Data on disk need no stream: a memmap is used in place.
+    `factorize` and `activate` take it in place of V. They read it a few times for the start and once in each
+    iteration, and their result is the same as for V in memory. Data on disk need no stream: a memmap is used
+    in place.
 
     Parameters
     ----------
     bins, frames : int
-        The shape of V.
+        Shape of V.
     block : callable
-        `block(start, stop)` returns the columns `start` to `stop` of V, (bins, stop - start): some thousand
-        at most, in any order, the same each time. With several threads it is called from several at once.
+        Function `block(start, stop)` that returns the columns `start` to `stop` of V, (bins, stop - start).
+        It is asked for some thousand columns at most, in any order, and must return the same each time.
+        With several threads, several call it at once.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class Stream:
 
     @classmethod
     def of_sparse(cls, X: Any) -> Stream:
-        """Return the transpose of a sparse matrix (CSR), of which few rows at a time are made dense."""
+        """Return the transpose of a sparse matrix (CSR); a few of its rows at a time are made dense."""
         return cls(int(X.shape[1]), int(X.shape[0]), lambda start, stop: X[start:stop].toarray().T)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
@@ -67,7 +69,7 @@ class Stream:
         Raises
         ------
         MatrixError
-            Where they have another shape, or hold an entry that is negative or not finite.
+            If their shape is wrong, or an entry is negative or not finite.
         """
         rows = np.asarray(self.block(start, stop)).T
         where = f"the stream's block({start}, {stop})"
@@ -81,7 +83,7 @@ class Stream:
         return rows
 
     def survey(self) -> tuple[float, bool]:
-        """Read all once; return the mean, and whether all of it is float32."""
+        """Read the whole stream once; return its mean, and whether all blocks are float32."""
         total, single = 0.0, True
         for start in range(0, self.frames, piece(self.bins)):
             rows = self.read(start, min(start + piece(self.bins), self.frames))
@@ -92,7 +94,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Rows:
-    """A stream as the solver reads V: slices of frames, float32 and contiguous, times two to the exponent."""
+    """A stream in the solver's form: slices of frames, float32 and contiguous, times two to the exponent."""
 
     stream: Stream
     exponent: int = 0
@@ -110,5 +112,5 @@ class Rows:
         rows = self.stream.read(start, stop)
         if self.exponent:
             rows = np.ldexp(rows.astype(np.float64), self.exponent)
-        # Kernels take arrays that may be written to: numba would compile them anew for others.
+        # The array must be writable: numba would compile the kernels once more for read-only ones.
         return np.require(rows, np.float32, ["C", "W"])

@@ -1,0 +1,72 @@
+"""Threads for the solver, and a BLAS that uses one thread while they work."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+from nmfaudio.errors import OptionError
+
+
+@contextmanager
+def workers(threads: int | None) -> Iterator[ThreadPoolExecutor | None]:
+    """Provide a pool of threads, by default one for each usable core; None where one thread is enough.
+
+    The BLAS uses one thread meanwhile.
+    """
+    count = available_threads() if threads is None else threads
+    if count < 1:
+        raise OptionError(f"threads={count}: at least one thread is needed")
+    with _single_threaded_blas:
+        if count == 1:
+            yield None
+        else:
+            with ThreadPoolExecutor(count, thread_name_prefix="nmfaudio") as pool:
+                yield pool
+
+
+def available_threads() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _SingleThreadedBlas:
+    """Limits the BLAS to one thread while any caller is inside: the setting belongs to the whole process."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all callers."""
+        self._lock, self._callers, self._limit = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._callers == 0:
+                self._limit.enter_context(_controller().limit(limits=1, user_api="blas"))
+            self._callers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._callers -= 1
+            if self._callers == 0:
+                self._limit.close()
+
+
+_single_threaded_blas = _SingleThreadedBlas()
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of its parent's threads: a lock that one of them held would never open.
+    os.register_at_fork(after_in_child=_single_threaded_blas.reset)
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
