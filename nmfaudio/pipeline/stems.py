@@ -55,7 +55,7 @@ def write_stems(
         files = _written(source, names, pieces(), used, gain)
     with files:
         files.close()
-        told = (*result.warnings, *files.form.warnings, *_clipping(files.stems, used, gain))
+        told = (*result.warnings, *files.stem_format.warnings, *_clipping(files.stems, used, gain))
         seconds = result.seconds + time.perf_counter() - began
         written = Written(files.stems, used.manifest, replace(result, seconds=seconds), told, gain)
         paths = {name: stem.path for name, stem in files.stems.items()}
