@@ -123,7 +123,9 @@ class StemFormat:
         lost = [name for name in self.losses if name.startswith(_IMPORTANT)]
         if not lost:
             return ()
-        return (f"{self.format} files cannot contain {', '.join(lost)} of the mixture: its stems lack this",)
+        return (
+            f"{self.format} files cannot contain {', '.join(lost)} of the mixture: the stems do not have it",
+        )
 
     @property
     def described(self) -> str:
