@@ -7,7 +7,7 @@ from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 
 
-def test_the_callers_array_is_neither_frozen_nor_changed():
+def test_the_array_of_the_caller_is_neither_made_read_only_nor_changed():
     samples = np.zeros((2, 5))
     audio = Audio(samples, 8000)
     samples[0, 0] = 1
@@ -30,7 +30,7 @@ def test_a_vector_is_one_channel():
         ([0.0, -np.inf], 2, "channel 1 is -inf"),
     ],
 )
-def test_what_is_not_sound_is_refused(samples, rate, message):
+def test_invalid_samples_are_refused(samples, rate, message):
     with pytest.raises(AudioFileError, match=message):
         Audio(samples, rate)
 

@@ -20,7 +20,7 @@ def test_integers_sum_to_the_mixture_and_stay_near_their_stem(seed, count, bits)
         assert np.abs(integers - stem * full).max() <= 1 + 1e-6
 
 
-def test_the_sum_is_that_of_the_mixture_even_where_rounding_errors_would_tip_it():
+def test_the_sum_is_that_of_the_mixture_despite_rounding_errors():
     mixture = np.array([[0.5, 1.5, 2.5]]) / 32768
     for error in (-1e-15, 1e-15):
         parts = split_integers(mixture, [mixture / 3, mixture * 2 / 3 + error], 16)

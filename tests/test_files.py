@@ -25,7 +25,7 @@ def test_reading_loses_nothing(make_file, subtype):
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3", "a.aiff", "a.w64", "a.caf", "a.au"])
-def test_any_order_of_requests_gives_the_same_samples(make_file, monkeypatch, name):
+def test_samples_do_not_depend_on_the_order_of_requests(make_file, monkeypatch, name):
     monkeypatch.setattr(files, "_CHUNK_VALUES", 1000)
     path = make_file(name, sound(3, 44100, 2), 44100, subtype=None)
     with AudioFile(path) as file:
@@ -51,7 +51,7 @@ def test_hashing_a_file_does_not_disturb_reading_it(make_file, name):
         assert np.array_equal(np.hstack([first, rest]), other.read(0, other.length))
 
 
-def test_what_was_read_is_the_callers_own(make_file):
+def test_changing_returned_samples_does_not_change_the_source(make_file):
     with AudioFile(make_file()) as file:
         first = file.read(0, 100)
         kept = first.copy()
@@ -59,7 +59,7 @@ def test_what_was_read_is_the_callers_own(make_file):
         assert np.array_equal(file.read(0, 100), kept)
 
 
-def test_a_file_is_told_by_its_content(make_file, tmp_path):
+def test_the_content_determines_the_format_and_not_the_name(make_file, tmp_path):
     path = make_file("a.flac")
     renamed = tmp_path / "a.wav"
     path.rename(renamed)
@@ -90,13 +90,13 @@ def test_a_header_that_lies_allocates_nothing(make_file):
         ("bytes.raw", b"\x00\x01" * 50, "not readable as audio"),
     ],
 )
-def test_what_is_not_audio_is_refused_by_name(tmp_path, name, content, message):
+def test_files_without_audio_are_refused_and_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AudioFileError, match=rf"{name}: {message}.*convert it"):
         read(tmp_path / name)
 
 
-def test_missing_files_folders_and_pipes_are_refused_by_name(tmp_path):
+def test_missing_files_folders_and_pipes_are_refused_and_named(tmp_path):
     with pytest.raises(AudioFileError, match=r"none.wav: cannot be opened \(No such file"):
         read(tmp_path / "none.wav")
     with pytest.raises(AudioFileError, match="it is a folder"):
@@ -107,13 +107,13 @@ def test_missing_files_folders_and_pipes_are_refused_by_name(tmp_path):
             read(tmp_path / "pipe.wav")
 
 
-def test_no_samples_are_refused(make_file):
+def test_files_without_samples_are_refused(make_file):
     with pytest.raises(AudioFileError, match=r"song.wav: it contains no samples"):
         read(make_file(samples=np.zeros((1, 0))))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_not_finite_are_refused_by_place(make_file, value):
+def test_samples_that_are_not_finite_are_refused_with_their_position(make_file, value):
     samples = sound(channels=2)
     samples[1, 4000] = value
     with pytest.raises(AudioFileError, match=r"song.wav: sample 4000 \(0.500 s\) of channel 2 is"):
@@ -154,7 +154,7 @@ def test_file_objects_and_paths_of_any_kind_are_read(make_file):
         ("a\0b", "cannot be opened"),
     ],
 )
-def test_other_sources_are_refused_by_name(source, message):
+def test_arguments_of_other_types_are_refused_and_named(source, message):
     with pytest.raises(AudioFileError, match=message):
         read(source)
 

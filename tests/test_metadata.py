@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import sound
+from test_faults import Failing
 
 from nmfaudio import Audio, read, separate, separate_file
-from nmfaudio.errors import AudioFileError
+from nmfaudio.disk import partial_file
+from nmfaudio.errors import AudioFileError, OutputError
 from nmfaudio.sound import flac_metadata, id3, timeline
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.files import AudioFile
@@ -181,14 +183,14 @@ def test_what_a_format_cannot_keep_is_listed():
     metadata = Metadata({"title": "a", "composer": "b"}, CHUNKS, 0x60F, (COVER,), ("chunk 'umid'",))
 
     def lost(format, subtype="PCM_16"):
-        return StemFormat(RATE, 6, 100, Encoding(format, subtype), metadata).not_kept
+        return StemFormat(RATE, 6, 100, Encoding(format, subtype), metadata).losses
 
     assert lost("WAV") == ("chunk 'umid'",)
     assert lost("FLAC") == ("chunk 'umid'",)
     assert "speakers (FL FR FC LFE SL SR)" not in lost("AIFF")
     assert "speakers (FL FR FC LFE SL SR)" not in lost("CAF")
     assert {"tag 'composer'", "pictures", "speakers (FL FR FC LFE SL SR)"} <= set(lost("OGG", "VORBIS"))
-    assert StemFormat(RATE, 6, 100, Encoding("WAV", "PCM_16")).not_kept == ()
+    assert StemFormat(RATE, 6, 100, Encoding("WAV", "PCM_16")).losses == ()
 
 
 @pytest.mark.parametrize("mask", [0x60F, 0x3F, 0x33, 0])
@@ -217,10 +219,34 @@ def test_mono_and_stereo_need_no_speakers(tmp_path):
     assert separate_file(tmp_path / "a.wav", tmp_path / "out", format="ogg", **FAST).warnings == ()
 
 
-def test_large_files_keep_the_metadata(tmp_path):
+def test_a_wav_file_that_metadata_would_make_too_large_becomes_rf64():
+    length = ((1 << 32) - (1 << 20)) // 4
+    plain = StemFormat(48000, 2, length, Encoding("WAV", "PCM_16"))
+    cover = Metadata(pictures=(Picture(bytes(2 << 20)),))
+    assert plain.format == "WAV"
+    assert StemFormat(48000, 2, length, Encoding("WAV", "PCM_16"), cover).format == "RF64"
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "aiff"])
+def test_each_write_that_fails_is_an_error_and_leaves_nothing(recording, tmp_path, monkeypatch, format):
+    remaining = [10**9]
+    open_new = partial_file._open_new
+    monkeypatch.setattr(partial_file, "_open_new", lambda path: Failing(open_new(path), remaining))
+    separate_file(recording, tmp_path / "complete", format=format, **FAST)
+    count = 10**9 - remaining[0]
+    for number in range(0, count, max(1, count // 15)):
+        remaining[0] = number
+        with pytest.raises(OutputError, match=r"cannot be written.*No space left on device"):
+            separate_file(recording, tmp_path / "out", format=format, **FAST)
+        assert not (tmp_path / "out").exists()
+    remaining[0] = count
+    assert separate_file(recording, tmp_path / "out", format=format, **FAST).manifest.is_file()
+
+
+def test_large_files_keep_the_metadata():
     form = StemFormat(48000, 6, 2**30, Encoding("WAV", "PCM_16"), Metadata({}, CHUNKS, 0x60F))
     assert form.format == "RF64"
-    assert form.not_kept == ()
+    assert form.losses == ()
 
 
 def test_positions_in_a_passage_are_counted_from_its_start():
@@ -250,7 +276,7 @@ def test_a_picture_that_cannot_be_written_does_not_prevent_the_rest(monkeypatch)
     metadata = Metadata({"title": "a"}, CHUNKS[:1], pictures=(COVER,))
     monkeypatch.setattr(id3, "write_tag", fail)
     form = StemFormat(RATE, 1, 100, Encoding("WAV", "PCM_16"), metadata)
-    assert form.not_kept == ("pictures",)
+    assert form.losses == ("pictures",)
     assert len(form.inherited.chunks) == 1
 
 
@@ -306,7 +332,7 @@ def test_damaged_chunks_are_no_error(tmp_path, size):
         assert file.length == 800
         file.metadata.of_passage(10, 500)
         for format in ("WAV", "FLAC", "AIFF"):
-            StemFormat(RATE, 1, 9, Encoding(format, "PCM_16"), file.metadata).not_kept  # noqa: B018
+            StemFormat(RATE, 1, 9, Encoding(format, "PCM_16"), file.metadata).losses  # noqa: B018
     lying = bytearray(path.read_bytes())
     lying[16:20] = struct.pack("<I", size)
     path.write_bytes(lying)

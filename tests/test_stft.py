@@ -37,7 +37,7 @@ def test_blocks_joined_are_the_recording(stft, length, seconds, monkeypatch):
 
 
 @pytest.mark.parametrize("stft", SETTINGS, ids=str)
-def test_any_block_is_a_part_of_the_whole(stft):
+def test_every_block_is_a_part_of_the_whole_spectrogram(stft):
     mixture = Blocks(Audio(noise(2, 9000), 4000), stft)
     whole = mixture.whole()
     assert whole.values.shape == (2, stft.bins, mixture.frames)
@@ -54,7 +54,7 @@ def test_the_level_is_divided_by_a_power_of_two():
     np.testing.assert_array_equal(loud.values, plain.values * 8)
 
 
-def test_a_sine_stands_in_its_bin_and_frame():
+def test_a_sine_appears_in_its_bin_and_frames():
     rate, stft = 8000, STFT(1024)
     time = np.arange(rate) / rate
     sine = np.where(time < 0.5, np.sin(2 * np.pi * 1000 * time), 0)
@@ -82,7 +82,7 @@ def test_a_window_lasts_about_as_long_at_every_rate(rate, expected):
         ({"n_fft": 64, "hop_length": 64}, "cannot be inverted"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(OptionError, match=message):
         STFT(**settings)
 
@@ -100,21 +100,21 @@ def test_iterating_reports_progress():
     assert seen[-1].done == seen[-1].total == mixture.frames
 
 
-def test_repr_tells_the_size():
+def test_repr_shows_the_size():
     block = Spectrogram(np.zeros((2, 9, 4), complex), STFT(16), 8000, start=3)
     assert "2 x 9 x 4, frames 3 to 7, 8000 Hz" in repr(block)
 
 
-def of_scipy(stft):
+def scipy_transform(stft):
     window = get_window(stft.window, stft.win_length)
     return ShortTimeFFT(window, stft.hop_length, fs=1.0, mfft=stft.n_fft, phase_shift=None)
 
 
 @pytest.mark.parametrize("window", ["hann", "hamming", "bartlett", "boxcar", "blackman", ("tukey", 0.5)])
 @pytest.mark.parametrize(("size", "hop"), [(64, 16), (63, 16), (64, 15), (65, 32), (16, 1)])
-def test_frames_stand_where_those_of_scipy_do(window, size, hop):
+def test_positions_of_frames_are_those_of_scipy(window, size, hop):
     stft = STFT(128, hop_length=hop, win_length=size, window=window)
-    scipys = of_scipy(stft)
+    scipys = scipy_transform(stft)
     np.testing.assert_array_equal(stft.samples, scipys.win)
     np.testing.assert_allclose(stft.dual, scipys.dual_win, rtol=1e-12, atol=1e-12)
     for length in range(size, size + 3 * hop):
@@ -123,8 +123,8 @@ def test_frames_stand_where_those_of_scipy_do(window, size, hop):
 
 
 @pytest.mark.parametrize("stft", SETTINGS, ids=str)
-def test_frames_are_those_of_scipy(stft):
-    samples, scipys = noise(2, 9000), of_scipy(stft)
+def test_frames_are_those_scipy_transform(stft):
+    samples, scipys = noise(2, 9000), scipy_transform(stft)
     ours = Blocks(Audio(samples, 4000), stft).whole().values
     theirs = scipys.stft(samples)
     np.testing.assert_array_equal(ours, theirs)

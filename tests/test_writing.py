@@ -72,8 +72,8 @@ def test_a_failure_leaves_nothing_not_even_the_folders(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_are_not_replaced_unless_asked(tmp_path):
-    (tmp_path / "b.wav").write_text("precious")
+def test_files_are_not_replaced_without_overwrite(tmp_path):
+    (tmp_path / "b.wav").write_text("existing content")
     with pytest.raises(OutputError, match="b.wav exists: pass overwrite=True"):
         stem_files(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["b.wav"]

@@ -57,7 +57,11 @@ def write_stems(
         files = _unplaced_files(source, names, pieces(), used, gain)
     with files:
         files.close()
-        warnings = (*result.warnings, *files.form.warnings, *_clipping_warnings(files.stems, used, gain))
+        warnings = (
+            *result.warnings,
+            *files.stem_format.warnings,
+            *_clipping_warnings(files.stems, used, gain),
+        )
         seconds = result.seconds + time.perf_counter() - start
         written = Written(files.stems, used.manifest, replace(result, seconds=seconds), warnings, gain)
         paths = {name: stem.path for name, stem in files.stems.items()}

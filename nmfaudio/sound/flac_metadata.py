@@ -102,12 +102,17 @@ def _wave_parts(chunks: Sequence[tuple[bytes, bytes]], sample_bytes: int) -> lis
 
 
 def foreign_chunks(
-    chunks: Sequence[tuple[bytes, bytes]], form: Any, channel_mask: int
+    chunks: Sequence[tuple[bytes, bytes]], stem_format: Any, channel_mask: int
 ) -> list[tuple[bytes, bytes]]:
     """Return the chunks of a WAV file with these samples, as `flac --keep-foreign-metadata` needs them."""
-    width = (form.bits or 16) // 8
-    fields = (1, form.channels, form.sample_rate, form.sample_rate * form.channels * width)
-    fmt = struct.pack("<HHIIHH", *fields, form.channels * width, 8 * width)
+    width = (stem_format.bits or 16) // 8
+    fields = (
+        1,
+        stem_format.channels,
+        stem_format.sample_rate,
+        stem_format.sample_rate * stem_format.channels * width,
+    )
+    fmt = struct.pack("<HHIIHH", *fields, stem_format.channels * width, 8 * width)
     if channel_mask:
         fmt = _EXTENSIBLE + fmt[2:] + struct.pack("<HHI", 22, 8 * width, channel_mask) + _PCM_GUID
     return [(b"fmt ", fmt), *chunks]

@@ -70,6 +70,13 @@ class Metadata:
         return " ".join(name for bit, name in enumerate(SPEAKERS) if mask >> bit & 1)
 
     @property
+    def size(self) -> int:
+        """Approximate size in a file, in bytes."""
+        chunks = sum(len(content) for _, content in self.chunks)
+        pictures = sum(len(picture.content) for picture in self.pictures)
+        return chunks + pictures + sum(4 * len(value) for value in self.tags.values())
+
+    @property
     def time_reference(self) -> int | None:
         """Position of the first sample on the timeline, in samples since midnight; None if not known."""
         return timeline.time_reference(dict(self.chunks).get(b"bext", b""))

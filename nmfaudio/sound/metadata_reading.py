@@ -56,8 +56,8 @@ def read_metadata(stream: IO[bytes], decoder: Any) -> Metadata:
         The opened file.
     """
     if hasattr(decoder, "metadata"):
-        found: Metadata = decoder.metadata
-        return found
+        metadata: Metadata = decoder.metadata
+        return metadata
     tags = {tag: value for tag in STANDARD_TAGS if (value := getattr(decoder, tag, ""))}
     position = stream.tell()
     try:
@@ -72,22 +72,22 @@ def _of_format(stream: IO[bytes], tags: dict[str, str], channels: int) -> Metada
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         return _of_wave(stream, tags)
     if head[:4] == b"fLaC":
-        found_tags, chunks, mask, pictures = flac_metadata.read_blocks(stream)
+        further_tags, chunks, mask, pictures = flac_metadata.read_blocks(stream)
         known = tuple((name, content) for name, content in chunks if name in CHUNK_NAMES)
-        return Metadata(_of_stems(tags | found_tags), known, mask, pictures)
+        return Metadata(_of_stems(tags | further_tags), known, mask, pictures)
     if head[:4] == b"FORM":
         return _of_aiff(stream, tags)
     if head[:3] == b"ID3":
         stream.seek(0)
-        found_tags, pictures = id3.read_tag(stream.read(id3.tag_size(head)))
-        return Metadata(_of_stems(tags | found_tags), pictures=pictures)
+        further_tags, pictures = id3.read_tag(stream.read(id3.tag_size(head)))
+        return Metadata(_of_stems(tags | further_tags), pictures=pictures)
     if head[:4] == b"caff":
         return Metadata(_of_stems(tags), channel_mask=_mask_of_caf(stream))
     if head[:4] != b"OggS":
         return Metadata(_of_stems(tags))
-    found_tags, pictures = read_ogg(stream)
+    further_tags, pictures = read_ogg(stream)
     mask = ogg_channels.channel_mask(channels)
-    return Metadata(_of_stems(tags | found_tags), channel_mask=mask, pictures=pictures)
+    return Metadata(_of_stems(tags | further_tags), channel_mask=mask, pictures=pictures)
 
 
 def _of_wave(stream: IO[bytes], tags: dict[str, str]) -> Metadata:
@@ -101,8 +101,8 @@ def _of_wave(stream: IO[bytes], tags: dict[str, str]) -> Metadata:
             texts = {_INFO_TAGS[n]: decode_text(c) for n, c in sub_chunks(content) if n in _INFO_TAGS}
             tags = tags | {tag: text for tag, text in texts.items() if text}
         elif chunk.name in (b"id3 ", b"ID3 "):
-            found_tags, pictures = id3.read_tag(content)
-            tags = found_tags | tags
+            further_tags, pictures = id3.read_tag(content)
+            tags = further_tags | tags
         elif chunk.name in CHUNK_NAMES and content and (chunk.name != b"LIST" or content[:4] == b"adtl"):
             chunks.append((chunk.name, content))
         elif chunk.name not in _TECHNICAL and chunk.size:
@@ -123,8 +123,8 @@ def _of_aiff(stream: IO[bytes], tags: dict[str, str]) -> Metadata:
         elif chunk.name == b"CHAN":
             mask = aiff.read_layout(content)
         elif chunk.name == b"ID3 ":
-            found_tags, pictures = id3.read_tag(content)
-            tags = found_tags | tags
+            further_tags, pictures = id3.read_tag(content)
+            tags = further_tags | tags
     return Metadata(_of_stems(tags), tuple(chunks), mask, pictures)
 
 

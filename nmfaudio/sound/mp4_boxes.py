@@ -48,13 +48,13 @@ def boxes(stream: IO[bytes], start: int, end: int) -> Iterator[Box]:
 
 def find_box(stream: IO[bytes], path: Sequence[bytes]) -> Box | None:
     """Return the first box with this path of types, or None."""
-    start, end, found = 0, stream.seek(0, os.SEEK_END), None
+    start, end, match = 0, stream.seek(0, os.SEEK_END), None
     for kind in path:
-        found = next((box for box in boxes(stream, start, end) if box.kind == kind), None)
-        if found is None:
+        match = next((box for box in boxes(stream, start, end) if box.kind == kind), None)
+        if match is None:
             return None
-        start, end = found.content, found.end
-    return found
+        start, end = match.content, match.end
+    return match
 
 
 def read_stem_text(stream: IO[bytes]) -> bytes | None:
@@ -91,7 +91,7 @@ def write_stem_text(stream: IO[bytes], text: bytes) -> None:
     moov = find_box(stream, STEM_PATH[:1])
     if moov is None or moov.end != stream.seek(0, os.SEEK_END):
         raise OutputError(
-            "the MP4 file does not end in the box 'moov': the names of the stems have no place in it"
+            "the MP4 file does not end in the box 'moov': the names of the stems cannot be added"
         )
     stem = _packed(b"stem", text)
     content = b""

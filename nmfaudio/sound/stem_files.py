@@ -45,7 +45,7 @@ class StemFiles:
     ----------
     paths : mapping of str to Path
         Path of each stem, in the order of the stems passed to `write`.
-    form : StemFormat
+    stem_format : StemFormat
         Format of the files.
     overwrite : bool
         Whether existing files of these names may be replaced.
@@ -56,8 +56,10 @@ class StemFiles:
         If a target exists and may not be replaced, or cannot be written.
     """
 
-    def __init__(self, paths: Mapping[str, Path], form: StemFormat, *, overwrite: bool = False) -> None:
-        self.form, self.encoding = form, form.encoding
+    def __init__(
+        self, paths: Mapping[str, Path], stem_format: StemFormat, *, overwrite: bool = False
+    ) -> None:
+        self.stem_format, self.encoding = stem_format, stem_format.encoding
         self.stems = {name: WrittenStem(path) for name, path in paths.items()}
         self._overwrite = overwrite
         self._partial_files: dict[str, PartialFile] = {}
@@ -71,9 +73,9 @@ class StemFiles:
                 with DeferredSignals():
                     self._new_folders += make_folder(folder)
                 sweep(folder)
-                form.check_room(folder, len(paths))
+                stem_format.check_room(folder, len(paths))
             for name, path in paths.items():
-                form.check(path)
+                stem_format.check(path)
                 self._create(name, path)
         except BaseException:
             self.discard()
@@ -133,7 +135,7 @@ class StemFiles:
         with DeferredSignals():
             for writer in self._writers.values():
                 with contextlib.suppress(OSError, RuntimeError, AssertionError):
-                    writer.close()
+                    writer.discard()
             for partial_file in self._partial_files.values():
                 partial_file.discard()
             unfinished.discard(self)
@@ -150,10 +152,10 @@ class StemFiles:
         self.discard()
 
     def _create(self, name: str, path: Path) -> None:
-        with writing(path, self.form.described), DeferredSignals():
+        with writing(path, self.stem_format.described), DeferredSignals():
             self._partial_files[name] = partial_file = PartialFile(path)
             try:
-                writer = StemWriter(partial_file, self.form, self.form.inherited)
+                writer = StemWriter(partial_file, self.stem_format, self.stem_format.inherited)
             except (RuntimeError, AssertionError):
                 partial_file.check()  # its error says more than that of libsndfile
                 raise

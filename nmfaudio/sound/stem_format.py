@@ -73,35 +73,35 @@ class StemFormat:
         """Format of the files: RF64 if a WAV file would be too large, WAVEX if speakers are declared."""
         if self.encoding.format not in ("WAV", "WAVEX"):
             return self.encoding.format
-        if self.bytes > _LIMIT:
+        if self.bytes + self.metadata.size > _LIMIT:
             return "RF64"
         extensible = soundfile.check_format("WAVEX", self.encoding.subtype)
         return "WAVEX" if extensible and has_layout(self.metadata, self.channels) else self.encoding.format
 
     @cached_property
-    def not_kept(self) -> tuple[str, ...]:
-        """What the mixture's metadata contains but stems in this format do not, determined by a trial."""
+    def losses(self) -> tuple[str, ...]:
+        """Names of what the metadata of the mixture contains and stems in this format lack."""
         if self.metadata == Metadata():
             return ()
-        kept = self._kept(self.inherited) or Metadata()
-        return tuple(_differences(self.metadata.of_stem(), kept, self.channels))
+        readable = self._readable(self.inherited) or Metadata()
+        return tuple(_differences(self.metadata.of_stem(), readable, self.channels))
 
     @cached_property
     def inherited(self) -> Metadata:
         """Metadata of the stems, without damaged parts that would make the files unreadable."""
         metadata = self.metadata.of_stem()
-        if metadata == Metadata() or self._kept(metadata) is not None:
+        if metadata == Metadata() or self._readable(metadata) is not None:
             return metadata
-        chunks = tuple(c for c in metadata.chunks if self._kept(Metadata(chunks=(c,))) is not None)
+        chunks = tuple(c for c in metadata.chunks if self._readable(Metadata(chunks=(c,))) is not None)
         reduced = (
             replace(metadata, chunks=chunks),
             replace(metadata, chunks=chunks, pictures=()),
             replace(metadata, chunks=(), pictures=()),
             Metadata(chunks=chunks),
         )
-        return next((m for m in reduced if self._kept(m) is not None), Metadata())
+        return next((m for m in reduced if self._readable(m) is not None), Metadata())
 
-    def _kept(self, metadata: Metadata) -> Metadata | None:
+    def _readable(self, metadata: Metadata) -> Metadata | None:
         """Write one sample with metadata to memory; return what can be read of it, or None if nothing can."""
         if limit_reason(self.encoding, self.sample_rate, self.channels):
             return None
@@ -120,10 +120,12 @@ class StemFormat:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Loss of speakers and of positions on the timeline, which the user should know."""
-        lost = [name for name in self.not_kept if name.startswith(_IMPORTANT)]
+        lost = [name for name in self.losses if name.startswith(_IMPORTANT)]
         if not lost:
             return ()
-        return (f"{self.format} files cannot contain {', '.join(lost)} of the mixture: its stems lack this",)
+        return (
+            f"{self.format} files cannot contain {', '.join(lost)} of the mixture: the stems do not have it",
+        )
 
     @property
     def described(self) -> str:
@@ -194,19 +196,19 @@ class StemFormat:
                 )
 
 
-def _differences(metadata: Metadata, kept: Metadata, channels: int) -> Iterator[str]:
-    """Yield the names of what is in `metadata` and not in `kept`."""
-    if has_layout(metadata, channels) and metadata.channel_mask != kept.channel_mask:
+def _differences(metadata: Metadata, readable: Metadata, channels: int) -> Iterator[str]:
+    """Yield the names of what is in `metadata` and not in `readable`."""
+    if has_layout(metadata, channels) and metadata.channel_mask != readable.channel_mask:
         yield f"speakers ({metadata.speakers})"
-    kept_chunks = dict(kept.chunks)
+    readable_chunks = dict(readable.chunks)
     yield from (
         CHUNK_NAMES[name]
         for name, content in metadata.chunks
-        if kept_chunks.get(name, b"").rstrip(b"\0") != content.rstrip(b"\0")
+        if readable_chunks.get(name, b"").rstrip(b"\0") != content.rstrip(b"\0")
     )
     for tag, value in metadata.tags.items():
-        if kept.tags.get(tag) != value:
+        if readable.tags.get(tag) != value:
             yield f"tag {tag!r}"
-    if len(kept.pictures) < len(metadata.pictures):
+    if len(readable.pictures) < len(metadata.pictures):
         yield "pictures"
     yield from metadata.not_read

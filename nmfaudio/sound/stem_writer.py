@@ -19,7 +19,7 @@ from nmfaudio.sound.metadata_reading import STANDARD_TAGS
 from nmfaudio.sound.riff import chunk_list, packed
 
 
-class Form(Protocol):
+class WriterSettings(Protocol):
     """The properties of a `StemFormat` that are used here."""
 
     @property
@@ -57,18 +57,18 @@ class StemWriter:
     ----------
     file : WritableFile
         Empty file. It is not closed.
-    form : StemFormat
+    stem_format : StemFormat
         Format of the file.
     metadata : Metadata
         Metadata to write, as far as the format supports it.
     """
 
-    def __init__(self, file: WritableFile, form: Form, metadata: Metadata) -> None:
-        self._file, self._form, self._metadata = file, form, metadata
-        self._insertion = insertion_for(metadata, form)
-        self._order = ogg_channels.to_ogg(form.channels) if form.format == "OGG" else None
+    def __init__(self, file: WritableFile, stem_format: WriterSettings, metadata: Metadata) -> None:
+        self._file, self._stem_format, self._metadata = file, stem_format, metadata
+        self._insertion = insertion_for(metadata, stem_format)
+        self._order = ogg_channels.to_ogg(stem_format.channels) if stem_format.format == "OGG" else None
         content = self._insertion.content
-        self._writer = form.open(InsertingFile(file, self._insertion) if content else file)
+        self._writer = stem_format.open(InsertingFile(file, self._insertion) if content else file)
         if not self._insertion.has_tags:
             for tag, value in metadata.tags.items():
                 if tag in STANDARD_TAGS:
@@ -83,21 +83,25 @@ class StemWriter:
         """Complete the file."""
         if not self._writer.closed:
             self._writer.close()
-            _complete(self._file, self._form.format, self._metadata, len(self._insertion.content))
+            _complete(self._file, self._stem_format.format, self._metadata, len(self._insertion.content))
+
+    def discard(self) -> None:
+        """Close the writer of libsndfile; the file stays incomplete."""
+        self._writer.close()
 
 
-def insertion_for(metadata: Metadata, form: Form) -> Insertion:
+def insertion_for(metadata: Metadata, stem_format: WriterSettings) -> Insertion:
     """Return the bytes that libsndfile does not write.
 
     Parameters
     ----------
     metadata : Metadata
         Metadata to write.
-    form : StemFormat
+    stem_format : StemFormat
         Format of the file.
     """
-    format = form.format
-    layout = (metadata.channel_mask or 0) if has_layout(metadata, form.channels) else 0
+    format = stem_format.format
+    layout = (metadata.channel_mask or 0) if has_layout(metadata, stem_format.channels) else 0
     pictures = [picture for picture in metadata.pictures if flac_metadata.fits(picture.content)]
     chunks = [(name, content) for name, content in metadata.chunks if flac_metadata.fits(content)]
     further_tags = set(metadata.tags) - set(STANDARD_TAGS)
@@ -105,9 +109,9 @@ def insertion_for(metadata: Metadata, form: Form) -> Insertion:
     if format == "FLAC":
         if not (pictures or chunks or further_tags or layout):
             return Insertion()
-        foreign = flac_metadata.foreign_chunks(chunks, form, layout) if chunks else []
+        foreign = flac_metadata.foreign_chunks(chunks, stem_format, layout) if chunks else []
         content = flac_metadata.write_blocks(
-            metadata.tags, foreign, layout or None, pictures, form.bytes_as_wav
+            metadata.tags, foreign, layout or None, pictures, stem_format.bytes_as_wav
         )
         return Insertion(content, flac_metadata.AFTER_STREAM_INFO, True)
     if format == "MP3":
@@ -156,7 +160,7 @@ def _add(file: WritableFile, position: int, width: int, amount: int, order: Any)
     file.seek(position)
     size = int.from_bytes(file.read(width), order) + amount
     file.seek(position)
-    file.write(size.to_bytes(width, order))
+    file.write((size % (1 << 8 * width)).to_bytes(width, order))  # too large only after an error of writing
 
 
 def _set_mask(file: WritableFile, mask: int) -> None:
