@@ -1,7 +1,7 @@
 """Scores of stems against known references: SDR, SIR, SAR and SI-SDR in dB.
 
-The measures are computed here because mir_eval has announced the removal of its separation module, and
-museval depends on outdated versions of other packages.
+The measures are computed here because mir_eval has announced the removal of its separation module, museval
+needs packages for a data set, and fast-bss-eval 0.1.4 fails with NumPy 2. Scores equal those of mir_eval.
 """
 
 from __future__ import annotations
