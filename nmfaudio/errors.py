@@ -1,20 +1,20 @@
-"""Every error that nmfaudio raises on purpose.
+"""The errors of nmfaudio.
 
 NmfaudioError
-├── InputError              what was given cannot be used
+├── InputError              an input cannot be used
 │   ├── AudioFileError      a file that cannot be read as audio
-│   ├── DictionaryError     a dictionary that is malformed, or does not fit what it is used for
+│   ├── DictionaryError     a dictionary that is malformed, or does not fit its use
 │   ├── MatrixError         a matrix that cannot be factored
 │   └── OptionError         an option with an unknown name or a value outside its range
 ├── OutputError             stems that cannot be written
 └── SeparatorError          a separator that is unknown, broken, or breaks its contract
 
-Each message names the thing, the value that was wrong, and the way out.
+Each message names the object, the wrong value, and what to do.
 """
 
 
 class NmfaudioError(Exception):
-    """Base of every error that nmfaudio raises on purpose.
+    """Base class of all errors of nmfaudio.
 
     Examples
     --------
@@ -28,15 +28,15 @@ class NmfaudioError(Exception):
 
 
 class InputError(NmfaudioError, ValueError):
-    """What was given cannot be used."""
+    """An input cannot be used."""
 
 
 class AudioFileError(InputError):
-    """A file cannot be read as audio, or holds nothing that can be separated."""
+    """A file cannot be read as audio, or contains no samples."""
 
 
 class DictionaryError(InputError):
-    """A dictionary is malformed, or does not fit what it is used for."""
+    """A dictionary is malformed, or does not fit the mixture or the other dictionaries."""
 
 
 class MatrixError(InputError):
@@ -58,7 +58,7 @@ class OptionError(InputError):
 
 
 class OutputError(NmfaudioError):
-    """Stems cannot be written where they were asked to go."""
+    """Stems or other files cannot be written to the requested place."""
 
 
 class SeparatorError(NmfaudioError):

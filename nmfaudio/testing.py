@@ -1,4 +1,4 @@
-"""A conformance check that authors of separators can run on theirs."""
+"""Conformance check for separators, for the tests of plugins."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from nmfaudio.pipeline.separation import Separation, separate
 from nmfaudio.sound.audio import Audio
 
 _RATE = 8000
-_SUM_LIMIT = 1e-6  # of the mixture: -120 dB
+_SUM_LIMIT = 1e-6  # greatest error of the sum of the stems, relative to the mixture (-120 dB)
 
 
 def check_separator(separator: Separator) -> list[str]:
-    """Check that a separator keeps the contract on mixtures that are ordinary and on some that are awkward.
+    """Check that a separator keeps the contract, on ordinary and on unusual mixtures.
 
     Parameters
     ----------
     separator : Separator
-        With the options to check it with.
+        Separator with the options for the check.
 
     Returns
     -------
     list of str
-        What was checked.
+        Descriptions of the passed checks.
 
     Raises
     ------
     SeparatorError
-        At the first fault, saying on which mixture and what.
+        At the first fault; the message names the mixture and the fault.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def _mixtures() -> Iterator[tuple[str, Audio]]:
 
 
 def _check_blocks(audio: Audio, separator: Separator) -> None:
-    """Ask for blocks in the middle, each alone, as the spine does with long files."""
+    """Check single blocks, as the pipeline separates them in long files."""
     for fitted in fit(audio, separator).parts:
         _check_some_blocks(fitted)
 
@@ -120,10 +120,11 @@ def _check_stems(name: str, audio: Audio, found: Separation) -> None:
     for stem, sound in found.stems.items():
         if sound.samples.shape != audio.samples.shape:
             raise SeparatorError(f"on {name}: stem {stem!r} has shape {sound.samples.shape}")
-    rest = audio.samples - np.sum([s.samples for s in found.stems.values()], axis=0)
-    if np.abs(rest).max() > _SUM_LIMIT * audio.peak:
+    difference = audio.samples - np.sum([s.samples for s in found.stems.values()], axis=0)
+    if np.abs(difference).max() > _SUM_LIMIT * audio.peak:
         raise SeparatorError(
-            f"on {name}: the stems miss the mixture by {np.abs(rest).max() / audio.peak:.1e} of it"
+            f"on {name}: the stems miss the mixture by "
+            f"{np.abs(difference).max() / audio.peak:.1e} of its peak"
         )
 
 

@@ -116,7 +116,7 @@ def test_other_instruments_become_a_stem_of_their_own():
 def test_onsets_are_found_piece_by_piece(monkeypatch):
     V = np.random.default_rng(0).random((5, 50), np.float32)
     of_all = onsets(V)
-    monkeypatch.setattr("nmfaudio.separators.drums.separator._PIECE", 7)
+    monkeypatch.setattr("nmfaudio.separators.drums.separator._FRAMES_AT_A_TIME", 7)
     np.testing.assert_allclose(onsets(V), of_all, rtol=1e-6)
 
 
@@ -137,10 +137,11 @@ def test_bad_options_are_named(tmp_path, make_file):
         ({"kit": ("kick", "gong")}, "kit='gong' is not known: use some of kick"),
         ({"kit": ()}, "at least one"),
         ({"kit": ("kick", "kick")}, "each once"),
-        ({"oneshots": str(tmp_path / "none")}, "is no folder"),
+        ({"oneshots": str(tmp_path / "none")}, "is not a folder"),
         ({"iterations": 0}, "iterations=0"),
         ({"others": -1}, "others=-1"),
         ({"window": 0}, "window=0"),
+        ({"seed": -1}, "seed=-1"),
     ]:
         with pytest.raises(OptionError, match=match):
             make("drums", **options)

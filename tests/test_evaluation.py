@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nmfaudio import Audio
 from nmfaudio.errors import InputError
 from nmfaudio.studies.evaluation import TAPS, best_names, evaluate, si_sdr
 
@@ -94,3 +95,64 @@ def test_si_sdr_allows_one_gain():
     a, b = noise()
     assert si_sdr(a, 3 * a) > 100
     assert si_sdr(a, np.zeros_like(a)) == -60
+
+
+def test_names_that_match_nothing_are_an_error_with_the_names():
+    a, b = noise()
+    with pytest.raises(InputError, match="estimates are vox, band, references are voice, piano"):
+        evaluate({"voice": a, "piano": b}, {"vox": a, "band": b})
+    with pytest.raises(InputError, match="estimates are none"):
+        evaluate({"voice": a}, {})
+
+
+def test_a_silent_reference_is_undefined_and_left_out_with_a_warning():
+    a, b = noise()
+    with pytest.warns(UserWarning, match="silent references are left out.*: silent"):
+        found = evaluate({"a": a, "silent": 0 * a, "b": b}, {"a": a + 0.1 * b, "silent": a, "b": b})
+    assert list(found) == ["a", "b"]
+    assert found == evaluate({"a": a, "b": b}, {"a": a + 0.1 * b, "b": b})
+    with pytest.raises(InputError, match="all references are silent"):
+        evaluate({"a": 0 * a}, {"a": a})
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("function", [evaluate, best_names])
+def test_arrays_of_samples_by_channels_are_refused(function, channels):
+    a, b = noise(channels=channels)
+    with pytest.raises(InputError, match=r"reference 'a' has shape .*\(channels, samples\): transpose\?"):
+        function({"a": a.T, "b": b.T}, {"a": a.T, "b": b.T})
+    with pytest.raises(InputError, match=r"estimate 'a' has shape .*transpose\?"):
+        function({"a": a}, {"a": a.T})
+
+
+def test_other_lengths_channels_and_rates_are_named():
+    a, b = noise(channels=2)
+    with pytest.raises(InputError, match="100 samples instead of 6000"):
+        evaluate({"a": a}, {"a": a[:, :100]})
+    with pytest.raises(InputError, match="1 channels instead of 2"):
+        evaluate({"a": a, "b": b[:1]}, {"a": a})
+    with pytest.raises(InputError, match="estimate 'a' has 48000 Hz, but reference 'a' has 44100 Hz"):
+        evaluate({"a": Audio(a, 44100)}, {"a": Audio(a, 48000)})
+    with pytest.raises(InputError, match="one length"):
+        best_names({"a": a}, {"a": a[:, :100]})
+
+
+def test_sounds_may_be_audio():
+    a, b = noise()
+    arrays, sounds = {"a": a, "b": b}, {"a": Audio(a, 8000), "b": Audio(b, 8000)}
+    assert evaluate(sounds, sounds) == evaluate(arrays, arrays)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "message"),
+    [
+        (np.full((1, 6000), np.nan), "NaN or infinity"),
+        (np.ones((1, 6000), complex), "type complex128"),
+        (np.ones((1, 1, 6000)), "has shape"),
+        (np.ones((1, 0)), "has shape"),
+        ([[1.0, 2.0], [3.0]], "not an array"),
+    ],
+)
+def test_what_is_no_sound_is_refused(estimate, message):
+    with pytest.raises(InputError, match=f"estimate 'a' .*{message}|estimate 'a' holds {message}"):
+        evaluate({"a": noise()[0]}, {"a": estimate})

@@ -6,9 +6,10 @@ from conftest import sound
 
 from nmfaudio import STFT, Audio, make, separate
 from nmfaudio.errors import OptionError
+from nmfaudio.nmf.source_filter import SourceFilter
 from nmfaudio.pipeline.fitting import fit
 from nmfaudio.separators.voice.separator import Voice
-from nmfaudio.separators.voice.source_filter import SourceFilter, combs
+from nmfaudio.separators.voice.spectra import bands, combs
 from nmfaudio.testing import check_separator
 
 RATE = 8000
@@ -96,7 +97,7 @@ def test_updates_lower_the_divergence():
     V = generator.random((50, 65), np.float32) ** 4 + np.float32(1e-3)
     excitations = combs(np.array([200.0, 300.0, 400.0]), frequencies, 4.0)
     parts = SourceFilter.started(
-        excitations, frequencies, np.ones((50, 4), np.float32), V.mean(axis=1, keepdims=True), 5, 0
+        (excitations, bands(frequencies)), np.ones((50, 4), np.float32), V.mean(axis=1, keepdims=True), 5, 0
     )
     everything = slice(None)
     divergences = []
@@ -107,13 +108,14 @@ def test_updates_lower_the_divergence():
 
     measure(0)
     parts.fit(V, 8, measure)
-    parts.follow(V, 3, measure)
+    parts.fit_frames(V, 3, measure)
     assert all(b < a for a, b in zip(divergences, divergences[1:], strict=False))
     assert divergences[-1] < 0.41 * divergences[0]
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("low", 0), ("high", 70), ("steps", 0), ("iterations", 0), ("reach", -1)]
+    ("option", "value"),
+    [("low", 0), ("high", 70), ("steps", 0), ("iterations", 0), ("reach", -1), ("seed", -1)],
 )
 def test_bad_options_are_named(option, value):
     with pytest.raises(OptionError, match=f"{option}={value}"):

@@ -1,1 +1,1 @@
-"""Studies of separation: scores, forecasts and numbers of components."""
+"""Studies of separation: scores against references, forecasts, and numbers of components."""

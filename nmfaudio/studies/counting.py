@@ -1,4 +1,4 @@
-"""How many components a recording needs: its spectrogram, and the evidence of `nmf.rank`."""
+"""Number of components that a recording needs, by the evidence of `nmfaudio.nmf.rank`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
 
-FRAMES = 512  # of the spectrogram, evenly spread: they tell as much as all, in bounded time
+FRAMES = 512  # evenly spaced frames of the spectrogram; more frames would hardly change the result
 
-# Powers of Gaussian noise have the dispersion 1, and neighbouring bins of a Hann window tell the same noise
-# about twice.
+# Powers of Gaussian noise have the dispersion 1, and neighbouring bins of a Hann window contain the same
+# noise about twice.
 _DISPERSION = 2.0
-_SWEEPS = 60
+_SWEEPS = 60  # greatest number of updates of the relevances
 
 
 def count_components(
@@ -33,25 +33,26 @@ def count_components(
 ) -> Recommendation:
     """Recommend a number of components for a recording.
 
-    Stability is that of factorizations under the divergence asked for; relevance that of components of the
-    powers under the Itakura-Saito divergence, whose noise is that of spectrograms. Both see some 500 frames,
-    evenly spread over the recording.
+    The stability of factorizations is measured with the given divergence. The relevance of components is
+    measured on powers with the Itakura-Saito divergence, which fits the noise of spectrograms. Both use about
+    500 frames, evenly spaced over the recording.
 
     Parameters
     ----------
     mixture : Audio or AudioFile
+        The recording.
     most : int
-        Components to try; twice as many are weighed for relevance.
+        Greatest number of components to try; the relevance is measured for twice as many.
     restarts : int
-        Random starts at each rank, at least 2.
+        Number of random starts for each number of components; at least 2.
     divergence : str, float or Divergence
         `"kl"` on magnitudes, `"is"` on powers, others on magnitudes.
     window : float
-        Seconds of the analysis window; its length is the nearest power of two.
+        Length of the analysis window in seconds; the nearest power of two in samples is used.
     seed : int
-        Of the random starts.
+        Seed of the random starts.
     report : callable, optional
-        Takes a `Progress` now and then; may raise to stop the work.
+        Function that takes a `Progress`; it may raise an exception to stop the work.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def count_components(
     Raises
     ------
     OptionError
-        For an option outside its range.
+        When an option is outside its range.
 
     Examples
     --------
@@ -69,9 +70,9 @@ def count_components(
     3
     """
     measure = _checked(most, restarts, divergence, window, seed)
-    tell = report or (lambda _: None)
+    notify = report or (lambda _: None)
     stft = STFT.lasting(window, mixture.sample_rate)
-    whole = channel_frames(analysis_blocks(mixture, stft, report=tell), 1, LEARNED_VALUES)
+    whole = channel_frames(analysis_blocks(mixture, stft, report=notify), 1, LEARNED_VALUES)
     magnitudes = np.ascontiguousarray(whole[:: -(-len(whole) // FRAMES)]).T
     powers = magnitudes.T**2
     largest = min(most, *magnitudes.shape)
@@ -81,7 +82,7 @@ def count_components(
         divergence=measure,
         restarts=restarts,
         seed=seed,
-        callback=lambda done, total: tell(Progress("comparing random starts", done, total)),
+        callback=lambda done, total: notify(Progress("comparing random starts", done, total)),
     )
     relevant = relevant_rank(
         powers.T,
@@ -90,8 +91,8 @@ def count_components(
         dispersion=_DISPERSION,
         seed=seed,
         sweeps=_SWEEPS,
-        callback=lambda done, objective: tell(
-            Progress("weighing relevance", min(done, _SWEEPS), _SWEEPS, objective)
+        callback=lambda done, objective: notify(
+            Progress("measuring relevance", min(done, _SWEEPS), _SWEEPS, objective)
         ),
     )
     return recommend(relevant, stable)
@@ -100,10 +101,10 @@ def count_components(
 def _checked(
     most: int, restarts: int, divergence: Divergence | str | float, window: float, seed: int
 ) -> Divergence:
-    """Refuse wrong options before the recording is read."""
+    """Check the options before the recording is read, and return the divergence."""
     for name, value, least in (("most", most, 1), ("restarts", restarts, 2), ("seed", seed, 0)):
         if value < least:
-            raise OptionError(f"{name}={value}: it must be at least {least}")
+            raise OptionError(f"{name}={value}: it must be at least {least}", option=name)
     if not 0 < window < np.inf:
-        raise OptionError(f"window={window}: it must be above 0")
+        raise OptionError(f"window={window}: it must be above 0", option="window")
     return Divergence.of(divergence)

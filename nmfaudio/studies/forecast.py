@@ -1,8 +1,8 @@
-"""How well sources will come apart, told from recordings of them alone, before there is a mixture.
+"""Forecast of how well sources can be separated, from recordings of each source alone.
 
-It tells, and does not choose. Windows of 46, 93 and 186 ms, of which the one with the best forecast was taken
-for each of seven mixtures with known stems, gained 9.58 dB SDR in the mean; 93 ms for all, the default, 9.59;
-the best for each in hindsight 9.83. Recordings do not tell which window suits a mixture.
+The forecast does not choose settings. It was tried for the choice among windows of 46, 93 and 186 ms, for
+seven mixtures with known stems. The window with the best forecast gained 9.58 dB of SDR on average, and the
+default of 93 ms gained 9.59 dB. The best window of each mixture, known only afterwards, gained 9.83 dB.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.progress import Progress
 from nmfaudio.studies.evaluation import si_sdr
 
-LEVELS_DB = (-6.0, 0.0, 6.0)  # of the first source against the second
-LONGEST_SECONDS = 15.0  # of a half that is mixed: more tells no more
-SHORTEST_SECONDS = 0.5
-WELL, PARTLY = 9.0, 4.0  # dB gained
+LEVELS_DB = (-6.0, 0.0, 6.0)  # levels of the first source relative to the second
+LONGEST_SECONDS = 15.0  # greatest length of a mixed half; longer ones do not change the result
+SHORTEST_SECONDS = 0.5  # least length of a half
+WELL, PARTLY = 9.0, 4.0  # dB; least gains that are described as well and partly separated
 
 Samples = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What came of two sources that were mixed and separated.
+    """Result of mixing and separating two sources.
 
     Attributes
     ----------
     sources : tuple of str
+        Names of the two sources.
     gains : tuple of float
-        SI-SDR of each stem over that of the mixture in dB, mean over levels.
+        Improvement of the SI-SDR of each stem over the mixture in dB, mean over levels.
     leaks : tuple of float
-        Part of each source's energy that ended in the other's stem, at equal levels.
+        Part of each source's energy that is in the stem of the other, at equal levels.
 
     Examples
     --------
@@ -56,12 +57,12 @@ class Outlook:
 
     @property
     def gain(self) -> float:
-        """Mean of both sources' gains in dB."""
+        """Mean of the gains of both sources in dB."""
         return float(np.mean(self.gains))
 
     @property
     def words(self) -> str:
-        """The same for musicians."""
+        """The result in words."""
         first, second = self.sources if self.leaks[0] >= self.leaks[1] else self.sources[::-1]
         leak = 100 * max(self.leaks)
         if self.gain >= WELL:
@@ -77,28 +78,28 @@ class Outlook:
 def forecast(
     clips: Mapping[str, Audio], *, report: Callable[[Progress], None] | None = None, **options: Any
 ) -> tuple[Outlook, ...]:
-    """Learn each source from half of its recording, mix the other halves, separate them, and score.
+    """Learn each source from half of its recording, then mix, separate and score the other halves.
 
     Parameters
     ----------
     clips : mapping of str to Audio
-        A recording of each source alone, all of one sample rate; channels are added up.
+        Recording of each source alone, all with the same sample rate; their channels are averaged.
     report : callable, optional
-        Takes a `Progress`; may raise to stop the work.
+        Function that takes a `Progress`; it may raise an exception to stop the work.
     **options
-        Of the separator `dictionary`.
+        Options of the separator `dictionary`.
 
     Returns
     -------
     tuple of Outlook
-        One for each pair of sources.
+        Result for each pair of sources.
 
     Raises
     ------
     OptionError
-        For fewer than two sources, or different rates.
+        When there are fewer than two sources, or different sample rates.
     DictionaryError
-        For a recording that is too short, or silent in one half.
+        When a recording is too short, or silent in one half.
 
     Examples
     --------
@@ -112,19 +113,19 @@ def forecast(
     if len({clip.sample_rate for clip in clips.values()}) > 1:
         raise OptionError("recordings have different sample rates: convert them to one first")
     halves = {label: _halves(label, clip) for label, clip in clips.items()}
-    known = {label: learn(taught, label) for label, (taught, _) in halves.items()}
+    dictionaries = {label: learn(first, label) for label, (first, _) in halves.items()}
     pairs = list(combinations(clips, 2))
-    found = []
+    outlooks = []
     for number, (one, other) in enumerate(pairs):
-        both = Dictionary.join([known[one], known[other]])
-        found.append(_outlook(both, halves[one][1], halves[other][1], options))
+        both = Dictionary.join([dictionaries[one], dictionaries[other]])
+        outlooks.append(_outlook(both, halves[one][1], halves[other][1], options))
         if report:
             report(Progress("separating pairs", number + 1, len(pairs)))
-    return tuple(found)
+    return tuple(outlooks)
 
 
 def _halves(label: str, clip: Audio) -> tuple[Audio, Audio]:
-    """Return the first half and what is kept of the second, in one channel."""
+    """Return the first half and at most 15 s of the second half, in one channel."""
     samples = clip.samples.mean(axis=0, dtype=np.float64)
     middle = len(samples) // 2
     if middle < SHORTEST_SECONDS * clip.sample_rate:
@@ -134,9 +135,7 @@ def _halves(label: str, clip: Audio) -> tuple[Audio, Audio]:
         )
     rest = samples[middle : middle + int(LONGEST_SECONDS * clip.sample_rate)]
     if not (samples[:middle].any() and rest.any()):
-        raise DictionaryError(
-            f"{label}: one half of the recording is silent: give one that sounds throughout"
-        )
+        raise DictionaryError(f"{label}: one half of the recording is silent: use one with sound throughout")
     return tuple(Audio(part, clip.sample_rate, name=label) for part in (samples[:middle], rest))  # type: ignore[return-value]
 
 
@@ -162,6 +161,6 @@ def _outlook(both: Dictionary, one: Audio, other: Audio, options: dict[str, Any]
 
 
 def _leak(part: Samples, own: Samples, stem: Samples) -> float:
-    """Return the part of a source's energy that is in a stem which should hold another source only."""
+    """Return the part of a source's energy that is in the stem of another source."""
     weights = np.linalg.lstsq(np.stack([part, own], axis=1), stem, rcond=None)[0]
     return float(np.clip(weights[0] ** 2, 0, 1))

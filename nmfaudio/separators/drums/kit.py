@@ -1,4 +1,4 @@
-"""Where the templates of drums start: from what such drums have in common, or from recordings of them."""
+"""Starting templates of drums: typical spectra of each kind of drum, or recordings of single drums."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from nmfaudio.sound.files import read
 from nmfaudio.sound.stft import STFT
 
 _SUFFIXES = {".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3", ".caf", ".w64", ".au", ".opus"}
-_REST = 1e-3  # of the highest peak, in all bins: a template must be able to grow anywhere
+_LEAST = 1e-3  # level in all bins relative to the highest peak: updates cannot raise a zero
+
+_HIT = 0.3  # part of the strongest rise of the level that a hit has at least
 
 
 class Peak(NamedTuple):
-    """A hump of a drum's spectrum: its middle in Hz, its width in octaves, its height."""
+    """A peak of a drum's spectrum: centre in Hz, width in octaves, and height."""
 
     frequency: float
     octaves: float
@@ -27,7 +29,7 @@ class Peak(NamedTuple):
 
 
 class Drum(NamedTuple):
-    """What drums of a kind have in common: their spectrum, and the seconds in which they fade to 1/e."""
+    """A kind of drum: its typical spectrum, and the seconds in which it decays to 1/e."""
 
     peaks: tuple[Peak, ...]
     decay: float
@@ -43,7 +45,7 @@ KIT = {
 
 
 def drum_template(name: str, stft: STFT, sample_rate: int, lags: int) -> NDArray[np.float64]:
-    """Return a short spectrogram of what drums of that name have in common, shape (bins, lags).
+    """Return a typical short spectrogram of a kind of drum, shape (bins, lags).
 
     Examples
     --------
@@ -53,7 +55,7 @@ def drum_template(name: str, stft: STFT, sample_rate: int, lags: int) -> NDArray
     """
     frequencies = stft.frequencies(sample_rate)
     frequencies[0] = frequencies[1] / 2
-    spectrum = np.full(stft.bins, _REST)
+    spectrum = np.full(stft.bins, _LEAST)
     for peak in KIT[name].peaks:
         spectrum += peak.height * np.exp(-0.5 * (np.log2(frequencies / peak.frequency) / peak.octaves) ** 2)
     time = np.arange(lags) * stft.hop_length / sample_rate
@@ -63,16 +65,19 @@ def drum_template(name: str, stft: STFT, sample_rate: int, lags: int) -> NDArray
 def one_shot_templates(
     folder: Path, stft: STFT, sample_rate: int, lags: int
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Return names and mean hits of the recordings in a folder, shape (drums, bins, lags).
+    """Return the names of the recordings in a folder, and their mean hits, shape (drums, bins, lags).
 
     Raises
     ------
     OptionError
-        For a folder without recordings, or one that cannot be read or is silent or of another rate.
+        When the folder has no recordings, or when a recording is silent or cannot be read.
     """
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
     if not files:
-        raise OptionError(f"oneshots={str(folder)!r} holds no audio file: put kick.wav, snare.wav, ... there")
+        raise OptionError(
+            f"oneshots={str(folder)!r} holds no audio file: put kick.wav, snare.wav, ... there",
+            option="oneshots",
+        )
     return tuple(p.stem for p in files), np.array([_mean_hit(p, stft, sample_rate, lags) for p in files])
 
 
@@ -81,29 +86,29 @@ def _mean_hit(path: Path, stft: STFT, sample_rate: int, lags: int) -> NDArray[np
     try:
         audio = read(path)
     except NmfaudioError as error:
-        raise OptionError(f"oneshots: {error}") from None
+        raise OptionError(f"oneshots: {error}", option="oneshots") from None
     if audio.sample_rate != sample_rate:
         audio = _resampled(audio, sample_rate)
     V = analysis_blocks(audio, stft).whole().magnitude.mean(axis=0)
     V = np.pad(V, ((0, 0), (0, lags)))
     if not V.any():
-        raise OptionError(f"oneshots: {path} is silent: give a recording of the drum")
+        raise OptionError(f"oneshots: {path} is silent: use a recording of the drum", option="oneshots")
     hits = [V[:, frame : frame + lags] for frame in hit_frames(V, lags)]
-    return np.asarray(np.mean([hit / hit.sum() for hit in hits], axis=0) + _REST * V.mean() / V.sum())
+    return np.asarray(np.mean([hit / hit.sum() for hit in hits], axis=0) + _LEAST * V.mean() / V.sum())
 
 
 def hit_frames(V: NDArray[Any], lags: int) -> list[int]:
-    """Return the frames in which hits begin: the loudest rise first, no two within `lags` frames."""
+    """Return the frames in which hits begin, at least `lags` frames apart, in order of time."""
     rise = np.maximum(np.diff(V, axis=1, prepend=0), 0).sum(axis=0)[: V.shape[1] - lags]
-    left, frames = rise.copy(), []
-    while left.max() > 0.3 * rise.max():
-        frames.append(int(left.argmax()))
-        left[max(0, frames[-1] - lags) : frames[-1] + lags] = 0
+    remaining, frames = rise.copy(), []
+    while remaining.max() > _HIT * rise.max():
+        frames.append(int(remaining.argmax()))
+        remaining[max(0, frames[-1] - lags) : frames[-1] + lags] = 0
     return sorted(frames)
 
 
 def _resampled(audio: Audio, sample_rate: int) -> Audio:
-    """Return a recording at another rate."""
+    """Return a recording at another sample rate."""
     import librosa
 
     samples = librosa.resample(

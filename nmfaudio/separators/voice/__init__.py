@@ -1,1 +1,1 @@
-"""Separation of a singing voice from its accompaniment."""
+"""Separation of a lead voice: the separator, and the spectra of its model."""
