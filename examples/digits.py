@@ -1,6 +1,6 @@
-"""Take handwritten digits apart: NMF finds strokes that add up, PCA finds whole shapes that cancel.
+"""You will see a picture of 16 parts of handwritten digits, and how many pixels each part uses.
 
-Writes a picture of both beside some digits and their reconstructions from NMF's parts.
+NMF finds strokes, which are added. PCA finds whole shapes, which are added and subtracted.
 
     python examples/digits.py [digits.png]
 """
@@ -16,13 +16,13 @@ from sklearn.decomposition import PCA
 
 import nmfaudio
 
-PARTS, SHOWN = 16, 4  # components, and rows and columns of each panel
+PARTS, SIDE = 16, 4  # components; rows and columns of each panel
 
 
-def panel(part: Figure, title: str, images: NDArray[np.float64], colours: str) -> None:
-    """Draw 16 images of 8 x 8 pixels; each has its own range, with zero in the middle of two colours."""
-    part.suptitle(title)
-    for axes, image in zip(part.subplots(SHOWN, SHOWN).flat, images, strict=True):
+def draw_panel(panel: Figure, title: str, images: NDArray[np.float64], colours: str) -> None:
+    """Draw 16 images of 8 x 8 pixels, each with a colour range of its own."""
+    panel.suptitle(title)
+    for axes, image in zip(panel.subplots(SIDE, SIDE).flat, images, strict=True):
         peak = np.abs(image).max()
         low = -peak if colours == "RdBu_r" else 0
         axes.imshow(image.reshape(8, 8), cmap=colours, vmin=low, vmax=peak)
@@ -30,7 +30,7 @@ def panel(part: Figure, title: str, images: NDArray[np.float64], colours: str) -
 
 
 def main() -> None:
-    """Learn from all digits, and show."""
+    """Learn from all digits and draw the result."""
     path = sys.argv[1] if len(sys.argv) > 1 else "digits.png"
     X = load_digits().data
     model = nmfaudio.NMF(PARTS, beta_loss="kullback-leibler", init="random", random_state=0, max_iter=1000)
@@ -38,11 +38,11 @@ def main() -> None:
     pca = PCA(PARTS, random_state=0).fit(X)
 
     figure = plt.figure(figsize=(10, 10.4), layout="constrained")
-    parts = np.ravel(np.asarray(figure.subfigures(2, 2)))
-    panel(parts[0], "NMF: parts, which are added", model.components_, "gray_r")
-    panel(parts[1], "PCA: components, which are added and subtracted", pca.components_, "RdBu_r")
-    panel(parts[2], "Digits", X[:PARTS], "gray_r")
-    panel(parts[3], f"Digits from NMF's {PARTS} parts", model.inverse_transform(W[:PARTS]), "gray_r")
+    panels = np.ravel(np.asarray(figure.subfigures(2, 2)))
+    draw_panel(panels[0], "NMF: parts, which are added", model.components_, "gray_r")
+    draw_panel(panels[1], "PCA: components, which are added and subtracted", pca.components_, "RdBu_r")
+    draw_panel(panels[2], "Digits", X[:PARTS], "gray_r")
+    draw_panel(panels[3], f"Digits from NMF's {PARTS} parts", model.inverse_transform(W[:PARTS]), "gray_r")
     figure.savefig(path, dpi=100)
 
     used = [

@@ -1,6 +1,7 @@
-"""Learn the sound of each source from its own recording, then take a mixture apart with what was learned.
+"""You will see which part of the energy of a drum loop belongs to the kick, the snare and the hi-hat.
 
-The engine takes matrices, so any recipe can be built on it. This one is the classic of supervised separation.
+The script learns each drum from a recording of it alone, and then finds these templates in the loop. It uses
+only the matrix functions `factorize` and `activate`, as in a textbook on supervised separation.
 
     python examples/own_dictionary.py
 """
@@ -17,18 +18,18 @@ def spectrogram(audio: Audio) -> Spectrogram:
 
 
 def main() -> None:
-    """Learn kick, snare and hi-hat, and find them in the loop."""
+    """Learn kick, snare and hi-hat, then print their part of the energy of the loop."""
     names = ("kick", "snare", "hihat")
-    learned = [
+    template_sets = [
         nmfaudio.factorize(
             spectrogram(nmfaudio.read(f"audio_samples/drum_loop/{name}.flac")).magnitude[0], 8
         ).W
         for name in names
     ]
     mixture = spectrogram(nmfaudio.read("audio_samples/drum_loop.flac"))
-    H = nmfaudio.activate(mixture.magnitude[0], np.hstack(learned)).H
-    parts = zip(names, learned, np.split(H, len(names)), strict=True)
-    estimates = {name: (W @ h)[None] for name, W, h in parts}
+    H = nmfaudio.activate(mixture.magnitude[0], np.hstack(template_sets)).H
+    sources = zip(names, template_sets, np.split(H, len(names)), strict=True)
+    estimates = {name: (W @ h)[None] for name, W, h in sources}
     for name, stem in nmfaudio.soft_masks(mixture, estimates).items():
         print(f"{name}: {np.mean(stem.magnitude**2) / np.mean(mixture.magnitude**2):.2f} of the energy")
 

@@ -1,6 +1,8 @@
-"""Separate a file in Python, look at the stems, and write them.
+"""You will see the level of each of three stems, and find the stems in a folder as 24-bit WAV files.
 
-python examples/separate_in_python.py audio_samples/drum_loop.flac stems
+The script reads an audio file, separates it and writes the stems.
+
+    python examples/separate_in_python.py audio_samples/drum_loop.flac stems
 """
 
 import sys

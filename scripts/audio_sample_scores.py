@@ -1,9 +1,8 @@
 """The scores of the audio samples: three short pieces composed for this project.
 
-Melodies are written as ``pitch/beats`` tokens, with ``+`` between the notes of a
-chord, ``-`` for a rest and ``p mp mf f`` for the dynamics that follow. Drums are
-written as one character per sixteenth: ``X`` accent, ``x`` hit, ``g`` ghost note and
-``.`` rest.
+Melodies are written as ``pitch/beats`` tokens, with ``+`` between the notes of a chord, ``-`` for a rest, and
+``p mp mf f`` for the dynamics of the following notes. Drums are written as one character per sixteenth note:
+``X`` accent, ``x`` hit, ``g`` ghost note and ``.`` rest.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ DRUMS = {"kick": 36, "snare": 38, "closed hi-hat": 42, "open hi-hat": 46}
 
 @dataclass(frozen=True)
 class Note:
-    """One note: a MIDI pitch, its start and length in beats, its MIDI velocity."""
+    """One note: MIDI pitch, start and length in beats, and MIDI velocity."""
 
     pitch: int
     start: float
@@ -26,22 +25,22 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """What one instrument plays, and where it stands in the mixture.
+    """Notes of one instrument, and its level and position in the mixture.
 
     Parameters
     ----------
     name : str
         Name of the stem.
     instrument : str
-        General MIDI name of the instrument, for the reader.
+        General MIDI name of the instrument, for the metadata.
     program : int or None
-        General MIDI program, counted from zero; None is the drum kit of channel 10.
+        General MIDI program, counted from zero; None for the drum kit of channel 10.
     notes : tuple of Note
         The notes, in any order.
     level : float
-        Linear gain that balances this part against the others.
+        Linear gain of this part.
     pan : float
-        From -1 (left) to 1 (right); mono pieces ignore it.
+        Position from -1 (left) to 1 (right); mono pieces ignore it.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece: its parts, its tempo, and the seconds its last notes may ring."""
+    """A piece: its parts, its tempo, and the seconds for which its last notes decay."""
 
     name: str
     title: str
@@ -65,7 +64,7 @@ class Piece:
 
     @property
     def beats(self) -> float:
-        """Beats from the first bar line to the end of the last note."""
+        """Number of beats from the start of the first bar to the end of the last note."""
         return max(note.start + note.beats for part in self.parts for note in part.notes)
 
 
@@ -80,7 +79,7 @@ def midi_pitch(name: str) -> int:
 
 
 def melody(*bars: str, gate: float = 0.95) -> tuple[Note, ...]:
-    """Read one voice; `gate` is the part of its written length that a note sounds."""
+    """Return the notes of one voice; each note sounds for the part `gate` of its written length."""
     notes: list[Note] = []
     beat, velocity = 0.0, DYNAMICS["mf"]
     for token in " ".join(bars).split():
@@ -95,7 +94,7 @@ def melody(*bars: str, gate: float = 0.95) -> tuple[Note, ...]:
 
 
 def drum_lane(drum: str, *bars: str, swing: float = 0.5) -> tuple[Note, ...]:
-    """Read one drum; `swing` is where in its eighth the off-beat sixteenth falls."""
+    """Return the hits of one drum; `swing` is the position (0 to 1) of off-beat sixteenths in an eighth."""
     steps = "".join(bars)
     beats = [(step // 2 + swing * (step % 2)) / 2 for step in range(len(steps))]
     return tuple(
@@ -107,8 +106,8 @@ def drum_lane(drum: str, *bars: str, swing: float = 0.5) -> tuple[Note, ...]:
 
 SWING = 0.57
 
-# Four bars of slow funk. The kick answers itself in bars 2 and 4, ghost notes keep
-# the snare talking, and an open hat lifts every second bar into the next.
+# Four bars of slow funk. The kick varies its pattern in bars 2 and 4, the snare has
+# ghost notes between its accents, and an open hi-hat leads every second bar into the next.
 DRUM_LOOP = Piece(
     name="drum_loop",
     title="Four Bars at the Back Door",
@@ -168,8 +167,8 @@ DRUM_LOOP = Piece(
     ),
 )
 
-# D minor, G, B flat, A and home: the bass walks between the roots, the marimba turns
-# in threes against the four of the bar, and the clarinet looks out of the window.
+# D minor, G, B flat, A, D minor. The bass plays the roots with passing notes, the marimba
+# plays groups of three notes against the four beats of the bar, and the clarinet has the melody.
 NIGHT_BUS = Piece(
     name="night_bus",
     title="Night Bus",
@@ -221,7 +220,7 @@ NIGHT_BUS = Piece(
     ),
 )
 
-# A waltz in G over a falling bass: G, F sharp, E, D, C, and home through C minor.
+# A waltz in G over a descending bass: G, F sharp, E, D, C, and back to G through C minor.
 PIANO_AND_FLUTE = Piece(
     name="piano_and_flute",
     title="Waltz on a Falling Line",

@@ -1,10 +1,11 @@
-"""Time an update of convolutive factorization against torchnmf's NMFD, and the way to the same divergence.
+"""Compare convolutive factorization with torchnmf's NMFD: time of an update, and time to the same divergence.
 
     python scripts/benchmark_convolutive.py [--torch PYTHON] [--threads 1] [--rounds 5]
 
-PYTHON is an interpreter that has torch, torchnmf and numpy; without it nmfaudio is timed alone. Each
-contender runs in a process of its own, in turn, several times; the median counts. The data are 1025 bins,
-2600 frames of decaying random sounds, 10 components of 10 frames, Kullback-Leibler.
+PYTHON is an interpreter with torch, torchnmf and numpy; without it, only nmfaudio is timed. Each contender
+runs in a process of its own, in turns, for several rounds; the result is the median. The data are decaying
+random sounds with 1025 bins and 2600 frames. There are 10 components of 10 frames; the divergence is
+Kullback-Leibler.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import time
 from typing import Any
 
 BINS, FRAMES, RANK, LAGS = 1025, 2600, 10, 10
-FEW, MANY = 5, 45  # iterations of two fits: their difference leaves set-up out
-GOAL = 100  # torchnmf's objective after so many iterations is the goal of the way
+FEW, MANY = 5, 45  # iterations of two runs: the difference of their times excludes the set-up
+GOAL = 100  # number of iterations of torchnmf after which its objective is the goal
 
 
 def data() -> Any:
-    """Return sounds of ten frames at random times, over noise, shape (bins, frames)."""
+    """Return sounds of ten frames at random times, with noise, shape (bins, frames)."""
     import numpy as np
 
     generator = np.random.default_rng(0)
@@ -38,20 +39,20 @@ def data() -> Any:
 
 
 def ours(threads: int) -> dict[str, Any]:
-    """Time nmfaudio: seconds of an iteration, plain and extrapolated, and its curve over time."""
+    """Time nmfaudio: seconds per iteration, plain and accelerated, and the objective over time."""
     import numpy as np
 
     from nmfaudio import convolve
 
     V = np.asfortranarray(data())
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for solver in ("mu", "accelerated"):
         seconds = []
         for iterations in (FEW, MANY):
             began = time.perf_counter()
             convolve(V, RANK, LAGS, solver=solver, iterations=iterations, tolerance=0, threads=threads)
             seconds.append(time.perf_counter() - began)
-        found[solver] = (seconds[1] - seconds[0]) / (MANY - FEW)
+        results[solver] = (seconds[1] - seconds[0]) / (MANY - FEW)
     began, curve = time.perf_counter(), []
     convolve(
         V,
@@ -62,11 +63,11 @@ def ours(threads: int) -> dict[str, Any]:
         threads=threads,
         callback=lambda _, objective: curve.append((time.perf_counter() - began, objective)),
     )
-    return {**found, "curve": curve}
+    return {**results, "curve": curve}
 
 
 def theirs(threads: int) -> dict[str, Any]:
-    """Time torchnmf: seconds of an iteration, and time and divergence after `GOAL` of them."""
+    """Time torchnmf: seconds per iteration, and time and divergence after `GOAL` iterations."""
     import torch
     from torchnmf.nmf import NMFD
 
@@ -90,45 +91,46 @@ def run(python: str, contender: str, threads: int) -> Any:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     environment = {**os.environ, **{name: str(threads) for name in names}}
     command = [python, __file__, "--contender", contender, "--threads", str(threads)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
 def main() -> None:
-    """Compare."""
+    """Run the contenders in turns and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--torch", help="an interpreter that has torch and torchnmf")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--torch", help="a Python interpreter with torch and torchnmf")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default: 5)")
     parser.add_argument("--contender", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contender:
         print(json.dumps({"ours": ours, "theirs": theirs}[options.contender](options.threads)))
         return
-    mine, other = [], []
+    our_results, their_results = [], []
     for _ in range(options.rounds):
-        mine.append(run(sys.executable, "ours", options.threads))
+        our_results.append(run(sys.executable, "ours", options.threads))
         if options.torch:
-            other.append(run(options.torch, "theirs", options.threads))
+            their_results.append(run(options.torch, "theirs", options.threads))
     for solver in ("mu", "accelerated"):
-        print(f"nmfaudio {solver:12} {1e3 * statistics.median(m[solver] for m in mine):7.1f} ms an iteration")
-    if other:
-        seconds = statistics.median(o["mu"] for o in other)
-        print(f"torchnmf NMFD         {1e3 * seconds:7.1f} ms an iteration")
-        ratios = [o["mu"] / m["mu"] for o, m in zip(other, mine, strict=True)]
+        seconds = statistics.median(result[solver] for result in our_results)
+        print(f"nmfaudio {solver:12} {1e3 * seconds:7.1f} ms per iteration")
+    if their_results:
+        seconds = statistics.median(o["mu"] for o in their_results)
+        print(f"torchnmf NMFD         {1e3 * seconds:7.1f} ms per iteration")
+        ratios = [o["mu"] / m["mu"] for o, m in zip(their_results, our_results, strict=True)]
         print(f"torchnmf / nmfaudio mu, median of {len(ratios)} rounds: {statistics.median(ratios):.2f}")
-        print_way(mine, other)
+        print_time_to_goal(our_results, their_results)
 
 
-def print_way(mine: list[Any], other: list[Any]) -> None:
-    """Print how long either takes to torchnmf's divergence."""
-    goal = max(o["goal"][1] for o in other)
-    taken = [next((t for t, objective in m["curve"] if objective <= goal), None) for m in mine]
-    theirs_taken = statistics.median(o["goal"][0] for o in other)
+def print_time_to_goal(our_results: list[Any], their_results: list[Any]) -> None:
+    """Print the time that each needs to reach the divergence of torchnmf."""
+    goal = max(o["goal"][1] for o in their_results)
+    our_times = [next((t for t, objective in m["curve"] if objective <= goal), None) for m in our_results]
+    their_time = statistics.median(o["goal"][0] for o in their_results)
     print(
-        f"to a divergence of {goal:.5g}: torchnmf {theirs_taken:.2f} s ({GOAL} iterations), nmfaudio ", end=""
+        f"to a divergence of {goal:.5g}: torchnmf {their_time:.2f} s ({GOAL} iterations), nmfaudio ", end=""
     )
-    reached = [t for t in taken if t is not None]
+    reached = [t for t in our_times if t is not None]
     print(f"{statistics.median(reached):.2f} s" if reached else f"does not reach it in {2 * GOAL}")
 
 

@@ -1,13 +1,14 @@
-"""Score every way of separating on a folder of cases: ``benchmark_separation.py --cases FOLDER``.
+"""Score all ways of separating on a folder of cases: ``benchmark_separation.py --cases FOLDER``.
 
-A case is a folder with ``mixture.flac`` and ``stems/*.flac``, and where it has them ``train/*.flac`` (a clip
-of each stem, by its name) and ``score.mid`` (a track for each stem). Without a folder audio samples serve:
-``NAME.flac`` beside ``NAME/*.flac``. Each way runs as a command of its own, as a user would start it, with no
-option of its own for any case; librosa with scikit-learn runs in the same way, and the ideal ratio mask shows
-what masks can reach. A stem's gain is its score less that of the unprocessed mixture; a case counts for at
-most 30 dB.
+A case is a folder with ``mixture.flac`` and ``stems/*.flac``. It may also have ``train/*.flac`` (a recording
+of each stem alone, with the name of the stem) and ``score.mid`` (with a track for each stem). Without
+``--cases``, the audio samples are used: ``NAME.flac`` beside ``NAME/*.flac``. Each way runs as a command of
+its own, as a user would start it, with the same options for all cases. librosa with scikit-learn runs in the
+same way for comparison, and the ideal ratio mask shows the best result of masks. The gain of a stem is its
+score minus the score of the unprocessed mixture. In means, a case counts for at most 30 dB.
 
-Written to the folder ``--out``: ``separation.md``, ``separation.json`` and ``separation.png``.
+The results are written to the folder ``--out``: ``separation.md``, ``separation.json`` and
+``separation.png``.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from separation_cases import WAYS, Signal, Task, find_cases, read
 
 from nmfaudio.studies.evaluation import best_names, evaluate
 
-MOST = 30.0  # dB of gain that a case counts for
+MAXIMUM_GAIN = 30.0  # dB of gain for which a case counts at most
 METRICS = ("sdr", "si_sdr", "sir", "sar")
 HEADINGS = ("way", "runs", "SDR", "SI-SDR", "SIR", "SAR", "SDR gain", "SI-SDR gain", "worst SDR gain")
-# A small process that starts the command: Linux counts the memory of whoever starts it to a process's peak.
+# A small process that starts the command: Linux counts the memory of the parent in the peak of a process.
 LAUNCHER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -43,7 +44,7 @@ print(process.returncode, usage.ru_maxrss)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task: mean scores over its stems, gains over the mixture, cost."""
+    """Result of a task: mean scores over its stems, gains over the mixture, time and memory."""
 
     way: str
     case: str
@@ -57,51 +58,55 @@ class Outcome:
 
 
 def run(task: Task) -> Outcome:
-    """Run a task and score what it left."""
+    """Run a task and score the stems that it wrote."""
     with tempfile.TemporaryDirectory() as folder:
         for step in task.before:
             subprocess.run(step, check=True, stdout=subprocess.DEVNULL)
         error, seconds, memory = timed([word.replace("{out}", folder) for word in task.command])
-        found = {p.stem: read(p)[0][:, task.skip :] for p in sorted(Path(folder).glob("*.wav"))}
+        stems = {p.stem: read(p)[0][:, task.skip :] for p in sorted(Path(folder).glob("*.wav"))}
     samples, rate = task.case.sound
     length = samples.shape[1] / rate
-    scores, gains = ({}, {}) if error else scored(task, found)
+    scores, gains = ({}, {}) if error else scored(task, stems)
     return Outcome(
         task.way, task.case.name, task.known, seconds, length / seconds, memory, scores, gains, error
     )
 
 
 def timed(command: list[str]) -> tuple[str, float, float]:
-    """Run a command; return its last complaint if it failed, wall seconds and peak memory in MB."""
+    """Run a command; return its last error message if it failed, seconds and peak memory in MB."""
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], capture_output=True, text=True)
+    completed = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCHER, *command], capture_output=True, text=True
+    )
     seconds = time.perf_counter() - began
-    code, peak = map(int, done.stdout.split())
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # of ru_maxrss: bytes there, kilobytes elsewhere
-    lines = done.stderr.strip().splitlines()
+    code, peak = map(int, completed.stdout.split())
+    per_mb = (
+        1e6 if sys.platform == "darwin" else 1e3
+    )  # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
+    lines = completed.stderr.strip().splitlines()
     error = (lines[-1] if lines else f"exit code {code}") if code else ""
-    return error, seconds, peak / unit
+    return error, seconds, peak / per_mb
 
 
-def scored(task: Task, found: dict[str, Signal]) -> tuple[dict[str, float], dict[str, float]]:
+def scored(task: Task, stems: dict[str, Signal]) -> tuple[dict[str, float], dict[str, float]]:
     """Return mean scores over the stems, and their gains over the unprocessed mixture."""
     references = task.references
     if task.labelled:
-        estimates = {name: found[name] for name in references if name in found}
+        estimates = {name: stems[name] for name in references if name in stems}
         if task.known:
             estimates["residual"] = task.case.sound[0] - estimates[task.known]
     else:
-        estimates = {name: found[theirs] for name, theirs in best_names(references, found).items()}
+        estimates = {name: stems[match] for name, match in best_names(references, stems).items()}
     mixture = dict.fromkeys(references, task.case.sound[0])
-    ours, theirs = (
+    achieved, unprocessed = (
         {m: float(np.mean([getattr(s, m) for s in evaluate(references, e).values()])) for m in METRICS}
         for e in (estimates, mixture)
     )
-    return ours, {m: ours[m] - theirs[m] for m in METRICS}
+    return achieved, {m: achieved[m] - unprocessed[m] for m in METRICS}
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """Return the tables as Markdown: gains of every case, then means of every metric."""
+    """Return two tables as Markdown: gains for every case, and means of every metric."""
     ways = list(dict.fromkeys(o.way for o in outcomes))
     cases = list(dict.fromkeys(o.case for o in outcomes))
     lines = ["SDR gain over the mixture, dB (a case counts for at most 30)", ""]
@@ -118,37 +123,37 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def counted(outcomes: Sequence[Outcome], way: str, case: str | None = None) -> list[float]:
-    """Return the gains of a way that count, of all cases or of one."""
+    """Return the limited gains of a way, for all cases or for one; failed runs do not count."""
     chosen = [o for o in outcomes if o.way == way and case in (None, o.case) and not o.error]
-    return [min(o.gains["sdr"], MOST) for o in chosen]
+    return [min(o.gains["sdr"], MAXIMUM_GAIN) for o in chosen]
 
 
 def cell(outcomes: Sequence[Outcome], way: str, case: str) -> str:
-    """Return the gains of a way on a case, one for each run."""
+    """Return the gains of a way on a case as text, one for each run."""
     return ", ".join(f"{gain:.1f}" for gain in counted(outcomes, way, case))
 
 
 def row(way: str, outcomes: Sequence[Outcome]) -> str:
-    """Return a way's line in the table of means."""
-    good = [o for o in outcomes if not o.error]
-    if not good:
+    """Return the line of a way in the table of means."""
+    succeeded = [o for o in outcomes if not o.error]
+    if not succeeded:
         return f"| {way} | 0 |" + " |" * 9
-    scores = [f"{np.mean([o.scores[m] for o in good]):.1f}" for m in METRICS]
-    gains = [np.array([min(o.gains[m], MOST) for o in good]) for m in ("sdr", "si_sdr")]
-    speed = np.median([o.times_real_time for o in good])
+    scores = [f"{np.mean([o.scores[m] for o in succeeded]):.1f}" for m in METRICS]
+    gains = [np.array([min(o.gains[m], MAXIMUM_GAIN) for o in succeeded]) for m in ("sdr", "si_sdr")]
+    speed = np.median([o.times_real_time for o in succeeded])
     cells = [
-        str(len(good)),
+        str(len(succeeded)),
         *scores,
         *(f"{g.mean():.1f}" for g in gains),
         f"{gains[0].min():.1f}",
         f"{speed:.1f}",
-        f"{max(o.peak_mb for o in good):.0f}",
+        f"{max(o.peak_mb for o in succeeded):.0f}",
     ]
     return f"| {way} | " + " | ".join(cells) + " |"
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Draw each way's mean gain as a bar and its cases as dots."""
+    """Draw the mean gain of each way as a bar and its runs as dots."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -168,11 +173,11 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def main() -> int:
-    """Run what was asked for, print the tables, keep them."""
+    """Run the requested cases, print the tables and write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--cases", type=Path, help="folder of cases; default: the audio samples")
-    parser.add_argument("--only", nargs="+", default=[], help="names of cases")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--cases", type=Path, help="folder of cases (default: the audio samples)")
+    parser.add_argument("--only", nargs="+", default=[], help="names of cases (default: all)")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="default: all")
     parser.add_argument("--out", type=Path, default=Path("benchmark"), help="folder for the results")
     options = parser.parse_args()
     cases = [c for c in find_cases(options.cases) if not options.only or c.name in options.only]
@@ -184,24 +189,24 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             for task in (task for way in options.ways for task in WAYS[way](case, Path(folder))):
                 outcomes.append(run(task))
-                tell(outcomes[-1])
-        keep(outcomes, options.out)
+                print_outcome(outcomes[-1])
+        write_results(outcomes, options.out)
     print("\n" + summary(outcomes))
     return int(any(o.error for o in outcomes))
 
 
-def tell(outcome: Outcome) -> None:
-    """Print one line of a run that has ended."""
-    good = (
+def print_outcome(outcome: Outcome) -> None:
+    """Print one line about a finished run."""
+    result = (
         "" if outcome.error else f"{outcome.gains['sdr']:.1f} dB, {outcome.times_real_time:.1f} x real time"
     )
-    print(f"{outcome.case}, {outcome.way} {outcome.known}: {outcome.error or good}", flush=True)
+    print(f"{outcome.case}, {outcome.way} {outcome.known}: {outcome.error or result}", flush=True)
 
 
-def keep(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Write what is known so far."""
+def write_results(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write the tables, the figures and the picture of all runs so far."""
     (folder / "separation.md").write_text(summary(outcomes), "utf-8")
-    content: Any = {"most_db": MOST, "runs": [asdict(o) for o in outcomes]}
+    content: Any = {"most_db": MAXIMUM_GAIN, "runs": [asdict(o) for o in outcomes]}
     (folder / "separation.json").write_text(json.dumps(content, indent=1), "utf-8")
     draw(outcomes, folder / "separation.png")
 

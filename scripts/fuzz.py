@@ -1,8 +1,9 @@
 """Fuzz the reading of audio files: ``python scripts/fuzz.py [FOLDER] [-max_total_time=600]``.
 
-Needs atheris (``pip install 'nmfaudio[fuzz]'``), whose options follow; FOLDER keeps the inputs that reach
-new code. A content that makes the reader do anything but read or refuse is written to ``crash-...``: make it
-small, and put it into ``tests/regressions`` with the repair.
+The script needs atheris (``pip install 'nmfaudio[fuzz]'``) and passes its options on. FOLDER collects the
+inputs that reach new code. An input for which the reader does anything but read it or raise an error of
+nmfaudio is written to ``crash-...``. Reduce such an input to a small one and add it to ``tests/regressions``
+with the correction.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _FOLDER = Path(tempfile.mkdtemp(prefix="nmfaudio-fuzz-"))
 
 
 def read_or_refuse(content: bytes) -> None:
-    """Take a content for an audio file and for a manifest; anything but an error of nmfaudio is a find."""
+    """Read the content as an audio file and as a manifest; only errors of nmfaudio are allowed."""
     path = _FOLDER / f"{os.getpid()}"
     path.write_bytes(content)
     with contextlib.suppress(NmfaudioError), AudioFile(path) as file:
@@ -39,7 +40,7 @@ def read_or_refuse(content: bytes) -> None:
 
 
 def main() -> None:
-    """Fuzz until told to stop."""
+    """Fuzz until interrupted or until a limit of the options is reached."""
     atheris.Setup(sys.argv, read_or_refuse)
     atheris.Fuzz()
 

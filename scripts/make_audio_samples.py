@@ -1,16 +1,14 @@
 """Render the audio samples: mixtures with their true stems.
 
-Each piece of ``audio_sample_scores.py`` is played by FluidSynth, one run a part,
-without reverb or chorus, and written as 16-bit FLAC. The integers of a mixture are
-exactly the sum of the integers of its stems.
+FluidSynth plays each part of the pieces in ``audio_sample_scores.py`` in a run of its own, without reverb and
+chorus. The stems are written as 16-bit FLAC. The integers of a mixture are exactly the sum of the integers of
+its stems.
 
     python scripts/make_audio_samples.py [--soundfont PATH] [--out DIR]
 """
 
 import argparse
 import hashlib
-import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -21,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import soundfile as sf
 from audio_sample_scores import PIECES, Part, Piece
@@ -29,23 +28,21 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 44_100
 PEAK_DBFS = -1.0
 FADE_SECONDS = 0.005
-# Silence before the first note, so that the fade at the edge spares its attack.
+# Silence before the first note, so that the fade-in does not change its attack.
 LEAD_IN_SECONDS = 0.02
 TICKS_PER_BEAT = 480
-DRUM_CHANNEL = 9  # channel 10 to a musician
+DRUM_CHANNEL = 9  # channel 10, counted from one
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 OUT = Path(__file__).resolve().parent.parent / "audio_samples"
 
 
 class MissingToolError(RuntimeError):
-    """Something this script needs is not installed; the message says what to do."""
+    """A program or file that this script needs is not installed; the message says how to install it."""
 
 
 def check_tools(soundfont: Path) -> None:
-    """Raise MissingToolError, naming every missing tool and the package that has it."""
+    """Raise MissingToolError with every missing tool and its package."""
     missing = []
-    if importlib.util.find_spec("mido") is None:
-        missing.append("mido is missing: pip install mido")
     if shutil.which("fluidsynth") is None:
         missing.append("fluidsynth is missing: apt-get install fluidsynth")
     if not soundfont.is_file():
@@ -57,7 +54,7 @@ def check_tools(soundfont: Path) -> None:
 
 
 def midi_messages(piece: Piece, part: Part) -> list[tuple[int, str, int, int]]:
-    """Return (tick, message, pitch, velocity) of the starts and ends of the notes."""
+    """Return (tick, message, pitch, velocity) for the start and the end of each note."""
     lead_in = LEAD_IN_SECONDS * piece.beats_per_minute / 60
     messages = []
     for note in part.notes:
@@ -65,19 +62,18 @@ def midi_messages(piece: Piece, part: Part) -> list[tuple[int, str, int, int]]:
         end = start + round(TICKS_PER_BEAT * note.beats)
         messages.append((start, "note_on", note.pitch, note.velocity))
         messages.append((end, "note_off", note.pitch, 0))
-    # "note_off" sorts before "note_on", so a repeated note is released, then struck.
+    # "note_off" is sorted before "note_on", so a repeated note ends before it starts again.
     return sorted(messages)
 
 
 def seconds(piece: Piece) -> float:
-    """Return the length of the rendered piece, lead-in and ringing included."""
+    """Return the length of the rendered piece, including the lead-in and the decay."""
     notes = piece.beats * 60 / piece.beats_per_minute
     return LEAD_IN_SECONDS + notes + piece.ring_seconds
 
 
 def write_midi(piece: Piece, part: Part, path: Path) -> None:
     """Write one part as a MIDI file that lasts as long as the whole piece."""
-    mido: Any = importlib.import_module("mido")  # optional: `check_tools` explains
     channel = DRUM_CHANNEL if part.program is None else 0
     track = mido.MidiTrack()
     tempo = mido.bpm2tempo(piece.beats_per_minute)
@@ -88,18 +84,18 @@ def write_midi(piece: Piece, part: Part, path: Path) -> None:
         fields = {"note": pitch, "velocity": velocity, "time": tick - now}
         track.append(mido.Message(kind, channel=channel, **fields))
         now = tick
-    # FluidSynth stops at the end of the track: place it after the last decay.
+    # FluidSynth stops at the end of the track, which is therefore placed after the last decay.
     end = round(mido.second2tick(seconds(piece), TICKS_PER_BEAT, tempo))
     track.append(mido.MetaMessage("end_of_track", time=end - now))
     mido.MidiFile(ticks_per_beat=TICKS_PER_BEAT, tracks=[track]).save(path)
 
 
 def run_fluidsynth(midi: Path, wav: Path, soundfont: Path) -> None:
-    """Play a MIDI file into a WAV file, dry, and without anyone's own settings."""
+    """Render a MIDI file as a WAV file without effects, ignoring the settings of the user."""
     options = ["-n", "-i", "-q", "-f", os.devnull, "-R", "0", "-C", "0", "-g", "0.5"]
-    # Without this, it would quietly play another soundfont for one it cannot read.
+    # Otherwise, FluidSynth silently uses another soundfont if it cannot read this one.
     options += ["-o", "synth.default-soundfont="]
-    # Floats: FluidSynth dithers integers, and may clip them.
+    # Float samples, because FluidSynth dithers integers and can clip them.
     output = ["-F", str(wav), "-T", "wav", "-O", "float", "-r", str(SAMPLE_RATE)]
     files = [str(soundfont), str(midi)]
     subprocess.run(
@@ -110,7 +106,7 @@ def run_fluidsynth(midi: Path, wav: Path, soundfont: Path) -> None:
 
 
 def fade_edges(audio: NDArray[np.float64], ring_seconds: float) -> NDArray[np.float64]:
-    """Return a copy faded in over 5 ms and out over the last half of the ringing."""
+    """Return a copy with a fade-in of 5 ms and a fade-out over the last half of the decay."""
     rise = round(FADE_SECONDS * SAMPLE_RATE)
     fall = round(max(FADE_SECONDS, ring_seconds / 2) * SAMPLE_RATE)
     envelope = np.ones(len(audio))
@@ -120,7 +116,7 @@ def fade_edges(audio: NDArray[np.float64], ring_seconds: float) -> NDArray[np.fl
 
 
 def render_part(piece: Piece, part: Part, soundfont: Path) -> NDArray[np.float64]:
-    """Return one part alone, mono, at its level: ndarray, shape (frames,)."""
+    """Return one part alone, mono, at its level, shape (frames,)."""
     with tempfile.TemporaryDirectory() as folder:
         midi, wav = Path(folder, "part.mid"), Path(folder, "part.wav")
         write_midi(piece, part, midi)
@@ -128,10 +124,10 @@ def render_part(piece: Piece, part: Part, soundfont: Path) -> NDArray[np.float64
         audio, _ = sf.read(wav, dtype="float64", always_2d=True)
     if not audio.any():
         raise RuntimeError(
-            f"{piece.name}/{part.name} came out silent: does {soundfont.name} "
-            f"hold the General MIDI instrument {part.instrument!r}?"
+            f"{piece.name}/{part.name} is silent: check that {soundfont.name} "
+            f"has the General MIDI instrument {part.instrument!r}"
         )
-    # FluidSynth renders whole blocks of 64 samples: cut or pad to the piece's length.
+    # FluidSynth renders whole blocks of 64 samples: cut or pad the result to the length of the piece.
     mono = np.zeros(round(seconds(piece) * SAMPLE_RATE))
     frames = min(len(mono), len(audio))
     mono[:frames] = audio[:frames].mean(axis=1)
@@ -139,7 +135,7 @@ def render_part(piece: Piece, part: Part, soundfont: Path) -> NDArray[np.float64
 
 
 def pan_gains(pan: float, channels: int) -> NDArray[np.float64]:
-    """Return the gain of each channel; in stereo, left and right of constant power.
+    """Return the gain of each channel; in stereo, the gains have constant power.
 
     >>> pan_gains(0.0, 2).round(4).tolist()
     [0.7071, 0.7071]
@@ -151,14 +147,14 @@ def pan_gains(pan: float, channels: int) -> NDArray[np.float64]:
 
 
 def quantise(stems: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.int16]]:
-    """Round stems to 16 bits under the one gain that puts their sum at PEAK_DBFS."""
+    """Round stems to 16 bits, with one gain for all such that the peak of their sum is PEAK_DBFS."""
     peak = np.abs(np.sum(list(stems.values()), axis=0)).max()
     gain = 10 ** (PEAK_DBFS / 20) * np.iinfo(np.int16).max / peak
     return {name: to_int16(gain * stem) for name, stem in stems.items()}
 
 
 def to_int16(audio: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Round to 16-bit integers; raise OverflowError rather than clip or wrap around."""
+    """Round to 16-bit integers; raise OverflowError where samples would clip."""
     rounded = np.rint(audio)
     if np.abs(rounded).max() > np.iinfo(np.int16).max:
         raise OverflowError("a stem is louder than its mixture: lower its level")
@@ -166,24 +162,24 @@ def to_int16(audio: NDArray[np.float64]) -> NDArray[np.int16]:
 
 
 def write_flac(path: Path, audio: NDArray[np.int16]) -> None:
-    """Write 16-bit FLAC as small as the encoder can make it."""
+    """Write 16-bit FLAC with the strongest compression."""
     sf.write(path, audio, SAMPLE_RATE, subtype="PCM_16", compression_level=1.0)
 
 
 def synthesiser() -> str:
-    """Return FluidSynth's name and version: another version may round otherwise."""
-    answer = subprocess.run(["fluidsynth", "--version"], check=True, capture_output=True, text=True)
-    version = answer.stdout.partition("version ")[2].split()[0]
+    """Return the name and version of FluidSynth; other versions can round differently."""
+    completed = subprocess.run(["fluidsynth", "--version"], check=True, capture_output=True, text=True)
+    version = completed.stdout.partition("version ")[2].split()[0]
     return f"FluidSynth {version}"
 
 
 def describe_soundfont(soundfont: Path) -> dict[str, str]:
-    """Return the soundfont's name, digest and, if it is the usual one, its licence."""
+    """Return the name and digest of the soundfont, and the licence of the default one."""
     digest = hashlib.sha256(soundfont.read_bytes()).hexdigest()
-    facts = {"name": soundfont.name, "sha256": digest}
+    description = {"name": soundfont.name, "sha256": digest}
     if soundfont.name != SOUNDFONT.name:
-        return facts | {"licence": "not known to this script"}
-    return facts | {
+        return description | {"licence": "not known to this script"}
+    return description | {
         "author": "Frank Wen",
         "copyright": "Copyright 2000-2002, 2008 Frank Wen; 2008 Toby Smithe",
         "licence": "MIT",
@@ -192,7 +188,7 @@ def describe_soundfont(soundfont: Path) -> dict[str, str]:
 
 
 def describe_part(part: Part, channels: int) -> dict[str, Any]:
-    """Return what the metadata says of one stem."""
+    """Return the metadata of one stem."""
     gains = pan_gains(part.pan, channels).round(6).tolist()
     return {"name": part.name, "instrument": part.instrument, "pan_gains": gains}
 
@@ -210,8 +206,8 @@ def describe(piece: Piece, frames: int, soundfont: dict[str, str]) -> dict[str, 
         "stems": [describe_part(part, piece.channels) for part in piece.parts],
         "mixture": "the exact sum of the stems' 16-bit integers",
         "rendered": (
-            "by scripts/make_audio_samples.py: one FluidSynth run a stem, no reverb, "
-            "no chorus, averaged to mono; each channel is the mono stem times its gain"
+            "by scripts/make_audio_samples.py: one run of FluidSynth for each stem, without reverb and "
+            "chorus, averaged to mono; each channel is the mono stem times its gain"
         ),
         "synthesiser": synthesiser(),
         "soundfont": soundfont,
@@ -255,10 +251,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingToolError as error:
         print(error, file=sys.stderr)
         return 1
-    facts = describe_soundfont(options.soundfont)
+    description = describe_soundfont(options.soundfont)
     for piece in PIECES:
         stems = render_piece(piece, options.soundfont)
-        write_piece(piece, stems, facts, options.out)
+        write_piece(piece, stems, description, options.out)
         print(f"{piece.name}: {seconds(piece):.1f} s, stems {', '.join(stems)}")
     return 0
 

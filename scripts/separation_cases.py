@@ -1,4 +1,4 @@
-"""Cases and ways of separating them, as commands; for `benchmark_separation.py`."""
+"""Cases, and commands for each way of separating them; for `benchmark_separation.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(__file__).resolve().with_name("separation_peers.py")
-SOLO = 3.0  # seconds of each stem alone before the mixture, for hints
+SOLO = 3.0  # seconds of each stem alone that are placed before the mixture, for hints
 DRUMS = {"kick", "snare", "hihat", "ride", "tom", "clap", "cymbal"}
 
 Signal = NDArray[np.float64]
@@ -22,7 +22,7 @@ Signal = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """A mixture, its true stems, and what else is known of it."""
+    """A mixture, its true stems, and further material if there is any."""
 
     name: str
     mixture: Path
@@ -32,12 +32,12 @@ class Case:
 
     @cached_property
     def sound(self) -> tuple[Signal, int]:
-        """Samples (channels, samples) and rate of the mixture."""
+        """Samples (channels, samples) and sample rate of the mixture."""
         return read(self.mixture)
 
     @cached_property
     def truth(self) -> dict[str, Signal]:
-        """The true stems by name."""
+        """Samples of the true stems by name."""
         return {path.stem: read(path)[0] for path in self.stems}
 
     @property
@@ -47,28 +47,28 @@ class Case:
 
     @property
     def complete(self) -> bool:
-        """Whether there is a clip of every stem."""
+        """Whether there is a training recording of every stem."""
         return {clip.stem for clip in self.clips} >= set(self.names)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run: commands before it, the command itself, and against what its stems are scored.
+    """One run: commands before it, the command itself, and how its stems are scored.
 
     Attributes
     ----------
     way : str
     case : Case
     command : list of str
-        `{out}` stands for the folder of the stems.
+        The command; `{out}` stands for the folder of the stems.
     before : list of list of str
-        What is not timed, such as learning.
+        Commands that run first and are not timed, such as learning.
     labelled : bool
-        Whether stems carry the references' names; else the best match is taken.
+        Whether the stems have the names of the references; otherwise the best match is used.
     known : str
-        The one stem that is known, or "" where all count: the others are scored as their sum.
+        The only known stem; the sum of the others is scored as one stem. "" if all stems are scored alone.
     skip : int
-        Samples before the mixture that are not scored.
+        Number of samples before the mixture that are not scored.
     """
 
     way: str
@@ -81,15 +81,15 @@ class Task:
 
     @property
     def references(self) -> dict[str, Signal]:
-        """The true stems, those that nothing is known of added up."""
+        """The true stems; with a known stem, the others are added up."""
         if not self.known:
             return self.case.truth
-        rest = sum((s for n, s in self.case.truth.items() if n != self.known), np.zeros(1))
-        return {self.known: self.case.truth[self.known], "residual": rest}
+        others = sum((s for n, s in self.case.truth.items() if n != self.known), np.zeros(1))
+        return {self.known: self.case.truth[self.known], "residual": others}
 
 
 def read(path: Path) -> tuple[Signal, int]:
-    """Return samples (channels, samples) and their rate."""
+    """Return samples (channels, samples) and their sample rate."""
     samples, rate = soundfile.read(path, always_2d=True)
     return np.ascontiguousarray(samples.T), int(rate)
 
@@ -99,22 +99,22 @@ def find_cases(folder: Path | None) -> list[Case]:
     if folder is None:
         mixtures = sorted((ROOT / "audio_samples").glob("*.flac"))
         return [Case(m.stem, m, tuple(sorted(m.with_suffix("").glob("*.flac")))) for m in mixtures]
-    found = []
+    cases = []
     for mixture in sorted(folder.glob("*/mixture.flac")):
-        home = mixture.parent
-        stems, clips = (tuple(sorted((home / part).glob("*.flac"))) for part in ("stems", "train"))
-        score = home / "score.mid"
-        found.append(Case(home.name, mixture, stems, clips, score if score.exists() else None))
-    return found
+        case_folder = mixture.parent
+        stems, clips = (tuple(sorted((case_folder / part).glob("*.flac"))) for part in ("stems", "train"))
+        score = case_folder / "score.mid"
+        cases.append(Case(case_folder.name, mixture, stems, clips, score if score.exists() else None))
+    return cases
 
 
 def nmfaudio(*arguments: object) -> list[str]:
-    """Return the command as a user would call it."""
+    """Return an nmfaudio command as a user would call it."""
     return [sys.executable, "-m", "nmfaudio", *map(str, arguments)]
 
 
 def separate(case: Case, *options: object, mixture: Path | None = None) -> list[str]:
-    """Return the command that separates a case's mixture into float stems."""
+    """Return the command that separates the mixture of a case into float stems."""
     target = ("-o", "{out}", "--format", "wav", "--subtype", "FLOAT", "--filename", "{stem}.{ext}")
     return nmfaudio("separate", mixture or case.mixture, *target, *options, "--quiet", "--json")
 
@@ -125,7 +125,7 @@ def peer(way: str, case: Case, *options: object) -> list[str]:
 
 
 def learning(clips: Sequence[Path], folder: Path) -> tuple[list[list[str]], Path]:
-    """Return the commands that learn a dictionary of clips, and where it will be."""
+    """Return the commands that learn a dictionary from recordings, and the path of the dictionary."""
     parts = [folder / f"{clip.stem}.safetensors" for clip in clips]
     steps = [
         nmfaudio("learn", clip, "--label", clip.stem, "-o", part, "--quiet", "--overwrite")
@@ -139,8 +139,8 @@ def learning(clips: Sequence[Path], folder: Path) -> tuple[list[list[str]], Path
     ], folder / "all.safetensors"
 
 
-def named(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
-    """Return a way that is a separator told the number of stems."""
+def with_number_of_stems(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
+    """Return a way that runs a separator with the number of stems."""
 
     def tasks(case: Case, _: Path) -> Iterator[Task]:
         options = ("--separator", separator, "--sources", len(case.stems))
@@ -149,8 +149,8 @@ def named(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
     return tasks
 
 
-def of_two(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
-    """Return a way that is a separator whose stems are always two, for mixtures of two."""
+def with_two_stems(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
+    """Return a way that runs a separator with always two stems, on mixtures of two sources."""
 
     def tasks(case: Case, _: Path) -> Iterator[Task]:
         if len(case.stems) == 2:
@@ -160,19 +160,19 @@ def of_two(separator: str) -> Callable[[Case, Path], Iterator[Task]]:
 
 
 def auto(case: Case, _: Path) -> Iterator[Task]:
-    """Give the default its number of stems."""
+    """Run the default separator with the number of stems."""
     yield Task("auto", case, separate(case, "--sources", len(case.stems)))
 
 
 def stereo(case: Case, _: Path) -> Iterator[Task]:
-    """Separate two channels by pan."""
+    """Separate mixtures of two channels by pan position."""
     if len(case.sound[0]) == 2:
         options = ("--separator", "stereo", "--sources", len(case.stems))
         yield Task("stereo", case, separate(case, *options))
 
 
 def drums(case: Case, folder: Path) -> Iterator[Task]:
-    """Label drums without training, and with one-shots."""
+    """Separate drums without training, and from one-shots."""
     if not set(case.names) <= DRUMS:
         return
     yield Task("drums", case, separate(case, "--separator", "drums"), labelled=True)
@@ -182,28 +182,28 @@ def drums(case: Case, folder: Path) -> Iterator[Task]:
 
 
 def score(case: Case, _: Path) -> Iterator[Task]:
-    """Follow a score."""
+    """Separate with the score of the case."""
     if case.score:
         yield Task("score", case, separate(case, "--midi", case.score), labelled=True)
 
 
 def dictionary(case: Case, folder: Path) -> Iterator[Task]:
-    """Learn every stem's clip, then separate."""
+    """Learn a dictionary of all stems, then separate."""
     if case.complete:
-        before, learned = learning(case.clips, folder)
-        yield Task("dictionary", case, separate(case, "--dictionary", learned), before, labelled=True)
+        before, path = learning(case.clips, folder)
+        yield Task("dictionary", case, separate(case, "--dictionary", path), before, labelled=True)
 
 
 def one_known(case: Case, folder: Path) -> Iterator[Task]:
-    """Know one stem's clip, in turn, and nothing of the rest."""
+    """Learn a dictionary of a single stem, for each stem in turn."""
     for clip in case.clips:
-        before, learned = learning([clip], folder)
-        command = separate(case, "--dictionary", learned, "--free", 12)
+        before, path = learning([clip], folder)
+        command = separate(case, "--dictionary", path, "--free", 12)
         yield Task("one known", case, command, before, labelled=True, known=clip.stem)
 
 
 def hints(case: Case, folder: Path) -> Iterator[Task]:
-    """Place some seconds of each stem alone before the mixture, and say where."""
+    """Place some seconds of each stem alone before the mixture, and pass their times as hints."""
     samples, rate = case.sound
     length = int(SOLO * rate)
     passages = [loudest(stem, length) for stem in case.truth.values()]
@@ -216,7 +216,7 @@ def hints(case: Case, folder: Path) -> Iterator[Task]:
 
 
 def loudest(stem: Signal, length: int) -> Signal:
-    """Return the passage of that length with most energy; what is too short gets silence after it."""
+    """Return the passage with the most energy; stems that are too short are padded with silence."""
     padded = np.pad(stem, ((0, 0), (0, max(0, length - stem.shape[1]))))
     energy = np.concatenate([[0.0], np.cumsum((padded**2).sum(axis=0))])
     start = int(np.argmax(energy[length:] - energy[:-length]))
@@ -224,7 +224,7 @@ def loudest(stem: Signal, length: int) -> Signal:
 
 
 def scikit_learn(case: Case, _: Path) -> Iterator[Task]:
-    """Do the same with librosa and scikit-learn, as far as they can."""
+    """Separate with librosa and scikit-learn, blindly and with recordings of the sources."""
     yield Task("scikit-learn, blind", case, peer("blind", case, "--stems", len(case.stems)))
     if case.complete:
         command = peer("dictionary", case, "--clips", *case.clips)
@@ -232,15 +232,15 @@ def scikit_learn(case: Case, _: Path) -> Iterator[Task]:
 
 
 def oracle(case: Case, _: Path) -> Iterator[Task]:
-    """Show what masks can reach."""
+    """Apply the ideal ratio mask."""
     yield Task("ideal ratio mask", case, peer("oracle", case, "--truth", *case.stems), labelled=True)
 
 
 WAYS: dict[str, Callable[[Case, Path], Iterator[Task]]] = {
     "auto": auto,
-    "blind": named("blind"),
+    "blind": with_number_of_stems("blind"),
     "stereo": stereo,
-    **{name: of_two(name) for name in ("noise", "harmonic-percussive", "repeating", "voice")},
+    **{name: with_two_stems(name) for name in ("noise", "harmonic-percussive", "repeating", "voice")},
     "drums": drums,
     "score": score,
     "dictionary": dictionary,

@@ -1,10 +1,10 @@
-"""What users reach with librosa and scikit-learn, and what masks can; for `benchmark_separation.py`.
+"""Separation with librosa and scikit-learn, and with ideal masks; for `benchmark_separation.py`.
 
 ``separation_peers.py blind|dictionary|oracle MIXTURE OUT --stems N | --clips FILE... | --truth FILE...``
 
-blind       as many components as stems, each a stem
-dictionary  20 templates learned from each clip, held fixed; scikit-learn can hold all or none
-oracle      the ideal ratio mask, made from the true stems
+blind       as many components as stems; each component is a stem
+dictionary  20 templates learned from each recording and held fixed; scikit-learn fixes all or none
+oracle      the ideal ratio mask, computed from the true stems
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Matrix = NDArray[Any]
 
 
 class Mixture:
-    """A mixture's spectrogram, and how to turn masks of it into files."""
+    """Spectrogram of a mixture, and a method that writes stems from masks of it."""
 
     def __init__(self, path: Path, out: Path) -> None:
         samples, self.rate = soundfile.read(path, always_2d=True)
@@ -47,7 +47,7 @@ class Mixture:
         return self.spectrogram(soundfile.read(path, always_2d=True)[0])
 
     def write(self, estimates: dict[str, Matrix]) -> None:
-        """Write each stem by its share in the sum of all estimates."""
+        """Write stems; the mask of each stem is its estimate over the sum of all estimates."""
         total = sum(estimates.values()) + FLOOR
         for name, estimate in estimates.items():
             masked = self.X * (estimate / total)
@@ -56,32 +56,32 @@ class Mixture:
 
 
 def blind(mixture: Mixture, stems: int) -> dict[str, Matrix]:
-    """Let each of as many components as stems be one."""
+    """Return an estimate of each stem, with one component for each."""
     model = NMF(stems, init="nndsvda", random_state=0, **SETTINGS)
     activations = model.fit_transform(mixture.V.T)
     return {f"component{k}": np.outer(model.components_[k], activations[:, k]) for k in range(stems)}
 
 
 def dictionary(mixture: Mixture, clips: Sequence[Path]) -> dict[str, Matrix]:
-    """Learn templates of each clip alone, then find all activations with the templates held."""
-    learned = []
+    """Learn templates from each recording, then find all activations with fixed templates."""
+    template_sets = []
     for clip in clips:
         V = np.abs(mixture.read(clip)).mean(axis=0) + FLOOR
         rank = max(1, min(TEMPLATES, V.shape[1] // 4))
-        learned.append(NMF(rank, init="nndsvda", random_state=0, **SETTINGS).fit(V.T).components_)
-    W = np.concatenate(learned)
+        template_sets.append(NMF(rank, init="nndsvda", random_state=0, **SETTINGS).fit(V.T).components_)
+    W = np.concatenate(template_sets)
     W /= W.sum(axis=1, keepdims=True) + FLOOR
     activations, _, _ = non_negative_factorization(
         mixture.V.T, H=W, n_components=len(W), update_H=False, **SETTINGS
     )
-    ends = np.cumsum([0, *map(len, learned)])
+    ends = np.cumsum([0, *map(len, template_sets)])
     return {
         clip.stem: (activations[:, a:b] @ W[a:b]).T for clip, a, b in zip(clips, ends, ends[1:], strict=False)
     }
 
 
 def oracle(mixture: Mixture, truth: Sequence[Path]) -> dict[str, Matrix]:
-    """Share out by the true magnitudes."""
+    """Return the magnitudes of the true stems as estimates."""
     return {path.stem: np.abs(mixture.read(path)) for path in truth}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from nmfaudio.disk import memory_budget as storage
+from nmfaudio.disk import memory_budget
 from nmfaudio.pipeline.fitting import fit
 from nmfaudio.sound import blocks
 from nmfaudio.sound.files import AudioFile
@@ -17,21 +17,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def samples(monkeypatch):
-    """The folder of the project's own audio samples, seen from the project's root."""
+    """Folder of the audio samples of the project; the working folder is the root of the project."""
     monkeypatch.chdir(ROOT)
     return ROOT / "audio_samples"
 
 
 @pytest.fixture(autouse=True)
 def _in_the_root(monkeypatch, request):
-    """Doctests name files as the README does."""
+    """Run doctests in the root of the project, because they name files as the README does."""
     if isinstance(request.node, pytest.DoctestItem):
         monkeypatch.chdir(ROOT)
 
 
 @pytest.fixture
 def make_file(tmp_path):
-    """Return a function that writes samples (channels, samples) to a file and gives its path."""
+    """Return a function that writes samples (channels, samples) to a file and returns its path."""
 
     def write(name="song.wav", samples=None, rate=8000, subtype="PCM_16", format=None, channels=1):
         samples = sound(channels=channels) if samples is None else np.atleast_2d(samples)
@@ -45,67 +45,69 @@ def make_file(tmp_path):
 
 @pytest.fixture
 def nmfaudio(tmp_path):
-    """Return a function that runs the command line in `tmp_path` as a user does."""
+    """Return a function that runs the command line in `tmp_path`, as a user does."""
 
     def run(*arguments, check=None, **options):
         command = [sys.executable, "-m", "nmfaudio", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, **options)
+        completed = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, timeout=120, **options
+        )
         if check is not None:
-            assert done.returncode == check, done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
-        return done
+            assert completed.returncode == check, completed.stderr + completed.stdout
+        assert "Traceback" not in completed.stderr
+        return completed
 
     return run
 
 
 @pytest.fixture
 def check_budget(monkeypatch, make_file):
-    """Return a function that checks that a separator keeps to a budget, and that a budget changes no bit.
+    """Return a function that checks that a separator obeys a memory budget and that budgets change no bit.
 
-    It separates with a budget of a byte and with one for all, and gives the sizes of the arrays that were
-    asked for. Other memory may grow with the recording by `loose` times what a spectrogram grows by.
+    It separates with a budget of one byte and with a large one, and returns the sizes of allocated arrays.
+    Other memory may grow with the recording, by at most `loose` times the growth of a spectrogram.
     """
-    asked = []
-    original = storage.MemoryBudget.allocate
+    allocated = []
+    original = memory_budget.MemoryBudget.allocate
 
-    def room(shelf, *arguments):
-        asked.append(original(shelf, *arguments))
-        return asked[-1]
+    def allocate(budget, *arguments):
+        allocated.append(original(budget, *arguments))
+        return allocated[-1]
 
     def separated(audio, separator, memory):
-        asked.clear()
+        allocated.clear()
         fitted = fit(audio, separator, memory=memory)
-        kinds = {isinstance(array, np.memmap) for array in asked}
-        assert kinds == {memory == 1}, "arrays stand elsewhere than the budget says"
-        pieces = [parts for _, parts in fitted.stems()]
-        return {name: np.concatenate([p[name] for p in pieces], axis=1) for name in fitted.sources}
+        kinds = {isinstance(array, np.memmap) for array in allocated}
+        assert kinds == {memory == 1}, "arrays are not where the budget requires them"
+        pieces = [stems for _, stems in fitted.stems()]
+        return {name: np.concatenate([stems[name] for stems in pieces], axis=1) for name in fitted.sources}
 
     def peak(audio, separator, times):
         path = make_file(samples=np.tile(audio.samples, (1, times)), rate=audio.sample_rate)
         with AudioFile(path) as file:
             tracemalloc.start()
             mixture = fit(file, separator, memory=1).mixture
-            found = tracemalloc.get_traced_memory()[1]
+            peak_bytes = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-        return found, 4 * mixture.frames * mixture.channels * mixture.stft.bins
+        return peak_bytes, 4 * mixture.frames * mixture.channels * mixture.stft.bins
 
     def check(separator, audio, loose):
-        monkeypatch.setattr(storage.MemoryBudget, "allocate", room)
+        monkeypatch.setattr(memory_budget.MemoryBudget, "allocate", allocate)
         monkeypatch.setattr(blocks, "BLOCK_SECONDS", 1)
         on_disk, in_memory = (separated(audio, separator, memory) for memory in (1, 1 << 30))
         for name, samples in in_memory.items():
             assert np.array_equal(on_disk[name], samples), name
-        sizes = [array.nbytes for array in asked]
+        sizes = [array.nbytes for array in allocated]
         (short_peak, short), (long_peak, long) = (peak(audio, separator, times) for times in (2, 4))
         growth = (long_peak - short_peak) / (long - short)
-        assert growth < loose, f"{growth:.3f} of a spectrogram stands outside the budget"
+        assert growth < loose, f"memory outside the budget grows by {growth:.3f} of a spectrogram"
         return sizes
 
     return check
 
 
 def sound(seconds=1.0, rate=8000, channels=1, seed=0):
-    """Two notes that take turns, with a little noise: (channels, samples), peak about 0.5."""
+    """Return two alternating notes with a little noise, (channels, samples), with a peak of about 0.5."""
     generator = np.random.default_rng(seed)
     time = np.arange(int(seconds * rate)) / rate
     low = np.sin(2 * np.pi * 200 * time) * (np.sin(2 * np.pi * 2 * time) > 0)
@@ -116,6 +118,6 @@ def sound(seconds=1.0, rate=8000, channels=1, seed=0):
 
 
 def integers(path, bits):
-    """The integers in a file, (channels, samples)."""
+    """Return the integers in a file, (channels, samples)."""
     values, _ = soundfile.read(path, dtype="int32", always_2d=True)
     return values.T.astype(np.int64) >> (32 - bits)

@@ -1,9 +1,9 @@
-"""Plain twins of the kernels: loop by loop, in float64, as the equations stand in the papers."""
+"""Simple float64 versions of the kernels, written loop by loop after the equations of the papers."""
 
 import numpy as np
 
 
-def exponent(beta):
+def update_exponent(beta):
     if beta < 1:
         return 1 / (2 - beta)
     return 1 / (beta - 1) if beta > 2 else 1.0
@@ -29,7 +29,7 @@ def update_activations(V, W, H, beta, floor):
         for k in range(W.shape[1]):
             gain = sum(W[f, k] * V[f, n] * model[f] ** (beta - 2) for f in range(bins))
             weight = sum(W[f, k] * model[f] ** (beta - 1) for f in range(bins))
-            new[k, n] = H[k, n] * (gain / weight) ** exponent(beta)
+            new[k, n] = H[k, n] * (gain / weight) ** update_exponent(beta)
     return new
 
 
@@ -38,20 +38,20 @@ def update_templates(V, W, H, beta, floor):
 
 
 def factorize(V, W, H, beta, iterations, floor=1e-300):
-    """Alternate the updates, activations first; the last iteration leaves the templates as they are."""
+    """Alternate the updates, activations first; the last iteration does not update the templates."""
     curve = []
-    lift = floor if beta < 1 else 0.0
+    offset = floor if beta < 1 else 0.0
     V, W, H = (np.asarray(a, np.float64) for a in (V, W, H))
     for iteration in range(iterations):
-        H = update_activations(V + lift, W, H, beta, floor)
-        curve.append(divergence(V + lift, W @ H + floor, beta))
+        H = update_activations(V + offset, W, H, beta, floor)
+        curve.append(divergence(V + offset, W @ H + floor, beta))
         if iteration < iterations - 1:
-            W = update_templates(V + lift, W, H, beta, floor)
+            W = update_templates(V + offset, W, H, beta, floor)
     return W, H, curve
 
 
 def convolved(W, H):
-    """The model of convolutive factorization: W (components, bins, lags), H (components, frames)."""
+    """Return the model of convolutive factorization: W (components, bins, lags), H (components, frames)."""
     rank, bins, lags = W.shape
     P = np.zeros((bins, H.shape[1]))
     for k in range(rank):
@@ -62,7 +62,7 @@ def convolved(W, H):
 
 
 def convolve(V, W, H, beta, iterations, floor):
-    """Alternate the updates of both factors, activations first; the last leaves the templates as they are."""
+    """Alternate the updates, activations first; the last iteration does not update the templates."""
     curve = []
     V = V + (floor if beta < 1 else 0.0)
     rank, bins, lags = W.shape
@@ -73,7 +73,7 @@ def convolve(V, W, H, beta, iterations, floor):
                 for t in range(min(lags, H.shape[1] - n)):
                     gain[k, n] += W[k, :, t] @ (V * P ** (beta - 2))[:, n + t]
                     weight[k, n] += W[k, :, t] @ (P ** (beta - 1))[:, n + t]
-        H = H * (gain / weight) ** exponent(beta)
+        H = H * (gain / weight) ** update_exponent(beta)
         P = convolved(W, H) + floor
         curve.append(divergence(V, P, beta))
         if iteration < iterations - 1:
@@ -83,5 +83,5 @@ def convolve(V, W, H, beta, iterations, floor):
                     for n in range(t, H.shape[1]):
                         gain[k, :, t] += H[k, n - t] * (V * P ** (beta - 2))[:, n]
                         weight[k, :, t] += H[k, n - t] * (P ** (beta - 1))[:, n]
-            W = W * (gain / weight) ** exponent(beta)
+            W = W * (gain / weight) ** update_exponent(beta)
     return W, H, curve

@@ -1,4 +1,4 @@
-"""The benchmark of separation, on a case made here."""
+"""The benchmark of separation, on a case that the tests make."""
 
 import json
 import subprocess
@@ -19,30 +19,30 @@ RATE = 8000
 
 @pytest.fixture
 def cases(tmp_path):
-    """A folder with one case of two tones that take turns, and a clip of one of them."""
+    """A folder with one case of two alternating tones, and a training recording of one of them."""
     time = np.arange(2 * RATE) / RATE
     stems = {
         "high": 0.3 * np.sin(2 * np.pi * 2000 * time) * (np.sin(6 * np.pi * time) > 0),
         "low": 0.4 * np.sin(2 * np.pi * 200 * time) * (np.sin(4 * np.pi * time) > 0),
     }
-    home = tmp_path / "cases" / "tones"
+    folder = tmp_path / "cases" / "tones"
     for part, sounds in (("stems", stems), ("train", {"low": stems["low"]})):
-        (home / part).mkdir(parents=True)
+        (folder / part).mkdir(parents=True)
         for name, sound in sounds.items():
-            soundfile.write(home / part / f"{name}.flac", sound, RATE)
-    soundfile.write(home / "mixture.flac", sum(stems.values()), RATE)
+            soundfile.write(folder / part / f"{name}.flac", sound, RATE)
+    soundfile.write(folder / "mixture.flac", sum(stems.values()), RATE)
     return tmp_path / "cases"
 
 
-def test_it_scores_ours_peers_and_masks_and_keeps_the_tables(cases, tmp_path):
+def test_all_ways_are_scored_and_the_tables_are_written(cases, tmp_path):
     out = tmp_path / "benchmark"
     command = [sys.executable, str(ROOT / "scripts" / "benchmark_separation.py"), "--cases", str(cases)]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, "--ways", "blind", "scikit-learn", "oracle", "--out", str(out)],
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr + done.stdout
+    assert completed.returncode == 0, completed.stderr + completed.stdout
     runs = json.loads((out / "separation.json").read_text("utf-8"))["runs"]
     assert [run["way"] for run in runs] == ["blind", "scikit-learn, blind", "ideal ratio mask"]
     for run in runs:
@@ -53,7 +53,7 @@ def test_it_scores_ours_peers_and_masks_and_keeps_the_tables(cases, tmp_path):
     assert (out / "separation.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_way_that_fails_is_told_and_the_others_go_on(cases, tmp_path):
+def test_a_way_that_fails_is_reported(cases, tmp_path):
     (case,) = separation_cases.find_cases(cases)
     task = separation_cases.Task("broken", case, separation_cases.separate(case, "--separator", "no such"))
     outcome = benchmark_separation.run(task)
@@ -61,17 +61,17 @@ def test_a_way_that_fails_is_told_and_the_others_go_on(cases, tmp_path):
     assert f"- broken, tones : {outcome.error}" in benchmark_separation.summary([outcome])
 
 
-def test_a_case_allows_what_it_has_material_for(cases, tmp_path):
+def test_a_case_runs_the_ways_for_which_it_has_material(cases, tmp_path):
     (case,) = separation_cases.find_cases(cases)
-    allowed = {name for name, way in separation_cases.WAYS.items() if list(way(case, tmp_path))}
-    of_two = {"noise", "harmonic-percussive", "repeating", "voice"}
-    assert allowed == {"auto", "blind", *of_two, "one-known", "hints", "scikit-learn", "oracle"}
+    ways = {name for name, way in separation_cases.WAYS.items() if list(way(case, tmp_path))}
+    two_stems = {"noise", "harmonic-percussive", "repeating", "voice"}
+    assert ways == {"auto", "blind", *two_stems, "one-known", "hints", "scikit-learn", "oracle"}
     (known,) = separation_cases.one_known(case, tmp_path)
     assert set(known.references) == {"low", "residual"}
     assert np.array_equal(known.references["residual"], case.truth["high"])
 
 
-def test_passages_for_hints_stand_before_the_mixture(cases, tmp_path):
+def test_passages_for_hints_are_placed_before_the_mixture(cases, tmp_path):
     (case,) = separation_cases.find_cases(cases)
     (task,) = separation_cases.hints(case, tmp_path)
     assert task.skip == 2 * 3 * RATE
@@ -80,13 +80,13 @@ def test_passages_for_hints_stand_before_the_mixture(cases, tmp_path):
     assert {"high=0-3", "low=3-6"} <= set(task.command)
 
 
-def test_the_loudest_passage_is_found():
+def test_the_loudest_passage_is_returned():
     stem = np.zeros((1, 100))
     stem[0, 60:70] = 1
     assert separation_cases.loudest(stem, 10).sum() == 10
     assert separation_cases.loudest(stem, 300).shape == (1, 300)
 
 
-def test_without_a_folder_the_audio_samples_serve():
-    found = {case.name: case.names for case in separation_cases.find_cases(None)}
-    assert found["drum_loop"] == ["hihat", "kick", "snare"]
+def test_without_a_folder_the_audio_samples_are_used():
+    names = {case.name: case.names for case in separation_cases.find_cases(None)}
+    assert names["drum_loop"] == ["hihat", "kick", "snare"]

@@ -17,30 +17,34 @@ EXAMPLES = ROOT / "examples"
 def run(*arguments):
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
 def test_separating_in_python(tmp_path):
     mixture = ROOT / "audio_samples" / "drum_loop.flac"
-    told = run(EXAMPLES / "separate_in_python.py", mixture, tmp_path / "stems")
-    assert told.count("dB") == 3
+    output = run(EXAMPLES / "separate_in_python.py", mixture, tmp_path / "stems")
+    assert output.count("dB") == 3
     stems = list((tmp_path / "stems").glob("*.wav"))
     assert {soundfile.info(stem).subtype for stem in stems} == {"PCM_24"}
     assert (sum(integers(stem, 24) for stem in stems) == integers(mixture, 16) << 8).all()
 
 
 def test_a_dictionary_by_hand_finds_the_drums():
-    told = dict(line.split(": ") for line in run(EXAMPLES / "own_dictionary.py").splitlines())
-    assert float(told["kick"].split()[0]) > float(told["snare"].split()[0]) > float(told["hihat"].split()[0])
+    parts = dict(line.split(": ") for line in run(EXAMPLES / "own_dictionary.py").splitlines())
+    assert (
+        float(parts["kick"].split()[0]) > float(parts["snare"].split()[0]) > float(parts["hihat"].split()[0])
+    )
 
 
 def test_parts_of_digits_are_smaller_than_principal_components(tmp_path):
-    told = dict(
+    printed = dict(
         line.split(": ") for line in run(EXAMPLES / "digits.py", tmp_path / "digits.png").splitlines()
     )
-    shares = [float(told[f"pixels in a {name}"].rstrip("%")) for name in ("part of NMF", "component of PCA")]
+    shares = [
+        float(printed[f"pixels in a {name}"].rstrip("%")) for name in ("part of NMF", "component of PCA")
+    ]
     assert 2 * shares[0] < shares[1]
     assert matplotlib.image.imread(tmp_path / "digits.png").std() > 0.1
 
@@ -49,7 +53,7 @@ def test_topics_gather_the_texts_of_a_module():
     _, *topics = run(EXAMPLES / "topics.py").splitlines()
     shares = [re.search(r"(\d+) of (\d+) texts", topic).groups() for topic in topics]
     assert len(topics) == 12
-    assert sum(int(own) for own, _ in shares) > 0.6 * sum(int(every) for _, every in shares)
+    assert sum(int(same) for same, _ in shares) > 0.6 * sum(int(total) for _, total in shares)
     assert any({"fft", "transform"} <= set(re.findall(r"\w+", topic)) for topic in topics)
 
 
@@ -62,5 +66,7 @@ def test_the_plugin_is_short_and_keeps_the_contract(monkeypatch):
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
-def test_every_example_says_how_to_run_it(name):
-    assert f"python examples/{name}" in (EXAMPLES / name).read_text("utf-8")
+def test_every_example_opens_with_what_one_will_see_and_how_to_run_it(name):
+    text = (EXAMPLES / name).read_text("utf-8")
+    assert text.startswith('"""You will see ')
+    assert f"    python examples/{name}" in text

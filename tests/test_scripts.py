@@ -1,4 +1,4 @@
-"""The scripts' set-up of .venv, in a throw-away checkout with a stand-in for uv: no network."""
+"""Set-up of .venv by the scripts, in a temporary checkout with a stand-in for uv and without a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 ENTRIES = ["separate.py", "test.py"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for uv is a shell script")
 
-# Records its calls, and whether a stamp lay there; its "Python" prints folder and arguments.
+# It records its calls and whether a stamp file exists. Its "Python" prints the folder and the arguments.
 UV = """#!/bin/sh
 [ -e .venv/nmfaudio-setup.json ] && state=stamped || state=unstamped
 echo "$state $*" >> "$CALLS"
@@ -33,14 +33,14 @@ esac
 """
 PYTHON = """#!/bin/sh
 pwd
-for argument; do echo "<$argument>"; done
+for argument; do echo "<$argument>"; completed
 [ -z "${PYTHON_SLEEPS-}" ] || exec sleep "$PYTHON_SLEEPS"
 case "$*" in *"${FAILING-separate}"*) exit 7 ;; esac
 """
 
 
 class Checkout:
-    """A copy of the scripts in a folder of its own, and the means to run them."""
+    """A copy of the scripts in a folder of its own, with methods that run them."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a checkout"
@@ -98,14 +98,14 @@ def environment() -> Iterator[ModuleType]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["environment"] = module  # where dataclasses look their module up
+    sys.modules["environment"] = module  # dataclasses look up their module here
     spec.loader.exec_module(module)
     yield module
     del sys.modules["environment"]
 
 
 def wait_for(condition: str, process: subprocess.Popen[str], checkout: Checkout) -> None:
-    """Wait until a call was recorded, or the process ended too early."""
+    """Wait until a call is recorded; fail if the process ends before."""
     deadline = time.monotonic() + 30
     while not any(condition in call for call in checkout.calls):
         assert process.poll() is None, f"ended before {condition!r}"
@@ -115,29 +115,29 @@ def wait_for(condition: str, process: subprocess.Popen[str], checkout: Checkout)
 
 @posix
 def test_arguments_folder_and_exit_code_pass_through(checkout: Checkout) -> None:
-    done = checkout.run("separate.py", "my song.flac", "-o", "../stems", "--json")
+    completed = checkout.run("separate.py", "my song.flac", "-o", "../stems", "--json")
     arguments = ["-P", "-m", "nmfaudio", "separate", "my song.flac", "-o", "../stems", "--json"]
-    assert done.stdout.splitlines() == [str(checkout.elsewhere), *(f"<{a}>" for a in arguments)]
-    assert done.returncode == 7
+    assert completed.stdout.splitlines() == [str(checkout.elsewhere), *(f"<{a}>" for a in arguments)]
+    assert completed.returncode == 7
 
 
 @posix
-def test_uv_on_the_path_sets_up_and_the_stamp_comes_last(checkout: Checkout) -> None:
-    done = checkout.run("separate.py")
+def test_uv_on_the_path_is_used_and_the_stamp_is_written_last(checkout: Checkout) -> None:
+    completed = checkout.run("separate.py")
     python = checkout.root / ".venv" / "bin" / "python"
     create, install = checkout.calls
     assert create.startswith("unstamped venv --clear --python ")
     assert install == (f"unstamped pip install --python {python} -c scripts/constraints.txt -e .")
     assert checkout.stamp.exists()
-    assert "setting up .venv: " in done.stderr
+    assert "setting up .venv: " in completed.stderr
 
 
 @posix
-def test_second_run_installs_nothing_and_says_nothing(checkout: Checkout) -> None:
+def test_second_run_installs_nothing_and_prints_nothing(checkout: Checkout) -> None:
     checkout.run("separate.py")
-    done = checkout.run("separate.py")
+    completed = checkout.run("separate.py")
     assert len(checkout.calls) == 2
-    assert done.stderr == ""
+    assert completed.stderr == ""
 
 
 @posix
@@ -160,7 +160,7 @@ def test_moved_checkout_installs_again(checkout: Checkout) -> None:
 
 
 @posix
-def test_failed_install_shows_its_end_and_is_not_trusted(checkout: Checkout) -> None:
+def test_failed_install_shows_the_end_of_its_output_and_runs_again(checkout: Checkout) -> None:
     failed = checkout.run("separate.py", UV_FAILS="yes")
     assert failed.returncode == 1
     assert "failed with exit code 9" in failed.stderr
@@ -182,7 +182,7 @@ def test_failed_install_over_an_older_one_leaves_no_stamp(checkout: Checkout) ->
 
 
 @posix
-def test_an_environment_with_a_damaged_stamp_is_made_again(checkout: Checkout) -> None:
+def test_an_environment_with_a_damaged_stamp_is_created_again(checkout: Checkout) -> None:
     checkout.run("separate.py")
     checkout.stamp.write_text('{"half": ')
     checkout.run("separate.py")
@@ -192,7 +192,7 @@ def test_an_environment_with_a_damaged_stamp_is_made_again(checkout: Checkout) -
 
 
 @posix
-def test_interrupted_set_up_exits_130_and_is_not_trusted(checkout: Checkout) -> None:
+def test_interrupted_set_up_exits_130_and_writes_no_stamp(checkout: Checkout) -> None:
     with checkout.start("separate.py", UV_SLEEPS="60") as process:
         wait_for("pip install", process, checkout)
         process.send_signal(signal.SIGINT)
@@ -227,15 +227,15 @@ def test_simultaneous_first_runs_install_once(checkout: Checkout) -> None:
 @posix
 def test_test_script_runs_every_check_in_the_root(checkout: Checkout) -> None:
     (checkout.elsewhere / "test_mine.py").touch()
-    done = checkout.run("test.py", "-x", "test_mine.py::test_one", FAILING="ruff format")
-    lines = done.stdout.splitlines()
+    completed = checkout.run("test.py", "-x", "test_mine.py::test_one", FAILING="ruff format")
+    lines = completed.stdout.splitlines()
     modules = [lines[i + 1] for i, line in enumerate(lines) if line == "<-m>"]
     assert modules == ["<ruff>", "<ruff>", "<mypy>", "<pytest>"]
     assert lines.count(str(checkout.root)) == 4
     assert lines[-2:] == ["", "== lint: ok, format: FAILED, types: ok, tests: ok"]
     assert f"<{checkout.elsewhere / 'test_mine.py'}::test_one>" in lines
     assert "<-x>" in lines
-    assert done.returncode == 7
+    assert completed.returncode == 7
     assert checkout.calls[-1].endswith(" -e .[dev]")
 
 
@@ -279,14 +279,14 @@ def test_python_without_ensurepip_names_the_package(
 
 
 @pytest.mark.parametrize("script", ENTRIES)
-def test_an_old_python_is_told_what_is_needed(script: str) -> None:
+def test_an_old_python_prints_which_version_is_needed(script: str) -> None:
     source = (SCRIPTS / script).read_text("utf-8")
     ast.parse(source, feature_version=(3, 6))
-    pretend = "import sys; sys.version_info = (3, 8, 0); exec(compile(sys.argv[1], 'x', 'exec'))"
-    done = subprocess.run([sys.executable, "-c", pretend, source], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "needs Python 3.11 or newer, and this is 3.8" in done.stderr
-    assert "Traceback" not in done.stderr
+    old_version = "import sys; sys.version_info = (3, 8, 0); exec(compile(sys.argv[1], 'x', 'exec'))"
+    completed = subprocess.run([sys.executable, "-c", old_version, source], capture_output=True, text=True)
+    assert completed.returncode == 1
+    assert "needs Python 3.11 or newer, and this is 3.8" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_constraints_are_plain_pins() -> None:

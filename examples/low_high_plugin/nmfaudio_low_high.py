@@ -6,9 +6,9 @@ from nmfaudio import Blocks, FunctionModel, Spectrogram
 
 @dataclass(frozen=True)
 class LowHigh:
-    """Split at a frequency: what lies below, and what lies above."""
+    """Separate the sound below a frequency from the sound above it."""
 
-    frequency: float = field(default=500.0, metadata={"help": "where to split, in Hz"})
+    frequency: float = field(default=500.0, metadata={"help": "frequency of the split in Hz"})
 
     def fit(self, mixture: Blocks) -> FunctionModel:
         return FunctionModel(mixture.stft, ("low", "high"), self.share)
