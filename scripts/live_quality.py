@@ -2,8 +2,9 @@
 
     python scripts/live_quality.py CASES
 
-CASES is a folder of cases, as `benchmark_separation.py` takes it: `NAME/mixture.flac`, `NAME/stems/*.flac` and
-`NAME/train/*.flac`, recordings of each source alone. Prints a table in Markdown: SDR in dB, mean over the stems.
+CASES is a folder of cases, as `benchmark_separation.py` takes it: `NAME/mixture.flac`, `NAME/stems/*.flac`
+and `NAME/train/*.flac`, recordings of each source alone. Prints a table in Markdown: SDR in dB, mean over the
+stems of a case.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def learned(case: Case) -> Dictionary:
     return Dictionary.join([learn(path, label=path.stem) for path in case.clips])
 
 
-def through_plugin(dictionary: Dictionary, settings: PluginSettings, mixture: Signal, rate: int) -> dict[str, Signal]:
+def through_plugin(
+    dictionary: Dictionary, settings: PluginSettings, mixture: Signal, rate: int
+) -> dict[str, Signal]:
     """Return the stems that the plugin gives, each source alone, without the delay."""
     exported, stems = exported_bytes(dictionary, settings), {}
     for number, source in enumerate(dictionary.sources):
@@ -50,7 +53,8 @@ def row(case: Case) -> list[float]:
     dictionary, (mixture, rate) = learned(case), case.sound
     found = [mean_sdr(case, {name: mixture for name in case.names})]
     for latency in LATENCIES:
-        found.append(mean_sdr(case, through_plugin(dictionary, PluginSettings("case", latency), mixture, rate)))
+        settings = PluginSettings("case", latency)
+        found.append(mean_sdr(case, through_plugin(dictionary, settings, mixture, rate)))
     for options in ({"transpose": 0, "stereo": False}, {}):
         separator: Any = make("dictionary", dictionary=dictionary, **options)
         stems = separate(Audio(mixture, rate), separator).stems
@@ -62,8 +66,8 @@ def main() -> None:
     """Print the table."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    print("| case | mixture | plugin, 12 ms | plugin, 46 ms | separate, 93 ms, plain | separate, all options |")
-    print("|---|---|---|---|---|---|")
+    titles = ["case", "mixture", "plugin, 12 ms", "plugin, 46 ms", "`separate`, plain", "`separate`"]
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     rows = []
     for case in find_cases(Path(sys.argv[1])):
         if case.complete:
