@@ -4,7 +4,7 @@
 
 CASES is a folder of cases, as `benchmark_separation.py` takes it: `NAME/mixture.flac`, `NAME/stems/*.flac`
 and `NAME/train/*.flac`, recordings of each source alone. Prints a table in Markdown: SDR in dB, mean over the
-stems.
+stems of a case.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ def row(case: Case) -> list[float]:
     dictionary, (mixture, rate) = learned(case), case.sound
     found = [mean_sdr(case, {name: mixture for name in case.names})]
     for latency in LATENCIES:
-        found.append(
-            mean_sdr(case, through_plugin(dictionary, PluginSettings("case", latency), mixture, rate))
-        )
+        settings = PluginSettings("case", latency)
+        found.append(mean_sdr(case, through_plugin(dictionary, settings, mixture, rate)))
     for options in ({"transpose": 0, "stereo": False}, {}):
         separator: Any = make("dictionary", dictionary=dictionary, **options)
         stems = separate(Audio(mixture, rate), separator).stems
@@ -67,10 +66,8 @@ def main() -> None:
     """Print the table."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    print(
-        "| case | mixture | plugin, 12 ms | plugin, 46 ms | separate, 93 ms, plain | separate, all options |"
-    )
-    print("|---|---|---|---|---|---|")
+    titles = ["case", "mixture", "plugin, 12 ms", "plugin, 46 ms", "`separate`, plain", "`separate`"]
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     rows = []
     for case in find_cases(Path(sys.argv[1])):
         if case.complete:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     reason="there is no C compiler: install gcc or the package ziglang",
 )
 RATE, SOURCES = 44100, ("snare", "hi hat", "Bläser 7th")
+SERVER = f"nmfaudio-jalv-{os.getpid()}"
 FIXED = 5  # control ports of the LV2 plugin before those of the sources
 
 
@@ -309,12 +310,12 @@ def test_lv2_blocks_of_any_size_bypass_and_reconfiguration(folder):
 def test_jalv_under_jack(folder):
     environment = os.environ | {
         "LV2_PATH": str(folder / "plugins" / "lv2"),
-        "JACK_DEFAULT_SERVER": "nmfaudio-tests",
+        "JACK_DEFAULT_SERVER": SERVER,
         "JACK_NO_AUDIO_RESERVATION": "1",
     }
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
     server = subprocess.Popen(
-        ["jackd", "-r", "-n", "nmfaudio-tests", "-d", "dummy", "-r", "48000", "-p", "256"], **quiet
+        ["jackd", "-r", "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", "256"], **quiet
     )
     try:
         run("jack_wait", "-w", "-t", "10", env=environment)

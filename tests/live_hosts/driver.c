@@ -1,5 +1,6 @@
 /* Runs the plugin's code without a host, for sanitizers, valgrind, fuzzing and timing.
    driver FILE stress | driver FILE fuzz SECONDS SEED | driver FILE bench RATE BLOCK CHANNELS [idle] */
+#include "../../nmfaudio/live/source/json.h"
 #include "../../nmfaudio/live/source/plugin.h"
 
 #include <math.h>
@@ -104,6 +105,26 @@ static size_t damage(unsigned char *bytes, size_t size, size_t header) {
     return size;
 }
 
+/* The reader of JSON alone, in memory that ends where the text does. */
+static void fuzz_json(const unsigned char *bytes, size_t header) {
+    size_t size = 1 + number() % header;
+    unsigned char *copy = malloc(header);
+    memcpy(copy, bytes + 8 + number() % (header - size + 1), size);
+    size = damage(copy, size, size);
+    char *exact = malloc(size ? size : 1), text[40];
+    memcpy(exact, copy, size);
+    Json value = {exact, exact + size}, name, member;
+    if (json_valid(value))
+        while (json_next_member(&value, &name, &member)) json_string(member, text, sizeof text);
+    if (size > 5) {
+        memcpy(exact + size - 5, "\"\\u12", 5);
+        Json end = {exact + size - 5, exact + size};
+        if (json_valid(end)) exit(6);
+    }
+    free(exact);
+    free(copy);
+}
+
 static void fuzz(const unsigned char *bytes, size_t size, double seconds) {
     Plugin *whole = opened(bytes, size);
     size_t length = plugin_state_size(whole), header = 600, accepted = 0, runs = 0;
@@ -111,6 +132,7 @@ static void fuzz(const unsigned char *bytes, size_t size, double seconds) {
     plugin_write_state(whole, state);
     for (double end = now(CLOCK_MONOTONIC) + seconds; now(CLOCK_MONOTONIC) < end; runs++) {
         char message[LONGEST_MESSAGE];
+        fuzz_json(bytes, header);
         int with_state = number() % 2;
         const unsigned char *from = with_state ? state : bytes;
         size_t own = with_state ? length : size, start = with_state ? length - size : 0;

@@ -109,19 +109,20 @@ static int read_plugin(Dictionary *d, Json metadata, char **room, size_t *left) 
     return fits && d->sharpness >= 0.5 && d->sharpness <= 4;
 }
 
-/* Whether the arrays that the header declares end where the file does. */
-static int ends_with_file(Json header, long long room) {
+/* Whether the arrays that the header declares fill the file, one after another. */
+static int fills_file(Json header, long long room) {
     Json name, entry, offsets, value;
-    long long end, last = 0;
+    long long start, end, last = 0, total = 0;
     char text[64];
     while (json_next_member(&header, &name, &entry)) {
         if (json_string(name, text, sizeof text) >= 0 && !strcmp(text, "__metadata__")) continue;
         if (!json_member(entry, "data_offsets", &offsets) || json_kind(offsets) != '[') return 0;
-        if (!json_next_element(&offsets, &value) || !json_next_element(&offsets, &value)) return 0;
-        if (!json_whole(value, 0, room, &end)) return 0;
+        if (!json_next_element(&offsets, &value) || !json_whole(value, 0, room, &start)) return 0;
+        if (!json_next_element(&offsets, &value) || !json_whole(value, start, room, &end)) return 0;
+        total += end - start;
         last = end > last ? end : last;
     }
-    return last == room;
+    return last == room && total == room;
 }
 
 /* The shape, the place and the type of the array of templates. */
@@ -129,7 +130,7 @@ static int find_templates(Dictionary *d, Json header, size_t start, char *messag
     Json entry, value, shape, offsets, first, second;
     char type[8];
     long long rows, columns, from, to, most = (long long)(d->size - start);
-    if (!ends_with_file(header, most)) return refuse(message, "it was cut short or altered");
+    if (!fills_file(header, most)) return refuse(message, "it was cut short or altered");
     if (!json_member(header, "templates", &entry)) return refuse(message, "it holds no templates");
     if (!json_member(entry, "dtype", &value) || json_string(value, type, sizeof type) < 0 || strcmp(type, "F32"))
         return refuse(message, "its templates are not of the type F32");
