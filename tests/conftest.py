@@ -1,3 +1,5 @@
+import contextlib
+import signal
 import subprocess
 import sys
 import tracemalloc
@@ -13,6 +15,16 @@ from nmfaudio.sound import blocks
 from nmfaudio.sound.files import AudioFile
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure():
+    """Let interrupts arrive: a shell ignores them in the programs that it starts in the background.
+
+    The programs that tests start inherit this. Python sets handlers in its main thread only.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
