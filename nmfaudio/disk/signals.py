@@ -20,6 +20,7 @@ class DeferredSignals:
     Examples
     --------
     >>> import signal
+    >>> previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs may start without it
     >>> try:
     ...     with DeferredSignals():
     ...         signal.raise_signal(signal.SIGINT)
@@ -28,6 +29,7 @@ class DeferredSignals:
     ...     print("then the interrupt arrives")
     this line still runs
     then the interrupt arrives
+    >>> _ = signal.signal(signal.SIGINT, previous)
     """
 
     def __enter__(self) -> None:
