@@ -24,7 +24,7 @@ from nmfaudio.cli.job import Job
 from nmfaudio.cli.workers import run_parallel
 from nmfaudio.disk import memory_budget as storage
 from nmfaudio.disk import partial_file as part
-from nmfaudio.disk.partial_file import PartialFile, sweep
+from nmfaudio.disk.partial_file import PartialFile, remove_orphaned_files
 from nmfaudio.errors import AudioFileError, OptionError, OutputError
 from nmfaudio.sound.files import AudioFile
 
@@ -339,7 +339,7 @@ def test_only_the_files_of_dead_processes_are_swept(tmp_path):
     dead.write_bytes(b"half of a stem")
     mine = tmp_path / ".nmfaudio-notes"
     mine.write_text("not a part")
-    assert sweep(tmp_path) == [dead]
+    assert remove_orphaned_files(tmp_path) == [dead]
     assert alive.path.exists()
     assert mine.exists()
     alive.discard()
@@ -451,9 +451,11 @@ def test_reading_a_file_that_shrinks_is_told(make_file):
 
 def test_every_stem_is_flushed_before_any_has_its_name(make_file, tmp_path, monkeypatch):
     events = []
-    flush, place = PartialFile.flush, PartialFile.place
+    flush, place = PartialFile.flush, PartialFile.rename_to_target
     monkeypatch.setattr(PartialFile, "flush", lambda self: (events.append("flush"), flush(self))[1])
-    monkeypatch.setattr(PartialFile, "place", lambda self, **k: (events.append("place"), place(self, **k))[1])
+    monkeypatch.setattr(
+        PartialFile, "rename_to_target", lambda self, **k: (events.append("place"), place(self, **k))[1]
+    )
     separate_file(make_file(), tmp_path / "out", make("blind", **FAST))
     assert events.count("place") == 3
     assert "flush" not in events[events.index("place") :]

@@ -94,8 +94,8 @@ def _clashes(tasks: Iterable[Task]) -> Iterator[tuple[Task, str | None]]:
 
 def _sweep(tasks: Iterable[Task]) -> None:
     """Remove what crashed runs left in the folders of the stems."""
-    from nmfaudio.disk.partial_file import sweep
+    from nmfaudio.disk.partial_file import remove_orphaned_files
 
     for folder in {task.output for task in tasks}:
         for place in (folder, *(path for path in folder.glob("*") if path.is_dir())):
-            sweep(place)
+            remove_orphaned_files(place)

@@ -51,8 +51,8 @@ def _clean() -> None:
     for action in reversed(_cleanups):
         with contextlib.suppress(Exception):
             action()
-    writing = sys.modules.get("nmfaudio.sound.stem_files")
-    for files in list(writing.unfinished) if writing else ():
+    module = sys.modules.get("nmfaudio.sound.stem_files")  # only where stems are written
+    for files in list(module.unfinished_stem_files) if module else ():
         with contextlib.suppress(Exception):
             files.discard()
 

@@ -25,7 +25,7 @@ from nmfaudio.sound.stft import STFT
 
 WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
 MOST_TEMPLATES = 40
-FRAMES_A_TEMPLATE = 4  # least number of frames for each template; with fewer, a template copies one frame
+FRAMES_PER_TEMPLATE = 4  # least number of frames for each template; with fewer, a template copies one frame
 KEPT_FRAMES = 2048  # greatest number of frames to learn from: a random choice of all frames with sound
 
 Clips = Iterable[Audio | str | os.PathLike[str]] | Audio | str | os.PathLike[str]
@@ -287,7 +287,7 @@ class Learner:
                     option="rank",
                 )
             return self.rank
-        most = min(MOST_TEMPLATES, len(V) // FRAMES_A_TEMPLATE)
+        most = min(MOST_TEMPLATES, len(V) // FRAMES_PER_TEMPLATE)
         least = len(self._earlier.labels) if self._earlier else 1
         return max(least, sufficient_rank(V, frequencies, most, self.divergence, self.seed))
 

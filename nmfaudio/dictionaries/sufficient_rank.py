@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf import Divergence, factorize
-from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 
 STEPS = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # ranks that are tried, beside the highest allowed rank
 ENOUGH = 0.97  # part of the gain from one template to the highest rank that a sufficient rank reaches
@@ -50,7 +50,7 @@ def sufficient_rank(
     if most <= 1:
         return 1
     chosen = np.linspace(0, len(V) - 1, min(_FRAMES, len(V))).astype(np.intp)
-    banded = np.ascontiguousarray(in_bands(V[chosen].T, band_starts(frequencies, BANDS_AN_OCTAVE)).T).T
+    banded = np.ascontiguousarray(sum_in_bands(V[chosen].T, band_starts(frequencies, BANDS_PER_OCTAVE)).T).T
     level = float((banded.astype(np.float64)[banded > 0] ** divergence.beta).sum())
 
     def remaining(rank: int) -> float:

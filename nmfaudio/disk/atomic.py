@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from nmfaudio.disk.partial_file import PartialFile, exists, flush_folder, writing
+from nmfaudio.disk.partial_file import PartialFile, already_exists_error, convert_write_errors, flush_folder
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
 
@@ -15,13 +15,13 @@ def check_absent(paths: Iterable[Path]) -> None:
     """Raise OutputError when one of the paths exists."""
     for path in paths:
         if os.path.lexists(path):
-            raise exists(path)
+            raise already_exists_error(path)
 
 
 def make_folder(folder: Path) -> list[Path]:
     """Create a folder and its parents; return the folders that did not exist before, outermost first."""
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
-    with writing(folder):
+    with convert_write_errors(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
@@ -45,12 +45,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     OutputError
         If the file cannot be written.
     """
-    with writing(path), DeferredSignals():
+    with convert_write_errors(path), DeferredSignals():
         partial_file = PartialFile(path)
         try:
             partial_file.write(content)
             partial_file.flush()
-            partial_file.place(overwrite=True)
+            partial_file.rename_to_target(overwrite=True)
         finally:
             partial_file.discard()
     flush_folder(path.parent)

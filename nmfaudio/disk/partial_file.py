@@ -86,7 +86,7 @@ class PartialFile:
         self.check()
         os.fsync(self._file.fileno())
 
-    def place(self, *, overwrite: bool) -> None:
+    def rename_to_target(self, *, overwrite: bool) -> None:
         """Rename the file to its target and close it.
 
         Raises
@@ -118,7 +118,7 @@ class PartialFile:
             self._file.close()
 
 
-def sweep(folder: Path) -> list[Path]:
+def remove_orphaned_files(folder: Path) -> list[Path]:
     """Remove the unfinished files of ended processes from a folder; return the removed paths."""
     removed = []
     with contextlib.suppress(OSError):
@@ -143,18 +143,18 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path, what: str = "") -> Iterator[None]:
+def convert_write_errors(path: Path, what: str = "") -> Iterator[None]:
     """Convert errors of writing to `path` into OutputError; `what` describes the content in the message."""
     try:
         yield
     except FileExistsError:
-        raise exists(path) from None
+        raise already_exists_error(path) from None
     except (OSError, RuntimeError, ValueError, AssertionError) as error:  # libsndfile raises RuntimeError
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
         raise OutputError(f"{path}: cannot be written{what and f' with {what}'} ({reason})") from None
 
 
-def exists(path: Path) -> OutputError:
+def already_exists_error(path: Path) -> OutputError:
     """Return the error for a file that exists already."""
     return OutputError(f"{path} exists: pass overwrite=True, or choose another folder")
 

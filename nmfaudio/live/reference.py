@@ -14,7 +14,7 @@ from nmfaudio.live.exported import PluginSettings
 
 Array = NDArray[np.float64]
 OVERLAP = 4  # frames in the length of a window
-BANDS_AN_OCTAVE = 24
+BANDS_PER_OCTAVE = 24
 
 
 def window_length(seconds: float, sample_rate: float) -> int:
@@ -52,7 +52,7 @@ class Reference:
         """First bins of the bands of a 24th of an octave."""
         bins = np.arange(self._known)
         numbers = np.zeros(self._known, int)
-        numbers[1:] = 1 + np.round(BANDS_AN_OCTAVE * np.log2(bins[1:]) + 1e-9).astype(int)
+        numbers[1:] = 1 + np.round(BANDS_PER_OCTAVE * np.log2(bins[1:]) + 1e-9).astype(int)
         return np.flatnonzero(np.diff(numbers, prepend=-1))
 
     @property

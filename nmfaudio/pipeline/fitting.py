@@ -21,7 +21,7 @@ from nmfaudio.pipeline.checking import (
 from nmfaudio.pipeline.offset_stem import lowest_stem, with_offset
 from nmfaudio.pipeline.overlap_add import OverlapAdd, StemStream, averaged
 from nmfaudio.sound.analysis import analysis_blocks
-from nmfaudio.sound.audio import Recent, SampleSource
+from nmfaudio.sound.audio import CachedSource, SampleSource
 from nmfaudio.sound.blocks import BLOCK_SECONDS, Blocks
 from nmfaudio.sound.offset import WithoutOffset
 from nmfaudio.sound.progress import Progress
@@ -110,7 +110,7 @@ class Fitted:
         if len(parts) == 1:
             return parts[0]._own_stems()
         # Models with long windows read ahead of the others, which then find the same samples in memory.
-        recent = Recent(self.mixture.source, 3 * BLOCK_SECONDS * self.mixture.sample_rate)
+        recent = CachedSource(self.mixture.source, 3 * BLOCK_SECONDS * self.mixture.sample_rate)
         sharing = [replace(part, mixture=replace(part.mixture, source=recent)) for part in parts]
         return averaged([part._own_stems() for part in sharing])
 

@@ -23,7 +23,7 @@ _MOST_CHANNELS = 64
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BITS |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 
-_MOST_STORED_VALUES = 1 << 24  # values that `Recent` stores at most: 134 MB
+_MOST_STORED_VALUES = 1 << 24  # values that `CachedSource` stores at most: 134 MB
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Audio:
         return f"Audio({size}, {self.sample_rate} Hz, {self.duration:.3f} s)"
 
 
-class Recent:
+class CachedSource:
     """A source that stores the samples that were read last, for several readers at nearly the same position.
 
     Parameters
@@ -242,7 +242,7 @@ class Recent:
 
     Examples
     --------
-    >>> recent = Recent(Audio([[0.0, 0.25, 0.5, 0.75]], 8000), 3)
+    >>> recent = CachedSource(Audio([[0.0, 0.25, 0.5, 0.75]], 8000), 3)
     >>> recent.read(1, 4), recent.read(1, 2)
     (array([[0.25, 0.5 , 0.75]]), array([[0.25]]))
     """

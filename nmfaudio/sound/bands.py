@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BANDS_AN_OCTAVE = 24  # sufficient resolution for estimating activations
+BANDS_PER_OCTAVE = 24  # sufficient resolution for estimating activations
 
 
 def band_starts(frequencies: NDArray[np.float64], per_octave: int) -> NDArray[np.intp]:
@@ -36,12 +36,14 @@ def band_starts(frequencies: NDArray[np.float64], per_octave: int) -> NDArray[np
     return np.flatnonzero(np.diff(numbers, prepend=-1))
 
 
-def in_bands(matrix: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.float32]:
+def sum_in_bands(matrix: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return the sums over each band of a matrix (bins, columns): shape (bands, columns)."""
     return np.add.reduceat(np.asarray(matrix, np.float32), starts, axis=0)
 
 
-def over_bins(matrix: NDArray[Any], starts: NDArray[np.intp], spectrum: NDArray[Any]) -> NDArray[np.float32]:
+def spread_over_bins(
+    matrix: NDArray[Any], starts: NDArray[np.intp], spectrum: NDArray[Any]
+) -> NDArray[np.float32]:
     """Distribute the sums of bands over their bins in proportion to a spectrum: shape (bins, columns).
 
     Parameters
@@ -55,7 +57,7 @@ def over_bins(matrix: NDArray[Any], starts: NDArray[np.intp], spectrum: NDArray[
 
     Examples
     --------
-    >>> over_bins(np.array([[2.0], [6.0]]), np.array([0, 1]), np.array([5.0, 1.0, 2.0])).ravel()
+    >>> spread_over_bins(np.array([[2.0], [6.0]]), np.array([0, 1]), np.array([5.0, 1.0, 2.0])).ravel()
     array([2., 2., 4.], dtype=float32)
     """
     widths = np.diff(starts, append=len(spectrum))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.disk.atomic import check_absent, make_folder
-from nmfaudio.disk.partial_file import PartialFile, flush_folder, sweep, writing
+from nmfaudio.disk.partial_file import PartialFile, convert_write_errors, flush_folder, remove_orphaned_files
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
 from nmfaudio.sound.audio import Samples
@@ -67,13 +67,13 @@ class StemFiles:
         self._new_folders: list[Path] = []
         if not overwrite:
             check_absent(paths.values())
-        unfinished.add(self)
+        unfinished_stem_files.add(self)
         try:
             for folder in dict.fromkeys(path.parent for path in paths.values()):
                 with DeferredSignals():
                     self._new_folders += make_folder(folder)
-                sweep(folder)
-                stem_format.check_room(folder, len(paths))
+                remove_orphaned_files(folder)
+                stem_format.check_free_space(folder, len(paths))
             for name, path in paths.items():
                 stem_format.check(path)
                 self._create(name, path)
@@ -99,7 +99,7 @@ class StemFiles:
     def close(self) -> None:
         """Write all stems to the disk under their temporary names."""
         for name, writer in self._writers.items():
-            with writing(self.stems[name].path):
+            with convert_write_errors(self.stems[name].path):
                 with DeferredSignals():
                     writer.close()
                 self._partial_files[name].flush()
@@ -117,7 +117,7 @@ class StemFiles:
         """
         self.close()
         for path, content in (documents or {}).items():
-            with writing(path), DeferredSignals():
+            with convert_write_errors(path), DeferredSignals():
                 self._new_folders += make_folder(path.parent)
                 self._partial_files[str(path)] = partial_file = PartialFile(path)
                 partial_file.write(content)
@@ -138,7 +138,7 @@ class StemFiles:
                     writer.discard()
             for partial_file in self._partial_files.values():
                 partial_file.discard()
-            unfinished.discard(self)
+            unfinished_stem_files.discard(self)
             for folder in reversed(self._new_folders):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -152,7 +152,7 @@ class StemFiles:
         self.discard()
 
     def _create(self, name: str, path: Path) -> None:
-        with writing(path, self.stem_format.described), DeferredSignals():
+        with convert_write_errors(path, self.stem_format.described), DeferredSignals():
             self._partial_files[name] = partial_file = PartialFile(path)
             try:
                 writer = StemWriter(partial_file, self.stem_format, self.stem_format.inherited)
@@ -166,7 +166,7 @@ class StemFiles:
         if name not in self.stems:
             return
         stem = self.stems[name]
-        with writing(stem.path):
+        with convert_write_errors(stem.path):
             try:
                 with DeferredSignals():
                     self._writers[name].write(np.ascontiguousarray(values.T))
@@ -186,8 +186,8 @@ class StemFiles:
         placed = []
         try:
             for partial_file in self._partial_files.values():
-                with writing(partial_file.target):
-                    partial_file.place(overwrite=self._overwrite)
+                with convert_write_errors(partial_file.target):
+                    partial_file.rename_to_target(overwrite=self._overwrite)
                 placed.append(partial_file.target)
         except OutputError:
             if not self._overwrite:
@@ -197,4 +197,4 @@ class StemFiles:
 
 
 # All instances with unfinished files. A signal handler that ends the process discards them first.
-unfinished: WeakSet[StemFiles] = WeakSet()
+unfinished_stem_files: WeakSet[StemFiles] = WeakSet()

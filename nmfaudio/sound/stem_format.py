@@ -184,7 +184,7 @@ class StemFormat:
                 "(which becomes RF64), 'w64' or 'flac'"
             )
 
-    def check_room(self, folder: Path, stems: int) -> None:
+    def check_free_space(self, folder: Path, stems: int) -> None:
         """Raise OutputError if the disk is too full for this number of stems."""
         needed = stems * self.bytes
         with contextlib.suppress(OSError):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.disk.atomic import check_absent, check_folder
-from nmfaudio.disk.partial_file import PartialFile, flush_folder, writing
+from nmfaudio.disk.partial_file import PartialFile, convert_write_errors, flush_folder
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import AudioFileError, OptionError, OutputError
 from nmfaudio.sound.audio import Audio, Samples
@@ -138,13 +138,13 @@ def write_stem_mp4(
         *[Audio(np.zeros(mixture.samples.shape), mixture.sample_rate)] * (STEMS - len(stems)),
     ]
     names = [*stems, *[_SILENT_NAME] * (STEMS - len(stems))]
-    with writing(target), DeferredSignals():
+    with convert_write_errors(target), DeferredSignals():
         partial_file = PartialFile(target)
         try:
             _encode(partial_file, mixture, tracks, codec)
             write_stem_text(partial_file, _description(names, colors))  # type: ignore[arg-type]
             partial_file.flush()
-            partial_file.place(overwrite=overwrite)
+            partial_file.rename_to_target(overwrite=overwrite)
         finally:
             partial_file.discard()
     flush_folder(target.parent)

@@ -13,7 +13,7 @@ from nmfaudio.models.contract import Components, Model
 from nmfaudio.models.masks import normalised_masks, soft_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.blind.banding import banded, first_bins
-from nmfaudio.sound.bands import in_bands
+from nmfaudio.sound.bands import sum_in_bands
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -106,7 +106,7 @@ def _activations(components: Components, V: NDArray[Any]) -> NDArray[Any]:
     starts = first_bins(V)
     return activate(
         banded(V, starts),
-        in_bands(components.factorization.W, starts),
+        sum_in_bands(components.factorization.W, starts),
         divergence=components.factorization.divergence,
         iterations=_ACTIVATION_ITERATIONS,
         tolerance=0,

@@ -14,7 +14,7 @@ from nmfaudio.nmf import Divergence, Factorization, factorize
 from nmfaudio.nmf.factorization import Callback
 from nmfaudio.nmf.side_by_side import side_by_side
 from nmfaudio.separators.blind.banding import banded, first_bins
-from nmfaudio.sound.bands import over_bins
+from nmfaudio.sound.bands import spread_over_bins
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
@@ -89,7 +89,7 @@ class ComponentSearch:
 
         def in_two_stages(start: int, threads: int, callback: Callback) -> Factorization:
             coarse = self._factorize(Job(V, rank, start, self.iterations), threads, callback)
-            init = over_bins(coarse.W, bands, mean), coarse.H
+            init = spread_over_bins(coarse.W, bands, mean), coarse.H
             job = Job(self.V, rank, start, finer, init)
             return self._factorize(job, threads, lambda n, value: callback(self.iterations + n, value))
 

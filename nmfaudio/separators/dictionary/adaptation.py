@@ -17,7 +17,7 @@ from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf import activate, factorize
 from nmfaudio.nmf.group_gains import fit_group_gains
-from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 
 ADAPTATIONS = ("none", "gain", "templates")
 GAIN_HOLD = 0.1  # weight of the penalty that holds gains near 1, relative to the mixture's level in an octave
@@ -194,12 +194,12 @@ def _gains_in_bands(
     W = _with_free(dictionary, free)
     frequencies = dictionary.stft.frequencies(dictionary.sample_rate)
     covered_bins = int(np.flatnonzero(W.any(axis=1))[-1]) + 1
-    starts = band_starts(frequencies, BANDS_AN_OCTAVE)
+    starts = band_starts(frequencies, BANDS_PER_OCTAVE)
     starts = starts[starts < covered_bins]
     no_gain = np.full(W.shape[1] - len(source_of_each), -1)
     return fit_gains(
-        np.ascontiguousarray(in_bands(V[:covered_bins], starts).T).T,
-        in_bands(W[:covered_bins], starts),
+        np.ascontiguousarray(sum_in_bands(V[:covered_bins], starts).T).T,
+        sum_in_bands(W[:covered_bins], starts),
         np.concatenate([source_of_each, no_gain]),
         frequencies[starts],
         beta=dictionary.beta,

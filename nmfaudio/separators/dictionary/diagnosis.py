@@ -13,7 +13,7 @@ from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.dictionary.coverage import Gap, find_gaps, what_to_record
 from nmfaudio.separators.dictionary.templates import TemplateModel
-from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import mean_frames
 
@@ -73,12 +73,12 @@ def _losses(
     V: NDArray[np.float32], model: NDArray[Any], frequencies: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the divergence of each frame from a model, and from one spectrum fitted to all frames."""
-    starts = band_starts(frequencies, BANDS_AN_OCTAVE)
-    banded = in_bands(V, starts)
+    starts = band_starts(frequencies, BANDS_PER_OCTAVE)
+    banded = sum_in_bands(V, starts)
     single = factorize(np.ascontiguousarray(banded.T).T, 1, iterations=20)
     target, single_spectrum = banded.astype(np.float64), (single.W @ single.H).astype(np.float64)
     floor = 1e-6 * target.mean()
-    models = (in_bands(model, starts).astype(np.float64), single_spectrum)
+    models = (sum_in_bands(model, starts).astype(np.float64), single_spectrum)
     losses, single_spectrum_losses = (_divergence(target, each + floor).sum(axis=0) for each in models)
     return losses, single_spectrum_losses
 

@@ -14,7 +14,7 @@ from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import normalised_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.dictionary.hints import Hints
-from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -111,7 +111,7 @@ class TemplateModel(Model):
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
         """First bins of the bands; bands above the covered bins are left out."""
-        starts = band_starts(self.stft.frequencies(1), BANDS_AN_OCTAVE)
+        starts = band_starts(self.stft.frequencies(1), BANDS_PER_OCTAVE)
         return starts[starts < self.covered_bins]
 
     @cached_property
@@ -119,7 +119,7 @@ class TemplateModel(Model):
         return tuple(self._in_bands(one.templates) for one in self.template_sets)
 
     def _in_bands(self, matrix: NDArray[Any]) -> Matrix:
-        return in_bands(matrix[: self.covered_bins], self._starts)
+        return sum_in_bands(matrix[: self.covered_bins], self._starts)
 
     def activations(
         self, V: NDArray[Any], number: int = 0, allowed: NDArray[np.bool_] | None = None

@@ -9,7 +9,7 @@ from nmfaudio.dictionaries.pitch import harmonic_numbers
 from nmfaudio.nmf import activate
 from nmfaudio.separators.score.instruments import DRUMS
 from nmfaudio.separators.score.notes import Note
-from nmfaudio.sound.bands import BANDS_AN_OCTAVE, band_starts, in_bands
+from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 
@@ -40,11 +40,11 @@ def agreement(notes: tuple[Note, ...], mixture: Blocks) -> float:
     mixture = mixture.with_stft(STFT.lasting(_WINDOW_SECONDS, mixture.sample_rate))
     pitched = [note for note in notes if note.instrument != DRUMS]
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
-    starts, pitches = band_starts(frequencies, BANDS_AN_OCTAVE), _audible(frequencies)
-    W = in_bands(_spectra(pitches, frequencies), starts)
+    starts, pitches = band_starts(frequencies, BANDS_PER_OCTAVE), _audible(frequencies)
+    W = sum_in_bands(_spectra(pitches, frequencies), starts)
     total, explained = 0.0, np.zeros(1 + len(_SHIFTS))
     for block in mixture:
-        V = in_bands(block.magnitude.mean(axis=0), starts)
+        V = sum_in_bands(block.magnitude.mean(axis=0), starts)
         energy = np.zeros((_PITCHES, block.frames))
         energy[pitches] = activate(V, W, iterations=_ITERATIONS, tolerance=0).H[:-1].astype(np.float64) ** 2
         sounding = _sounding(pitched, block.times)
