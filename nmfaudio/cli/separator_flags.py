@@ -55,7 +55,7 @@ class Flag:
         if option.is_switch:
             return option.name, given
         if option.takes_several:
-            whole = option.rules.reads or option.rules.flag is not None
+            whole = option.rules.reads or option.rules.whole
             return option.name, tuple(t for text in given for t in ((text,) if whole else option.parse(text)))
         if len(given) > 1:
             stop(f"--{self.name} was given {len(given)} times: give it once", WRONG_USAGE)

@@ -34,6 +34,8 @@ class OptionRules:
     reads : bool
         Whether the value names files or folders, or holds data. The stems then depend on the content, and not
         on the name.
+    whole : bool
+        Whether a text is one value of a tuple as it stands; else it is split at its commas.
     former_name : str
         Name of the option in earlier versions, which is still accepted.
     """
@@ -45,6 +47,7 @@ class OptionRules:
     selects: bool = False
     metavar: str = ""
     reads: bool = False
+    whole: bool = False
     former_name: str = ""
 
     def check(self, name: str, value: Any) -> None:

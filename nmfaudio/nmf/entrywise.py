@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf.descend import make_templates
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.kernels import Penalty, Templates
+from nmfaudio.nmf.layout import Penalty, Templates
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
-from nmfaudio.nmf.sparse_kernels import descend_rows, multiply_rows
 
 Bounds = tuple[int, int]
 
@@ -97,7 +96,10 @@ class EntryUpdates:
         penalties: Penalties,
         pool: ThreadPoolExecutor | None,
     ) -> None:
+        from nmfaudio.nmf import sparse_kernels  # loads numba
+
         self._problem, self._entries, self._pool = problem, entries, pool
+        self._kernels = sparse_kernels
         self._free = ~frozen
         self._latest: tuple[Templates, Matrix, Any] | None = None
         self._weights = Weights(penalties, problem, len(frozen))
@@ -128,7 +130,7 @@ class EntryUpdates:
             objective += entries.constant(W, H) + weights.value(templates, H)
         linear, quadratic = (w.astype(np.float32) for w in weights.on_templates(templates, H))
         exponent, moved = self._exponent(weights.squares_of_templates, bold), W.copy()
-        multiply_rows(moved, above, below, linear, quadratic, self._least(H), exponent, 1.0)
+        self._kernels.multiply_rows(moved, above, below, linear, quadratic, self._least(H), exponent, 1.0)
         moved[:, ~self._free] = W[:, ~self._free]
         return make_templates(moved.T), objective
 
@@ -162,12 +164,14 @@ class EntryUpdates:
                     below = below + here.entries
                 if len(here.pull):
                     above = above + here.pull
-                multiply_rows(h, above, below, here.linear, here.quadratic, least, exponent, 0.0)
+                self._kernels.multiply_rows(
+                    h, above, below, here.linear, here.quadratic, least, exponent, 0.0
+                )
 
         def descend(portion: Bounds) -> None:
             part = slice(*portion)
             settings = penalty.linear, penalty.quadratic, least, exponent, 0.0, steps
-            descend_rows(H[part], summary.numerator[part], summary.products, *settings)
+            self._kernels.descend_rows(H[part], summary.numerator[part], summary.products, *settings)
 
         separable = not len(penalty.entries) and not len(penalty.pull)
         self._run(descend if isinstance(summary, Products) and separable else move)

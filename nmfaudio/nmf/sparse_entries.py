@@ -19,7 +19,6 @@ from nmfaudio.nmf.entrywise import Bounds, Products, run_portions
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.sparse import SparseFrames, portions
-from nmfaudio.nmf.sparse_kernels import project_quotients, project_values
 
 _PIECE = 65536  # rows of a factor that are converted to float64 at a time
 
@@ -86,6 +85,8 @@ class StoredEntries:
         self, matrix: Any, X: Matrix, Y: Matrix, portion: Bounds, measure: bool
     ) -> tuple[Matrix, float]:
         """Return numerator and objective of some rows of X, which has a row for each row of the matrix."""
+        from nmfaudio.nmf.sparse_kernels import project_quotients  # loads numba
+
         start, stop = portion
         above, bounds = np.empty((stop - start, X.shape[1]), np.float32), matrix.indptr[start : stop + 1]
         stored = bounds, matrix.indices, matrix.data
@@ -96,6 +97,8 @@ class StoredEntries:
         self, matrix: Any, Y: Matrix, bounds: Sequence[Bounds], pool: ThreadPoolExecutor | None
     ) -> Matrix:
         """Return the product of a matrix and a factor with a row for each column of the matrix."""
+        from nmfaudio.nmf.sparse_kernels import project_values  # loads numba
+
         product = np.empty((matrix.shape[0], Y.shape[1]), np.float32)
 
         def multiply(portion: Bounds) -> None:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.kernels import logarithm
+from nmfaudio.nmf.compilation import compiled
+from nmfaudio.nmf.logarithm_kernels import logarithm
 
 Rows = NDArray[np.float32]
 
-_compile = numba.njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}
-)  # reassoc: the sums over components use vector registers; their order is fixed by the number of components
+# Sums over components use vector registers; their order is fixed by the number of components.
+_compile = compiled(reassociate=True)
 
 
 @_compile

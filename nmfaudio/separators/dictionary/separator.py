@@ -120,6 +120,7 @@ class FromDictionary(Options):
         "passage in which a source sounds alone, such as drums=0:00-0:07",
         flag="solo",
         metavar="SOURCE=START-END",
+        whole=True,
         selects=True,
     )
     silent: tuple[str, ...] = option(
@@ -127,18 +128,21 @@ class FromDictionary(Options):
         "passage in which a source is silent, such as voice=1:02-1:15",
         flag="silent",
         metavar="SOURCE=START-END",
+        whole=True,
     )
     range: tuple[str, ...] = option(
         (),
         "lowest and highest note of a source, such as piano=C4-C6",
         flag="range",
         metavar="SOURCE=LOW-HIGH",
+        whole=True,
     )
     pan: tuple[str, ...] = option(
         (),
         "pan position of a source, from -1 (left) to 1 (right), such as guitar=-0.5",
         flag="pan",
         metavar="SOURCE=POSITION",
+        whole=True,
     )
     hints: str | None = option(
         None,
