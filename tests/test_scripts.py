@@ -33,7 +33,7 @@ esac
 """
 PYTHON = """#!/bin/sh
 pwd
-for argument; do echo "<$argument>"; completed
+for argument; do echo "<$argument>"; done
 [ -z "${PYTHON_SLEEPS-}" ] || exec sleep "$PYTHON_SLEEPS"
 case "$*" in *"${FAILING-separate}"*) exit 7 ;; esac
 """
