@@ -109,20 +109,36 @@ static int read_plugin(Dictionary *d, Json metadata, char **room, size_t *left) 
     return fits && d->sharpness >= 0.5 && d->sharpness <= 4;
 }
 
+/* Where an array begins and ends. */
+static int read_place(Json entry, long long room, long long *start, long long *end) {
+    Json offsets, value;
+    if (!json_member(entry, "data_offsets", &offsets) || json_kind(offsets) != '[') return 0;
+    if (!json_next_element(&offsets, &value) || !json_whole(value, 0, room, start)) return 0;
+    return json_next_element(&offsets, &value) && json_whole(value, *start, room, end);
+}
+
 /* Whether the arrays that the header declares fill the file, one after another. */
 static int fills_file(Json header, long long room) {
-    Json name, entry, offsets, value;
-    long long start, end, last = 0, total = 0;
+    enum { MOST_ARRAYS = 16 };
+    long long starts[MOST_ARRAYS], ends[MOST_ARRAYS], position = 0;
+    int count = 0, used = 0;
+    Json name, entry;
     char text[64];
     while (json_next_member(&header, &name, &entry)) {
         if (json_string(name, text, sizeof text) >= 0 && !strcmp(text, "__metadata__")) continue;
-        if (!json_member(entry, "data_offsets", &offsets) || json_kind(offsets) != '[') return 0;
-        if (!json_next_element(&offsets, &value) || !json_whole(value, 0, room, &start)) return 0;
-        if (!json_next_element(&offsets, &value) || !json_whole(value, start, room, &end)) return 0;
-        total += end - start;
-        last = end > last ? end : last;
+        if (count == MOST_ARRAYS || !read_place(entry, room, &starts[count], &ends[count])) return 0;
+        count++;
     }
-    return last == room && total == room;
+    for (int found = 1; found;) { /* the next array begins where the last one ended */
+        found = 0;
+        for (int i = 0; i < count && !found; i++)
+            if (starts[i] == position && ends[i] > position) {
+                position = ends[i];
+                used++;
+                found = 1;
+            }
+    }
+    return used == count && position == room;
 }
 
 /* The shape, the place and the type of the array of templates. */
