@@ -77,7 +77,7 @@ def check_budget(monkeypatch, make_file):
     """Return a function that checks that a separator obeys a memory budget and that budgets change no bit.
 
     It separates with a budget of one byte and with a large one, and returns the sizes of allocated arrays.
-    Other memory may grow with the recording, by at most `loose` times the growth of a spectrogram.
+    Other memory may grow with the recording, by at most `tolerance` times the growth of a spectrogram.
     """
     allocated = []
     original = memory_budget.MemoryBudget.allocate
@@ -103,7 +103,7 @@ def check_budget(monkeypatch, make_file):
             tracemalloc.stop()
         return peak_bytes, 4 * mixture.frames * mixture.channels * mixture.stft.bins
 
-    def check(separator, audio, loose):
+    def check(separator, audio, tolerance):
         monkeypatch.setattr(memory_budget.MemoryBudget, "allocate", allocate)
         monkeypatch.setattr(blocks, "BLOCK_SECONDS", 1)
         on_disk, in_memory = (separated(audio, separator, memory) for memory in (1, 1 << 30))
@@ -112,7 +112,7 @@ def check_budget(monkeypatch, make_file):
         sizes = [array.nbytes for array in allocated]
         (short_peak, short), (long_peak, long) = (peak(audio, separator, times) for times in (2, 4))
         growth = (long_peak - short_peak) / (long - short)
-        assert growth < loose, f"memory outside the budget grows by {growth:.3f} of a spectrogram"
+        assert growth < tolerance, f"memory outside the budget grows by {growth:.3f} of a spectrogram"
         return sizes
 
     return check

@@ -128,7 +128,7 @@ def test_one_shots_of_another_rate_are_converted(make_file):
 @pytest.mark.parametrize("others", [0, 3])
 def test_a_budget_bounds_memory_and_changes_no_bit(check_budget, others):
     audio = Audio(sound(10, 8000, channels=2), 8000)
-    (whole,) = check_budget(Drums(iterations=2, others=others), audio, loose=0.25)
+    (whole,) = check_budget(Drums(iterations=2, others=others), audio, tolerance=0.25)
     assert whole == 4 * 2 * 257 * STFT(512).frames(80000)
 
 

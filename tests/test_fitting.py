@@ -124,7 +124,7 @@ class Quiet:
 
 
 def test_a_budget_bounds_the_memory_of_the_whole(check_budget):
-    sizes = check_budget(Quiet(), Audio(sound(10, channels=2), 8000), loose=0.05)
+    sizes = check_budget(Quiet(), Audio(sound(10, channels=2), 8000), tolerance=0.05)
     one = 2 * 257 * STFT(512).frames(80000)
     assert sorted(sizes) == [4 * one] * 4 + [16 * one]
 

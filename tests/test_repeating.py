@@ -26,7 +26,7 @@ def test_a_loop_and_a_solo_over_it_are_separated():
 
 def test_a_budget_bounds_memory_and_changes_no_bit(check_budget):
     audio = Audio(sound(10, 8000, channels=2), 8000)
-    sizes = check_budget(Repeating(similar=3, within=5), audio, loose=0.05)
+    sizes = check_budget(Repeating(similar=3, within=5), audio, tolerance=0.05)
     one = 4 * 257 * STFT(512).frames(80000)
     assert sorted(sizes) == [one, 2 * one, 2 * one]  # unit spectra, magnitudes, background
 
