@@ -40,7 +40,7 @@ def walk(folder: Path) -> None:
     run(folder, "nmfaudio", "join", *dictionaries, "-o", "kit.safetensors", "--overwrite")
     run(folder, "nmfaudio", "export", "kit.safetensors", "--plugin", "ladspa", "-o", "plugins", "--overwrite")
     run(folder, "ffmpeg", "-v", "error", "-y", "-i", LOOP.with_suffix(".flac"), "-ac", "2", "before.wav")
-    plugin = "ladspa=f=./plugins/ladspa/kit.so:p=kit_stereo:c=c0=-60"
+    plugin = "ladspa=f=./plugins/ladspa/kit.so:p=kit_stereo:c=c0=-60:l=1"  # l=1: without the delay
     run(folder, "ffmpeg", "-v", "error", "-y", "-i", "before.wav", "-af", plugin, "after.wav")
 
 

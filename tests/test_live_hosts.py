@@ -116,6 +116,22 @@ def test_ffmpeg(folder, expected, format, gain):
     check(samples_of(target), wanted, late=2048, bound=-100 if gain else -120)
 
 
+@needs("ffmpeg", "sox", "lv2apply", "bash")
+@pytest.mark.parametrize("format", ["ladspa", "lv2"])
+def test_the_lines_that_export_prints(folder, expected, format, tmp_path):
+    shutil.copytree(folder, tmp_path / "home")
+    command = [sys.executable, "-m", "nmfaudio", "export", "kit.safetensors", "--plugin", format]
+    told = run(*command, "-o", "plugins", "--overwrite", cwd=tmp_path / "home")
+    lines = [line.strip() for line in told.splitlines() if " in.wav " in line]
+    assert len(lines) == 2
+    for line in lines:
+        (tmp_path / "home" / "out.wav").unlink(missing_ok=True)
+        run("bash", "-c", line, cwd=tmp_path / "home", stdin=subprocess.DEVNULL)
+        late = 2048 if format == "lv2" else 0
+        # Files of 16 bits, whose rounding is louder than any difference.
+        check(samples_of(tmp_path / "home" / "out.wav"), expected(snare=0.0), late=late, bound=-55)
+
+
 @needs("sox")
 @pytest.mark.parametrize(("name", "plugin"), [("in.wav", "kit_stereo"), ("mono.wav", "kit_mono")])
 def test_sox(folder, expected, name, plugin):

@@ -20,20 +20,20 @@ def lines(format: str, folder: Path, slug: str, sources: Sequence[str]) -> list[
     gains = " ".join(["-60"] + ["0"] * (len(sources) - 1))
     where = f"{folder}"
     if format == "ladspa":
-        path = str(folder / f"{slug}.so")
-        path = (
-            path if folder.is_absolute() else f"./{path}"
-        )  # ffmpeg takes other names as those of installed ones
+        # Names without a folder in front are looked for among the installed plugins.
+        path = f"{folder / slug}.so" if folder.is_absolute() else f"./{folder / slug}.so"
         return [
-            f"ffmpeg -i in.wav -af {shlex.quote(f'ladspa=f={path}:p={slug}_stereo:c=c0=-60')} out.wav",
+            f"ffmpeg -i in.wav -af {shlex.quote(f'ladspa=f={path}:p={slug}_stereo:c=c0=-60:l=1')} out.wav",
             f"sox in.wav out.wav ladspa -l {shlex.quote(path)} {slug}_stereo {gains}",
         ]
     if format == "lv2":
+        # Hosts crash or find nothing where the path is not absolute.
+        place = shlex.quote(where) if folder.is_absolute() else f'"$PWD"/{shlex.quote(where)}'
         name, control = uri(slug, "stereo"), f"{symbols(sources)[0]}_gain"
         filter = f"lv2=p={name.replace(':', chr(92) * 2 + ':')}:c={control}=-60"
         return [
-            f"LV2_PATH={shlex.quote(where)} ffmpeg -i in.wav -af {shlex.quote(filter)} out.wav",
-            f"LV2_PATH={shlex.quote(where)} lv2apply -i in.wav -o out.wav -c {control} -60 {name}",
+            f"LV2_PATH={place} ffmpeg -i in.wav -af {shlex.quote(filter)} out.wav",
+            f"LV2_PATH={place} lv2apply -i in.wav -o out.wav -c {control} -60 {name}",
         ]
     host = {"vst3": "Reaper, Ardour, Bitwig and others", "clap": "Reaper, Bitwig and others"}[format]
     return [f"# {host}: add {where} to the folders searched for {format.upper()} plugins, or use --install"]

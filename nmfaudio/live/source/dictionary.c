@@ -239,6 +239,12 @@ static FILE *opened(const char *path) {
 static FILE *opened(const char *path) { return fopen(path, "rb"); }
 #endif
 
+int dictionary_exists(const char *path) {
+    FILE *file = opened(path);
+    if (file) fclose(file);
+    return file != NULL;
+}
+
 Dictionary *dictionary_load(const char *path, char message[LONGEST_MESSAGE]) {
     Dictionary *found = NULL;
     FILE *file = opened(path);

@@ -35,6 +35,9 @@ Dictionary *dictionary_read(const void *bytes, size_t size, char message[LONGEST
 /* Read it from a file; `path` is UTF-8. */
 Dictionary *dictionary_load(const char *path, char message[LONGEST_MESSAGE]);
 
+/* Whether there is a file at that path, which is UTF-8. */
+int dictionary_exists(const char *path);
+
 void dictionary_free(Dictionary *dictionary);
 
 #endif

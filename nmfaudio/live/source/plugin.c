@@ -58,19 +58,13 @@ int own_name(char *stem, size_t room) {
     return (size_t)snprintf(stem, room, "%s", found) < room;
 }
 
-static int is_there(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file) fclose(file);
-    return file != NULL;
-}
-
 Dictionary *own_dictionary(char message[LONGEST_MESSAGE]) {
     char path[4096], wanted[8300];
     const char *folder, *stem;
     snprintf(message, LONGEST_MESSAGE, "the folder of the plugin cannot be told");
     if (!own_path(path, sizeof path) || !split_path(path, &folder, &stem)) return NULL;
     snprintf(wanted, sizeof wanted, "%s/../Resources/%s.safetensors", folder, stem);
-    if (!is_there(wanted)) snprintf(wanted, sizeof wanted, "%s/%s.safetensors", folder, stem);
+    if (!dictionary_exists(wanted)) snprintf(wanted, sizeof wanted, "%s/%s.safetensors", folder, stem);
     return dictionary_load(wanted, message);
 }
 
