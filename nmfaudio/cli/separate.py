@@ -98,6 +98,10 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Put silence around the stems of a passage, so that they fit.")
     ] = False,
+    stem_file: Annotated[
+        bool,
+        typer.Option("--stem-file", help="Also write a .stem.mp4 file of up to four stems for DJ software."),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -161,6 +165,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         "start": seconds(start, "--start"),
         "end": seconds(end, "--end"),
         "in_place": in_place,
+        "stem_file": stem_file,
         "overwrite": overwrite,
         "resume": resume,
         "strict": strict,

@@ -89,7 +89,12 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
         "machine": f"{platform.system()} {platform.machine()}",
         "libraries": {name: version(name) for name in _LIBRARIES},
         "input": _input(source),
-        "written": {"format": encoding.format, "subtype": encoding.subtype, "gain": written.gain},
+        "written": {
+            "format": encoding.format,
+            "subtype": encoding.subtype,
+            "gain": written.gain,
+            "metadata_lost": written.metadata_lost,
+        },
         "stems": {
             name: {
                 "file": os.path.relpath(stem.path, target.manifest.parent),

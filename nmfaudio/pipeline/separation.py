@@ -18,6 +18,7 @@ from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.registry import default_name, make
+from nmfaudio.pipeline.stem_file import check_stem_file, write_stem_file
 from nmfaudio.pipeline.stems import existing_stems, write_stems
 from nmfaudio.pipeline.target import DEFAULT_FILENAME, Result, Target, Written, track_name
 from nmfaudio.sound.audio import Audio
@@ -203,6 +204,7 @@ def separate_file(
     start: float | None = None,
     end: float | None = None,
     in_place: bool = False,
+    stem_file: bool = False,
     format: str | None = None,
     subtype: str | None = None,
     filename: str = DEFAULT_FILENAME,
@@ -227,6 +229,9 @@ def separate_file(
         The same as for `separate`.
     in_place : bool
         Whether the stems of a passage are as long as the recording, with silence before and after it.
+    stem_file : bool
+        Whether to write, beside the stems, one `.stem.mp4` file of the mixture and up to four stems for DJ
+        software. It needs PyAV, and memory for the whole recording.
     format, subtype, filename, overwrite, clip_mode
         The same as for `Separation.write`.
     strict : bool
@@ -273,6 +278,8 @@ def separate_file(
         if resume and (document := finished(target, chosen, source.sha256())):
             return existing_stems(document, target, chosen)
         target.check_free([])
+        if stem_file:
+            check_stem_file(target)
         form = StemFormat(source.sample_rate, source.channels, source.length, target.encoding)
         form.check(target.stem("stem"))
         start_time = time.perf_counter()
@@ -284,9 +291,14 @@ def separate_file(
         except InputError as error:
             raise error if str(path) in str(error) else _with_path(error, path) from None
         target.check_free(fitted.written)
+        if stem_file:
+            check_stem_file(target, len(fitted.written))
         result = _result(chosen, fitted, start_time, phase_rounds, choice)
         recording, pieces = passage_choice.placed(fitted.stems, passage)
-        return write_stems(recording, fitted.written, pieces, target, result)
+        written = write_stems(recording, fitted.written, pieces, target, result)
+    if stem_file:
+        write_stem_file(path, passage_choice, written, target)
+    return written
 
 
 def _separator(separator: str | Separator | None, options: dict[str, Any]) -> Separator:

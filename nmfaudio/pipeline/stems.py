@@ -63,7 +63,14 @@ def write_stems(
             *_clipping_warnings(files.stems, used, gain),
         )
         seconds = result.seconds + time.perf_counter() - start
-        written = Written(files.stems, used.manifest, replace(result, seconds=seconds), warnings, gain)
+        written = Written(
+            files.stems,
+            used.manifest,
+            replace(result, seconds=seconds),
+            warnings,
+            gain,
+            metadata_lost=files.stem_format.losses,
+        )
         paths = {name: stem.path for name, stem in files.stems.items()}
         obsolete = manifest.obsolete_stems(target, paths) if target.overwrite else []
         document = manifest.content(source, written, replace(used, encoding=target.encoding), used.encoding)

@@ -148,6 +148,8 @@ class Written:
         Factor by which the stems were multiplied to prevent clipping; 1 unless this was asked for.
     already_there : bool
         Whether the stems existed before and were left unchanged.
+    metadata_lost : tuple of str
+        Names of what the metadata of the mixture contain and the stems cannot.
     """
 
     stems: dict[str, WrittenStem]
@@ -156,6 +158,7 @@ class Written:
     warnings: tuple[str, ...]
     gain: float = 1.0
     already_there: bool = False
+    metadata_lost: tuple[str, ...] = ()
 
     @property
     def shares(self) -> dict[str, float]:
