@@ -215,6 +215,21 @@ def test_pedalboard(folder, expected):
     assert np.array_equal(other(samples, RATE)[:, 4096:20000], samples[:, 4096:20000])
 
 
+@needs_package("dawdreamer")
+def test_dawdreamer(folder, expected):
+    import dawdreamer
+
+    samples = samples_of(folder / "in.wav")
+    for gain, wanted, bound in ((0.0, samples, -120), (-60.0, expected(snare=0.0), -100)):
+        engine = dawdreamer.RenderEngine(RATE, 512)
+        plugin = engine.make_plugin_processor("kit", str(folder / "plugins" / "vst3" / "kit.vst3"))
+        plugin.set_parameter(0, (gain + 60) / 72)
+        playback = engine.make_playback_processor("in", samples)
+        engine.load_graph([(playback, []), (plugin, ["in"])])
+        engine.render(samples.shape[1] / RATE)
+        check(engine.get_audio(), wanted, late=2048, bound=bound)
+
+
 @needs_package("pedalboard")
 def test_a_session_without_the_dictionary_file(folder, tmp_path):
     import pedalboard

@@ -1,4 +1,4 @@
-/* The plugin as CLAP hosts see it. */
+/* The plugin as CLAP hosts see it. Longer than other files: the structures of every extension come first. */
 #include "plugin.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* The plugin as VST3 hosts see it: one object that is component, audio processor and edit controller.
-   VST is a trademark of Steinberg Media Technologies GmbH.
-   Longer than other files: one interface after another, and each wants all its functions. */
+/* The plugin as VST3 hosts see it. Longer than other files: each interface wants all its functions.
+   One object is component, audio processor and edit controller.
+   VST is a trademark of Steinberg Media Technologies GmbH. */
 #include "plugin.h"
 
 #include <stdio.h>
