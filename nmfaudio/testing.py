@@ -49,14 +49,14 @@ def check_separator(separator: Separator) -> list[str]:
     for name, audio in _mixtures():
         before = audio.samples.copy()
         try:
-            found = separate(audio, separator)
+            separation = separate(audio, separator)
             _check_blocks(audio, separator)
             with np.errstate(all="raise"):  # as after `np.seterr(all="raise")` in the caller's program
                 again = separate(audio, separator)
         except NmfaudioError as error:
             raise SeparatorError(f"on {name}: {error}") from error
-        _check_stems(name, audio, found)
-        _check_same(name, found, again)
+        _check_stems(name, audio, separation)
+        _check_same(name, separation, again)
         if not np.array_equal(before, audio.samples):
             raise SeparatorError(f"on {name}: it changed the mixture's samples: work on a copy")
         done.append(f"{name}: stems are whole, finite, sum to the mixture, and come out the same again")
@@ -116,11 +116,11 @@ def _check_some_blocks(fitted: Fitted) -> None:
             raise SeparatorError("it changed the block that it was given: work on a copy")
 
 
-def _check_stems(name: str, audio: Audio, found: Separation) -> None:
-    for stem, sound in found.stems.items():
+def _check_stems(name: str, audio: Audio, separation: Separation) -> None:
+    for stem, sound in separation.stems.items():
         if sound.samples.shape != audio.samples.shape:
             raise SeparatorError(f"on {name}: stem {stem!r} has shape {sound.samples.shape}")
-    difference = audio.samples - np.sum([s.samples for s in found.stems.values()], axis=0)
+    difference = audio.samples - np.sum([s.samples for s in separation.stems.values()], axis=0)
     if np.abs(difference).max() > _SUM_LIMIT * audio.peak:
         raise SeparatorError(
             f"on {name}: the stems miss the mixture by "

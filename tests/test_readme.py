@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = [block for page in PAGES for block in BLOCK.findall(page.read_text("utf-8"))]
 SHELL = [content for kind, content in BLOCKS if kind == "sh"]
 PYTHON = [content for kind, content in BLOCKS if kind == "python"]
+# Programs that a block needs where it contains a word; elsewhere it is skipped.
+NEEDED = {"nmfaudio export": ("cc", "gcc", "clang"), "ffmpeg -v": ("ffmpeg",)}
 TEST_COMMAND = "python3 scripts/test.py\n"
 
 
@@ -56,6 +59,9 @@ def test_links_lead_to_files_and_headings(page):
 def test_shell_blocks_run(clone, block):
     if "scripts/separate.py" in block and not (ROOT / ".venv" / "nmfaudio-setup.json").exists():
         pytest.skip("the scripts' environment is not set up, and setting it up needs a network")
+    for word, programs in NEEDED.items():
+        if word in block and not any(map(shutil.which, programs)):
+            pytest.skip(f"{' or '.join(programs)} is not installed")
     assert run_shell(block) or list(clone.rglob("*.*"))
 
 

@@ -88,16 +88,16 @@ class _Maker:
 def _gains(texts: list[str]) -> dict[str, float]:
     from nmfaudio.errors import OptionError
 
-    found = {}
+    gains = {}
     for text in texts:
         source, equals, value = text.rpartition("=")
         try:
-            found[source] = float(value)
+            gains[source] = float(value)
         except ValueError:
             equals = ""
-        if not equals or not -200 < found[source] <= 40:
+        if not equals or not -200 < gains[source] <= 40:
             raise OptionError(f"--gain {text!r} must be of the form source=dB, such as snare=-6")
-    return found
+    return gains
 
 
 def _watch(mixer: Mixer, seconds: float | None) -> None:

@@ -172,20 +172,22 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
     }
     if from_manifest:
         refuse_other_flags(_given(context))
-        file, made, recorded = repeated_run(from_manifest, names)
+        file, chosen, recorded = repeated_run(from_manifest, names)
         names, writing = [file], {**writing, **recorded}
     else:
         switches = {"drums": drums, "vocals": vocals, "stereo": stereo}
         given = {f"--{name}": _SWITCHES[name] for name, is_on in switches.items() if is_on}
-        made = _made(separator, given, flags, settings or [], {"sources": sources, "seed": seed})
-        _check_choice(made, writing["only"], writing["without"])
+        chosen = _chosen_separator(
+            separator, given, flags, settings or [], {"sources": sources, "seed": seed}
+        )
+        _check_choice(chosen, writing["only"], writing["without"])
     if not names and not from_file:
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
     if stem and str(output) != STANDARD_STREAM:
         stop(f"--stem chooses the stem for standard output: add `-o -`, or use --only {stem}", WRONG_USAGE)
     writing["memory"] = _checked_memory(writing, memory)
     announce_compilation(not quiet)
-    job, printer = Job(made, writing), OutcomePrinter(as_json, quiet)
+    job, printer = Job(chosen, writing), OutcomePrinter(as_json, quiet)
     if str(output) == STANDARD_STREAM:
         stem_to_stdout(job, names, stem, printer)
     elif not run_files(job, collect_tasks(names, from_file, output), printer, processes):
@@ -198,7 +200,7 @@ def _given(context: typer.Context) -> list[str]:
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def _made(
+def _chosen_separator(
     separator: str | None,
     switches: dict[str, str],
     flags: dict[str, tuple[Flag, Any]],
@@ -215,7 +217,7 @@ def _made(
     return make_separator(name, settings, **common, **flag_options(name, flags))
 
 
-def _check_choice(made: Any, only: tuple[str, ...], without: tuple[str, ...]) -> None:
+def _check_choice(chosen: Any, only: tuple[str, ...], without: tuple[str, ...]) -> None:
     """Check the chosen stems against the sources that are known before any file is read."""
     from nmfaudio.errors import NmfaudioError, OptionError
     from nmfaudio.models.options import Options
@@ -223,7 +225,7 @@ def _check_choice(made: Any, only: tuple[str, ...], without: tuple[str, ...]) ->
 
     try:
         choice = StemChoice(only, without)
-        known = made.known_sources() if isinstance(made, Options) else ()
+        known = chosen.known_sources() if isinstance(chosen, Options) else ()
         if known:
             choice.check(known)
     except OptionError as error:

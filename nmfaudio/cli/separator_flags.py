@@ -131,14 +131,14 @@ def chosen_separator(
     names : set of str
         Names of all options that were given by flags and by `--set`.
     """
-    asked = {f"--separator {separator}": separator} if separator else {}
-    asked |= switches
+    requests = {f"--separator {separator}": separator} if separator else {}
+    requests |= switches
     for name, (flag, _) in flags.items():
-        asked |= {f"--{name}": owner for owner, option in flag.options.items() if option.rules.selects}
-    if len(set(asked.values())) > 1:
-        stop(f"{' and '.join(asked)} ask for different separators: use one of them", WRONG_USAGE)
-    if asked:
-        return next(iter(asked.values()))
+        requests |= {f"--{name}": owner for owner, option in flag.options.items() if option.rules.selects}
+    if len(set(requests.values())) > 1:
+        stop(f"{' and '.join(requests)} ask for different separators: use one of them", WRONG_USAGE)
+    if requests:
+        return next(iter(requests.values()))
     from nmfaudio.pipeline.registry import default_name
 
     owners = [set(flag.options) for flag, _ in flags.values()]

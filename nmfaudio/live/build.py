@@ -64,9 +64,9 @@ def build(compiler: Compiler, target: Path) -> Path:
             folder = Path(name)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(_run, compiler.compile_commands(folder)))
-            made = folder / target.name
-            _run(compiler.link_command(folder, made))
-            os.replace(made, target)
+            library = folder / target.name
+            _run(compiler.link_command(folder, library))
+            os.replace(library, target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be built ({error.strerror or error})") from None
     return target

@@ -83,8 +83,8 @@ class Export:
             "manifest.ttl": turtle.manifest(self.slug, f"{self.slug}{ending}"),
             f"{self.slug}.ttl": turtle.plugins(self.slug, self.settings, sources),
         }
-        found = self._pair(ending) | {name: text.encode() for name, text in texts.items()}
-        return {f"{self.slug}.lv2/{name}": content for name, content in found.items()}
+        files = self._pair(ending) | {name: text.encode() for name, text in texts.items()}
+        return {f"{self.slug}.lv2/{name}": content for name, content in files.items()}
 
     def _ladspa(self) -> dict[str, bytes]:
         return self._pair(ENDINGS[self._system])
@@ -98,14 +98,14 @@ class Export:
     def _in_contents(self, format: str, folder: str) -> dict[str, bytes]:
         binary = {"linux": ".so", "windows": f".{format}", "macos": ""}[self._system]
         content = exported_bytes(self.dictionary, self.settings)
-        found = {
+        files = {
             f"{folder}/{self.slug}{binary}": self.binary.read_bytes(),
             f"Resources/{self.slug}.safetensors": content,
         }
         if self._system == "macos":
-            found["Info.plist"] = _property_list(self.slug, self.settings.name).encode()
-            found["PkgInfo"] = b"BNDL????"
-        return {f"{self.slug}.{format}/Contents/{name}": content for name, content in found.items()}
+            files["Info.plist"] = _property_list(self.slug, self.settings.name).encode()
+            files["PkgInfo"] = b"BNDL????"
+        return {f"{self.slug}.{format}/Contents/{name}": content for name, content in files.items()}
 
 
 def slug_of(name: str) -> str:
@@ -182,10 +182,10 @@ def _write(path: Path, content: bytes) -> None:
         path.chmod(0o755)
 
 
-def _replace(made: Path, target: Path) -> None:
+def _replace(bundle: Path, target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
-    os.replace(made, target)
+    os.replace(bundle, target)
 
 
 def user_folder(format: str) -> Path:
@@ -210,11 +210,11 @@ def parse_formats(text: str) -> list[str]:
     OptionError
         For one that is not known.
     """
-    found = list(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
-    for format in found or [text]:
+    formats = list(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    for format in formats or [text]:
         if format not in FORMATS:
             raise OptionError(f"plugin format {format!r} is not known: use one of {', '.join(FORMATS)}")
-    return found
+    return formats
 
 
 def all_names(paths: Iterable[Path]) -> str:

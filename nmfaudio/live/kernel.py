@@ -31,19 +31,19 @@ class Controls(ctypes.Structure):
 @cache
 def library() -> Any:
     """Return the shared object with the types of its functions told."""
-    found = ctypes.CDLL(str(shared_object()))
-    found.nmfaudio_open.argtypes = [c_char_p, c_size_t, c_double, c_int, c_char_p, c_char_p]
-    found.nmfaudio_open.restype = c_void_p
-    found.nmfaudio_close.argtypes = [c_void_p]
-    found.nmfaudio_latency.argtypes = [c_void_p]
-    found.nmfaudio_variant.argtypes = [c_void_p]
-    found.nmfaudio_variant.restype = c_char_p
-    found.nmfaudio_controls.argtypes = [c_void_p]
-    found.nmfaudio_controls.restype = POINTER(Controls)
-    found.nmfaudio_meters.argtypes = [c_void_p, _FLOATS]
-    found.nmfaudio_process.argtypes = [c_void_p, POINTER(_FLOATS), POINTER(_FLOATS), c_int]
-    found.nmfaudio_templates.argtypes = [c_char_p, c_size_t, c_double, _FLOATS, c_size_t]
-    return found
+    library = ctypes.CDLL(str(shared_object()))
+    library.nmfaudio_open.argtypes = [c_char_p, c_size_t, c_double, c_int, c_char_p, c_char_p]
+    library.nmfaudio_open.restype = c_void_p
+    library.nmfaudio_close.argtypes = [c_void_p]
+    library.nmfaudio_latency.argtypes = [c_void_p]
+    library.nmfaudio_variant.argtypes = [c_void_p]
+    library.nmfaudio_variant.restype = c_char_p
+    library.nmfaudio_controls.argtypes = [c_void_p]
+    library.nmfaudio_controls.restype = POINTER(Controls)
+    library.nmfaudio_meters.argtypes = [c_void_p, _FLOATS]
+    library.nmfaudio_process.argtypes = [c_void_p, POINTER(_FLOATS), POINTER(_FLOATS), c_int]
+    library.nmfaudio_templates.argtypes = [c_char_p, c_size_t, c_double, _FLOATS, c_size_t]
+    return library
 
 
 class Kernel:

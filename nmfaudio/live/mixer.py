@@ -81,9 +81,9 @@ class Mixer:
 
     def levels(self) -> dict[str, float]:
         """Return the level of each source in the last frame, in dB of full scale, roughly."""
-        found = self._kernel.meters()
+        meters = self._kernel.meters()
         names = enumerate(self.dictionary.sources)
-        return {source: float(20 * np.log10(max(float(found[j]), 1e-6))) for j, source in names}
+        return {source: float(20 * np.log10(max(float(meters[j]), 1e-6))) for j, source in names}
 
     def _apply(self) -> None:
         with self._lock:

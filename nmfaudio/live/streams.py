@@ -102,8 +102,8 @@ def jack_client(make: MakeMixer, channels: int) -> Iterator[Mixer]:
     outputs = [client.outports.register(f"out{name}") for name in names]
 
     def process(_frames: int) -> None:
-        found = mixer.process(np.stack([port.get_array() for port in inputs]))
-        for port, row in zip(outputs, found, strict=True):
+        processed = mixer.process(np.stack([port.get_array() for port in inputs]))
+        for port, row in zip(outputs, processed, strict=True):
             port.get_array()[:] = row
 
     def xrun(_delay: float) -> None:

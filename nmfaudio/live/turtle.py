@@ -31,16 +31,16 @@ def symbols(sources: Sequence[str]) -> list[str]:
     >>> symbols(["snare", "Hi Hat", "hi-hat", "7th"])
     ['snare', 'hi_hat', 'hi_hat_2', '_7th']
     """
-    found: list[str] = []
+    symbols: list[str] = []
     for source in sources:
         plain = re.sub(r"[^a-z0-9]", "_", source.lower())
         plain = plain if re.match(r"[a-z_]", plain) else f"_{plain}"
         number, symbol = 1, plain
-        while symbol in found:
+        while symbol in symbols:
             number += 1
             symbol = f"{plain}_{number}"
-        found.append(symbol)
-    return found
+        symbols.append(symbol)
+    return symbols
 
 
 def manifest(slug: str, binary: str) -> str:

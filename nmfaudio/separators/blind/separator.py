@@ -140,10 +140,10 @@ class Blind(Options):
         starts: list[Components] = []
         for one in search.factorizations(components, self.starts):
             grouping = group_components(one.W, one.H, frequencies, channels=mixture.channels, sources=sources)
-            found = Components(one, mixture.channels, grouping.labels)
+            components_of_start = Components(one, mixture.channels, grouping.labels)
             if not starts:
                 sources, reason = grouping.sources, grouping.reason
-            starts.append(aligned(found, starts[0]) if starts else found)
+            starts.append(aligned(components_of_start, starts[0]) if starts else components_of_start)
         guess = "" if self.sources else "; this is a guess: pass the number of sources if you know it"
         return starts, (f"{reason}{guess}",)
 
