@@ -150,9 +150,9 @@ def test_the_command_names_a_file_that_cannot_be_read(nmfaudio, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--stereo", "--drums"], "--drums and --stereo are different ways of separating"),
-        (["--stereo", "--separator", "blind"], "--separator blind and --stereo are different ways"),
-        (["--midi", "song.mid", "--vocals"], "--vocals and --midi song.mid are different ways"),
+        (["--stereo", "--drums"], "--drums and --stereo ask for different separators"),
+        (["--stereo", "--separator", "blind"], "--separator blind and --stereo ask for different"),
+        (["--midi", "song.mid", "--vocals"], "--vocals and --midi ask for different separators"),
     ],
 )
 def test_two_ways_at_once_are_refused(nmfaudio, make_file, arguments, message):

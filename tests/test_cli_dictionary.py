@@ -56,7 +56,7 @@ def test_bad_input_is_told_in_one_line(clips, make_file, tmp_path, monkeypatch):
         (("learn", empty, "--label", "x"), 1, "empty.wav: it contains no samples"),
         (("learn", clips[0], "--label", "a/b"), 2, "label 'a/b'"),
         (("learn", clips[0], "--label", "low"), 1, "low.safetensors exists: pass --overwrite"),
-        (("learn", clips[0], "--label", "x", "-o", "x.wav"), 2, "ends in .safetensors"),
+        (("learn", clips[0], "--label", "x", "-o", "x.wav"), 2, "must end in .safetensors"),
         (("learn", clips[0], "--label", "x", "--rank", "900"), 2, "rank=900"),
         (("join", "low.safetensors", "low.safetensors", "-o", "y.safetensors"), 1, "have a source 'low'"),
         (("show", silent), 1, "silent.wav: not a dictionary (it is an audio file)"),

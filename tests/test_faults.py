@@ -256,7 +256,7 @@ def test_memory_that_runs_out_midway_is_told(make_file, tmp_path):
 
     outcome = Job(make("blind", **FAST)).run(Task(str(make_file()), tmp_path / "out"), run_out)
     assert not outcome["ok"]
-    assert "the memory did not suffice: lower --memory" in outcome["error"]
+    assert "there is not enough memory: lower --memory" in outcome["error"]
     assert not (tmp_path / "out").exists()
 
 
@@ -429,7 +429,7 @@ def test_a_file_that_kills_its_worker_twice_is_told_and_the_others_are_done(make
     tasks = [Task(str(path), tmp_path / "out") for path in paths]
     outcomes = {o["file"]: o for o in run_parallel(Job(deadly.Deadly()), tasks, 2, False)}
     assert [outcomes[str(path)]["ok"] for path in paths] == [True, False, True]
-    assert "killed by SIGKILL, and when it was tried again alone" in outcomes[str(paths[1])]["error"]
+    assert "killed by SIGKILL, and again when it was tried alone" in outcomes[str(paths[1])]["error"]
 
 
 def children(process):

@@ -54,7 +54,7 @@ def test_the_command_prints_a_table_or_json(make_file):
     assert pair["sources"] == ["low", "high"]
     for arguments, code, message in [
         (["low"], 2, "label=file"),
-        ([files[0], files[0]], 2, "comes twice"),
+        ([files[0], files[0]], 2, "is given twice"),
         (["a/b=x.wav"], 2, "label 'a/b'"),
         ([files[0], "x=none.wav"], 1, "none.wav"),
     ]:

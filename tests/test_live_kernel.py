@@ -60,7 +60,7 @@ def in_blocks(kernel, samples, sizes):
 @pytest.mark.parametrize(("beta", "exponent"), [(1, 1), (0, 2), (2, 1), (1.5, 1.2), (2.5, 1), (-1, 2)])
 def test_one_source_equals_the_twin(variant, latency, beta, exponent):
     dictionary, settings = (
-        make_dictionary(beta=beta, magnitude_power=exponent),
+        make_dictionary(beta=beta, exponent=exponent),
         PluginSettings("duo", latency),
     )
     kernel, samples = opened(dictionary, settings, 44100, 2, variant), noise(12000)

@@ -86,7 +86,7 @@ def test_rounds_are_told_in_the_manifest_and_repeated(nmfaudio, make_file, tmp_p
         assert (tmp_path / "again" / inside).read_bytes() == stem.read_bytes()
         assert np.abs(read(tmp_path / "plain" / inside).samples - read(stem).samples).max() > 1e-3
     done = nmfaudio("separate", path, "--phase-rounds", "99", "-o", "out", check=2)
-    assert "phase_rounds=99: use 0 to 20" in done.stderr
+    assert "--phase-rounds 99: use 0 to 20" in done.stderr
 
 
 def test_rounds_out_of_range_are_refused(make_file, tmp_path):

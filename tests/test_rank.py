@@ -213,7 +213,7 @@ def test_two_notes_are_two_components(channels):
     found = count_components(audio, most=4, restarts=4, report=lambda step: stages.add(step.stage))
     assert found.stability.means[1] > 0.95
     assert found.rank in (2, 3)  # the third: the noise
-    assert stages == {"reading", "comparing random starts", "weighing relevance"}
+    assert stages == {"reading", "comparing random starts", "measuring relevance"}
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ FAST = ("--most", "3", "--restarts", "2")
 def test_the_command_shows_evidence_and_reason(nmfaudio, make_file, tmp_path):
     done = nmfaudio("rank", make_file(), *FAST, "-o", "rank.png", check=0)
     assert "stability" in done.stdout
-    assert "evenly spread" in done.stdout
+    assert "evenly spaced" in done.stdout
     assert "written to rank.png" in done.stdout
     assert np.asarray(Image.open(tmp_path / "rank.png").convert("L")).std() > 20
 

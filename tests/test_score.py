@@ -195,7 +195,7 @@ def test_a_budget_bounds_memory_and_changes_no_bit(tmp_path, check_budget):
     separator = Score(midi=table(tmp_path / "a.csv", tracks=repeated), iterations=2)
     audio = Audio(np.tile(played(LOW) + played(HIGH), (2, 3)), RATE)
     frames = STFT(2048).frames(audio.length)
-    sizes = check_budget(separator, audio, loose=0.1)
+    sizes = check_budget(separator, audio, tolerance=0.1)
     assert sorted(sizes) == sorted([frames * (2 * frames - 1), 4 * 2 * 1025 * frames])
 
 

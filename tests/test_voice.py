@@ -87,7 +87,7 @@ def test_a_budget_bounds_memory_and_changes_no_bit(check_budget):
     separator = Voice(iterations=1, steps=4, components=4)
     audio = Audio(sound(10, 8000, channels=2), 8000)
     frames, pitches = STFT(512).frames(80000), len(separator._pitches())
-    sizes = check_budget(separator, audio, loose=0.1)
+    sizes = check_budget(separator, audio, tolerance=0.1)
     assert sorted(sizes) == [frames * n for n in (2 * pitches, 4 * pitches + 4, 4 * pitches + 4, 4 * 257)]
 
 
