@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import types
+import typing
 from typing import Annotated, Any
 
 import typer
@@ -54,7 +56,10 @@ def _print_entry(name: str, entry: Any) -> None:
     for option in entry.options.values():
         default = "(required)" if option.default is dataclasses.MISSING else str(option.default)
         table.add_row(
-            f"  {option.name}", Text(default), Text(_type_name(option.type), style="dim"), Text(option.help)
+            f"  {option.name}",
+            Text(default),
+            Text(_type_in_words(option.type), style="dim"),
+            Text(option.help),
         )
     console.print(table)
     memory: dict[Any, str] = {
@@ -67,3 +72,18 @@ def _print_entry(name: str, entry: Any) -> None:
 
 def _type_name(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+
+
+def _type_in_words(kind: Any) -> str:
+    """Return what may be given for an option of a type, such as `number, or none`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        words = dict.fromkeys(_type_in_words(one) for one in arguments if one is not type(None))
+        return " or ".join(words) + (", or none" if type(None) in arguments else "")
+    if origin is typing.Literal:
+        return ", ".join(map(str, arguments))
+    if origin is tuple:
+        word = _type_in_words(arguments[0])
+        return f"{word}[,{word}...]"
+    words_of_types = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+    return words_of_types.get(kind, _type_name(kind))

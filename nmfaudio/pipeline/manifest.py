@@ -208,7 +208,7 @@ def _input(source: SampleSource) -> dict[str, Any]:
         "duration": source.length / source.sample_rate,
         "declared_samples": getattr(source, "declared_length", source.length),
         "peak": source.peak,
-        "tags": dict(getattr(source, "tags", {})),
+        "tags": dict(source.metadata.tags),
     }
 
 
