@@ -101,4 +101,8 @@ def _characters(family: str) -> set[str]:
     """Return the characters of the font that matplotlib uses for a family."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    return {chr(code) for code in get_font(findfont(FontProperties(family=[family]))).get_charmap()}
+    try:
+        path = findfont(FontProperties(family=[family]), fallback_to_default=False)
+    except ValueError:  # a font that is listed but was removed
+        return set()
+    return {chr(code) for code in get_font(path).get_charmap()}
