@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 from nmfaudio.sound.audio import Encoding, Samples, SampleSource
 
@@ -126,6 +125,8 @@ class _LowPass:
 
         A recording continues by its mirror image before its start and after its end.
         """
+        from scipy.fft import irfft, next_fast_len, rfft  # here, because loading it takes 0.15 s
+
         first, last = max(0, start - self._reach), min(source.length, stop + self._reach)
         samples = source.read(first, last)
         inside = samples[:, start - first : stop - first]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
 
 from nmfaudio.errors import OptionError
 from nmfaudio.sound.audio import Samples
@@ -139,6 +138,8 @@ class STFT:
         ndarray, shape (channels, bins, frames)
             A view of an array in which each frame is contiguous, as factorization needs it.
         """
+        from scipy.fft import rfft  # here, because loading it takes 0.15 s
+
         windows = sliding_window_view(samples, self.win_length, axis=1)[:, :: self.hop_length]
         count = windows.shape[1]
         values = np.empty((len(samples), count, self.bins), np.complex128)
@@ -162,6 +163,8 @@ class STFT:
         -------
         ndarray, shape (channels, (frames - 1) * hop_length + win_length)
         """
+        from scipy.fft import irfft  # here, because loading it takes 0.15 s
+
         channels, count = len(values), values.shape[2]
         hops = -(-self.win_length // self.hop_length)
         padding = ((0, 0), (0, 0), (0, hops * self.hop_length - self.win_length))
