@@ -136,5 +136,5 @@ def test_bad_options_are_named(options, error, match):
 def test_the_callback_stops():
     seen = []
     found = convolve(matrix(), 2, 3, callback=lambda i, _: bool(seen.append(i)) or i > 1, tolerance=0)
-    assert found.looks[-1] < 10
+    assert found.measured_iterations[-1] < 10
     assert not found.converged

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import sound
 
-from nmfaudio import Audio, FunctionModel, separate, separate_file
+from nmfaudio import Audio, FunctionModel, activate, factorize, separate, separate_file
 from nmfaudio.errors import SeparatorError
 from nmfaudio.testing import check_separator
 
@@ -70,3 +70,13 @@ class Dividing:
 def test_the_conformance_check_finds_a_division_by_zero():
     with pytest.raises(SeparatorError, match=r"on [\w ]+: .* failed with FloatingPointError"):
         check_separator(Dividing())
+
+
+@pytest.mark.parametrize("divergence", ["kl", "is", "euclidean"])
+def test_tiny_entries_are_factored_whatever_the_caller_has_set(divergence):
+    V = np.random.default_rng(0).random((40, 60)) * np.logspace(0, -60, 40)[:, None]
+    with np.errstate(all="raise"):
+        factorization = factorize(V, 3, divergence=divergence, iterations=20)
+        H = activate(V, factorization.W, divergence=divergence, iterations=20).H
+    assert np.isfinite(factorization.W).all()
+    assert np.isfinite(H).all()

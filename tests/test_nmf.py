@@ -116,7 +116,7 @@ def test_acceleration_needs_fewer_iterations(beta):
         for s in ("mu", "accelerated")
     }
     fast = found["accelerated"]
-    reached = fast.looks[fast.objective <= found["mu"].objective[-1] * (1 + 1e-6)]
+    reached = fast.measured_iterations[fast.objective <= found["mu"].objective[-1] * (1 + 1e-6)]
     assert reached.size
     assert reached[0] <= 150
 
@@ -583,7 +583,7 @@ def test_the_callback_sees_the_objective_and_may_stop():
     seen = []
     stop = {"tolerance": 0, "callback": lambda i, o: seen.append((i, o)) or i >= 20}
     found = factorize(matrix(), 4, solver="mu", **stop)
-    assert [i for i, _ in seen] == [1, 10, 20] == found.looks.tolist()
+    assert [i for i, _ in seen] == [1, 10, 20] == found.measured_iterations.tolist()
     assert [o for _, o in seen] == found.objective.tolist()
     assert found.iterations == 20
     assert not found.converged

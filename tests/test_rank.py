@@ -100,7 +100,7 @@ def test_stability_is_highest_at_the_rank_of_the_data():
 
 def run(W, H):
     found = factorize(np.ones((2, 2)), 1, iterations=1)
-    return Factorization(W, H, found.divergence, found.objective, found.looks, False, 0)
+    return Factorization(W, H, found.divergence, found.objective, found.measured_iterations, False, 0)
 
 
 def test_agreement_needs_templates_and_activations_and_no_order():

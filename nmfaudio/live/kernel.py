@@ -57,7 +57,7 @@ class Kernel:
     channels : int
         1 or 2.
     variant : str
-        Of the loops: "base", "avx2", "avx512"; empty for the best of this machine.
+        Variant of the loops: "base", "avx2" or "avx512"; empty for the best one of this machine.
 
     Raises
     ------

@@ -35,8 +35,8 @@ class Stability:
     --------
     >>> generator = np.random.default_rng(0)
     >>> V = generator.random((40, 3)) ** 8 @ generator.random((3, 90)) ** 8
-    >>> found = stability(V, [2, 3, 4], restarts=4)
-    >>> int(found.ranks[found.means.argmax()])
+    >>> result = stability(V, [2, 3, 4], restarts=4)
+    >>> int(result.ranks[result.means.argmax()])
     3
     """
 

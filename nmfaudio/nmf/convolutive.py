@@ -12,7 +12,7 @@ from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf.allowed import checked_mask
 from nmfaudio.nmf.descend import accelerated, plain
 from nmfaudio.nmf.divergence import Divergence
-from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Watch
+from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, ConvergenceMonitor
 from nmfaudio.nmf.initialize import Matrix, levels, mean_spectrum
 from nmfaudio.nmf.lagged import LaggedUpdates
 from nmfaudio.nmf.problem import Problem
@@ -32,9 +32,9 @@ class Convolution:
     H : ndarray, shape (components, frames)
         Activations; they carry the level.
     divergence : Divergence
-    objective : ndarray, shape (looks,)
+    objective : ndarray, shape (measurements,)
         Divergence at each measurement, in units of V to the power beta. It never rises.
-    looks : ndarray of int, shape (looks,)
+    measured_iterations : ndarray of int, shape (measurements,)
         Iterations at which it was measured.
     converged : bool
     seed : int
@@ -43,8 +43,8 @@ class Convolution:
     --------
     >>> V = np.zeros((2, 8))
     >>> V[0, [1, 5]] = V[1, [2, 6]] = 1
-    >>> found = convolve(V, 1, 2, iterations=100)
-    >>> found.model(0).round(2).tolist() == V.tolist()
+    >>> convolution = convolve(V, 1, 2, iterations=100)
+    >>> convolution.model(0).round(2).tolist() == V.tolist()
     True
     """
 
@@ -52,7 +52,7 @@ class Convolution:
     H: NDArray[Any]
     divergence: Divergence
     objective: NDArray[np.float64]
-    looks: NDArray[np.intp]
+    measured_iterations: NDArray[np.intp]
     converged: bool
     seed: int
 
@@ -121,8 +121,8 @@ def convolve(
     Examples
     --------
     >>> V = np.random.default_rng(0).random((20, 60))
-    >>> found = convolve(V, 3, 4, iterations=30)
-    >>> found.W.shape, found.H.shape, bool(found.objective[-1] < found.objective[0])
+    >>> convolution = convolve(V, 3, 4, iterations=30)
+    >>> convolution.W.shape, convolution.H.shape, bool(convolution.objective[-1] < convolution.objective[0])
     ((3, 20, 4), (3, 60), True)
     """
     problem = Problem.of(V, Divergence.of(divergence))
@@ -138,15 +138,15 @@ def convolve(
     if allowed is not None:
         W, H = _masked(W, H, allowed)
     W[: len(held)] = held
-    watch = Watch(problem, iterations, tolerance, callback)
+    monitor = ConvergenceMonitor(problem, iterations, tolerance, callback)
     with workers(threads) as pool:
         updates = LaggedUpdates(problem, rank, lags, np.arange(rank) < len(held), pool)
         columns, activations = _columns(W), np.ascontiguousarray(H.T, np.float32)
         if solver == "mu":
-            columns = plain(updates, columns, activations, iterations, MEASURE_EVERY, watch.done)
+            columns = plain(updates, columns, activations, iterations, MEASURE_EVERY, monitor.done)
         else:
-            columns = accelerated(updates, columns, activations, iterations, watch.done)
-    return _result(problem, columns, activations, held, lags, watch, seed)
+            columns = accelerated(updates, columns, activations, iterations, monitor.done)
+    return _result(problem, columns, activations, held, lags, monitor, seed)
 
 
 def _start(
@@ -206,7 +206,13 @@ def _columns(W: NDArray[Any]) -> Matrix:
 
 
 def _result(
-    problem: Problem, columns: Matrix, H: Matrix, held: NDArray[Any], lags: int, watch: Watch, seed: int
+    problem: Problem,
+    columns: Matrix,
+    H: Matrix,
+    held: NDArray[Any],
+    lags: int,
+    monitor: ConvergenceMonitor,
+    seed: int,
 ) -> Convolution:
     """Scale free templates to unit sum and H to the data's level; templates of zeros become flat."""
     rank = H.shape[1]
@@ -217,7 +223,13 @@ def _result(
     unit = np.divide(W, divisor[:, None, None], out=flat, where=divisor[:, None, None] > 0)
     unit[: len(held)] = held
     level = (H * (divisor / problem.data_scale)).T
-    found = watch.result(unit.astype(problem.dtype), np.ascontiguousarray(level, problem.dtype), seed)
+    unscaled = monitor.result(unit.astype(problem.dtype), np.ascontiguousarray(level, problem.dtype), seed)
     return Convolution(
-        found.W, found.H, found.divergence, found.objective, found.looks, found.converged, seed
+        unscaled.W,
+        unscaled.H,
+        unscaled.divergence,
+        unscaled.objective,
+        unscaled.measured_iterations,
+        unscaled.converged,
+        seed,
     )

@@ -1,4 +1,4 @@
-"""The engine behind scikit-learn's interface.
+"""The engine behind scikit-learn's interface; above 400 lines, because this interface is one class.
 
 Names in here are scikit-learn's, which has samples in rows and calls the factors the other way round: its X
 is V of the engine, its W the activations and its H, which becomes `components_`, the templates, all
@@ -63,7 +63,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     max_iter : int
         At most so many iterations in `fit`, exactly so many in `transform`.
     random_state : int, RandomState or None
-        Of the start.
+        Seed of the start.
     alpha_W, alpha_H : float
         Weights of the penalties on W (times the number of features) and on H (times the number of samples);
         `alpha_H="same"` takes that of W.
@@ -247,8 +247,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         """
         if "components_" not in vars(self):
             X = self._checked(X, reset=True)
-            found, _ = self._factorized(X, W, H)
-            self._statistics = online.Statistics.of(self._batch(X), found.W, found.H, found.divergence)
+            factorization, _ = self._factorized(X, W, H)
+            self._statistics = online.Statistics.of(
+                self._batch(X), factorization.W, factorization.H, factorization.divergence
+            )
             return self
         X = self._checked(X, reset=False)
         self._check_options()
@@ -372,10 +374,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     def _factorized(self, X: Any, W: Any, H: Any) -> tuple[Factorization, bool]:
         """Factor X and keep what was found; say, too, whether it had settled."""
         self._check_options()
-        rank, penalties, watch = self._rank(X, H), self._penalties(X.shape), _Watch(self.tol, self.verbose)
+        rank, penalties, monitor = (
+            self._rank(X, H),
+            self._penalties(X.shape),
+            _ConvergenceMonitor(self.tol, self.verbose),
+        )
         _check_memory(X, rank)
         seed, init = self._start(X, rank, W, H, fix_scale=penalties.fix_scale)
-        found = factorize(
+        factorization = factorize(
             X.T,
             rank,
             divergence=self.beta_loss,
@@ -384,14 +390,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             seed=seed,
             iterations=self.max_iter,
             tolerance=0,
-            callback=watch,
+            callback=monitor,
             penalties=penalties,
         )
-        self.components_ = np.ascontiguousarray(found.W.T, X.dtype)
-        self.n_components_, self.n_iter_ = rank, found.iterations
+        self.components_ = np.ascontiguousarray(factorization.W.T, X.dtype)
+        self.n_components_, self.n_iter_ = rank, factorization.iterations
         self.n_samples_seen_, self._statistics = X.shape[0], None
-        self.reconstruction_err_ = _error(found.objective[-1] - _penalty(penalties, found))
-        return found, watch.converged
+        self.reconstruction_err_ = _error(factorization.objective[-1] - _penalty(penalties, factorization))
+        return factorization, monitor.converged
 
     def _start(self, X: Any, rank: int, W: Any, H: Any, *, fix_scale: bool) -> tuple[int, Init]:
         """Return a seed and a start, as `factorize` takes them."""
@@ -420,7 +426,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         return W, H
 
 
-class _Watch:
+class _ConvergenceMonitor:
     """Stops when the error falls too little, as scikit-learn measures it, and tells the logger."""
 
     def __init__(self, tolerance: float, verbose: int) -> None:
@@ -439,9 +445,12 @@ class _Watch:
         return self.converged
 
 
-def _penalty(penalties: Penalties, found: Factorization) -> float:
+def _penalty(penalties: Penalties, factorization: Factorization) -> float:
     """Return what penalties have added to the objective."""
-    factors = (found.W, penalties.l1_W, penalties.l2_W), (found.H, penalties.l1_H, penalties.l2_H)
+    factors = (
+        (factorization.W, penalties.l1_W, penalties.l2_W),
+        (factorization.H, penalties.l1_H, penalties.l2_H),
+    )
     return sum(
         float(np.asarray(l1) * factor.sum(dtype=np.float64) + np.asarray(l2) * np.vdot(factor, factor) / 2)
         for factor, l1, l2 in factors

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.problem import Problem
 
-MEASURE_EVERY = 10  # iterations between two looks at the objective: a look costs a quarter of an iteration
+MEASURE_EVERY = 10  # iterations; each measurement of the objective costs a quarter of an iteration
 
 # Called with the iteration and the objective; stops the work by answering True.
 Callback = Callable[[int, float], object]
@@ -30,9 +30,9 @@ class Factorization:
         Activations; they carry the level.
     divergence : Divergence
         What was minimised.
-    objective : ndarray, shape (looks,)
+    objective : ndarray, shape (measurements,)
         The divergence of V from W H, in units of V to the power beta, each time it was measured. Never rises.
-    looks : ndarray of int, shape (looks,)
+    measured_iterations : ndarray of int, shape (measurements,)
         The iterations at which it was measured; the last is the number of iterations made.
     converged : bool
         Whether the tolerance was met before the iterations ran out.
@@ -50,7 +50,7 @@ class Factorization:
     H: NDArray[Any]
     divergence: Divergence
     objective: NDArray[np.float64]
-    looks: NDArray[np.intp]
+    measured_iterations: NDArray[np.intp]
     converged: bool
     seed: int
 
@@ -62,7 +62,7 @@ class Factorization:
     @property
     def iterations(self) -> int:
         """Number of iterations made."""
-        return int(self.looks[-1])
+        return int(self.measured_iterations[-1])
 
     def __repr__(self) -> str:
         bins, frames = self.W.shape[0], self.H.shape[1]
@@ -72,8 +72,8 @@ class Factorization:
         )
 
 
-class Watch:
-    """Keeps the objective's curve, and says when to stop."""
+class ConvergenceMonitor:
+    """Records the objective during the iterations and decides when to stop."""
 
     def __init__(
         self, problem: Problem, iterations: int, tolerance: float, callback: Callback | None
@@ -83,12 +83,12 @@ class Watch:
         self._curve: list[tuple[int, float]] = []
         self._converged = False
 
-    def looks(self) -> list[int]:
-        """Return the iterations after which to look: the first, every tenth, and the last."""
+    def measured_iterations(self) -> list[int]:
+        """Return the iterations after which to measure the objective: the first, each tenth, the last."""
         return sorted({1, *range(MEASURE_EVERY, self._last + 1, MEASURE_EVERY), self._last})
 
     def done(self, iteration: int, scaled: float) -> bool:
-        """Note the objective; say whether to stop here."""
+        """Record the objective of an iteration and return whether to stop."""
         objective = self._problem.objective(scaled)
         self._curve.append((iteration, objective))
         stopped = bool(self._callback(iteration, objective)) if self._callback else False
@@ -97,12 +97,12 @@ class Watch:
         return stopped or self._converged or iteration == self._last
 
     def _fall(self, iteration: int, objective: float) -> float:
-        """Return how much the objective fell over the last ten iterations, infinite before the tenth."""
+        """Return the fall of the objective over the last ten iterations; infinity before the tenth."""
         before = [value for then, value in self._curve if then <= iteration - MEASURE_EVERY]
         return before[-1] - objective if before else np.inf
 
     def result(self, W: NDArray[Any], H: NDArray[Any], seed: int) -> Factorization:
-        """Return the factors with the curve."""
-        looks, values = zip(*self._curve, strict=True)
-        curve, at = np.array(values), np.array(looks, dtype=np.intp)
+        """Return the factors with the recorded objectives."""
+        numbers, values = zip(*self._curve, strict=True)
+        curve, at = np.array(values), np.array(numbers, dtype=np.intp)
         return Factorization(W, H, self._problem.divergence, curve, at, self._converged, seed)

@@ -128,7 +128,7 @@ def learn(
     W : ndarray, shape (bins, components)
         Templates so far.
     before : Statistics
-        Of all earlier batches.
+        Statistics of all earlier batches.
     divergence : Divergence
         What is minimised.
     penalties : Penalties
@@ -139,7 +139,7 @@ def learn(
     ndarray, shape (bins, components)
         Templates.
     Statistics
-        Of all batches, this one included.
+        Statistics of all batches, including this one.
     """
     templates = W.astype(np.float64)
     for _ in range(_ROUNDS):

@@ -85,18 +85,18 @@ class Prior:
         return W * gain, H / gain[:, None]
 
 
-def estimated_dispersion(V: NDArray[Any], found: Factorization) -> float:
+def estimated_dispersion(V: NDArray[Any], factorization: Factorization) -> float:
     """Return the mean of the squared residuals over P^(2 - beta), P = W H, for each degree of freedom.
 
     In units of V to the power beta. A fit that is exact in float32 has the dispersion of float32's rounding.
     """
-    beta, (bins, frames) = found.divergence.beta, V.shape
+    beta, (bins, frames) = factorization.divergence.beta, V.shape
     mean = float(V.mean(dtype=np.float64)) or 1.0
-    lift, total = found.divergence.floor * mean, 0.0
+    lift, total = factorization.divergence.floor * mean, 0.0
     for start in range(0, frames, _PIECE):
         part = slice(start, start + _PIECE)
-        model = found.W.astype(np.float64) @ found.H[:, part] + lift
+        model = factorization.W.astype(np.float64) @ factorization.H[:, part] + lift
         observed = V[:, part] + (lift if beta < 1 else 0.0)
         total += float(np.sum((observed - model) ** 2 * model ** (beta - 2)))
-    freedom = max(V.size - found.rank * (bins + frames - found.rank), _LEAST_FREEDOM * V.size)
+    freedom = max(V.size - factorization.rank * (bins + frames - factorization.rank), _LEAST_FREEDOM * V.size)
     return float(max(total / freedom, np.finfo(np.float32).eps * mean**beta))

@@ -61,7 +61,7 @@ def recommend(
     ----------
     relevance : Relevance
     stability : Stability
-        Of ranks that include 1.
+        Stability of ranks that include 1.
     steady : float
         Mean stability that a rank needs.
     explains : float
@@ -115,32 +115,32 @@ def _why_stable(
     if rank == 1:
         return "a single component: more would be irrelevant"
     same = "the same" if means[chosen] >= _SAME else "much the same"
-    told = f"every random start finds {same} {rank} components (stability {means[chosen]:.2f})"
+    reason = f"every random start finds {same} {rank} components (stability {means[chosen]:.2f})"
     if rank < (limit := _limit(relevance, ranks)):
-        told += f", which explain {100 * min(explained[chosen], 1):.0f} % of what {limit} do"
+        reason += f", which explain {100 * min(explained[chosen], 1):.0f} % of what {limit} do"
     larger = np.flatnonzero(ranks > rank)
     if not len(larger):
-        return f"{told}; larger ranks were not tried"
+        return f"{reason}; larger ranks were not tried"
     following = larger[ranks[larger].argmin()]
     if ranks[following] > relevance.rank:
-        return f"{told}; more are irrelevant"
+        return f"{reason}; more are irrelevant"
     if means[following] < means[chosen] - _CLEARLY:
-        return f"{told}; with {ranks[following]} the stability falls to {means[following]:.2f}"
-    return f"{told}; one more adds only {100 * (explained[following] - explained[chosen]):.0f} %"
+        return f"{reason}; with {ranks[following]} the stability falls to {means[following]:.2f}"
+    return f"{reason}; one more adds only {100 * (explained[following] - explained[chosen]):.0f} %"
 
 
 def _why_relevant(relevance: Relevance, stability: Stability) -> str:
     ranks, means = stability.ranks, stability.means
     several = np.flatnonzero((ranks > 1) & (ranks <= relevance.rank))
-    told = f"{relevance.rank} of {relevance.most} components are relevant"
+    reason = f"{relevance.rank} of {relevance.most} components are relevant"
     if relevance.rank == relevance.most:
-        told = f"all {relevance.most} components are relevant, and more may be"
+        reason = f"all {relevance.most} components are relevant, and more may be"
     if not len(several):
-        return told
+        return reason
     steadiest = several[means[several].argmax()]
     return (
         f"no few components come back from every random start and explain enough (the steadiest are "
-        f"{ranks[steadiest]}, stability {means[steadiest]:.2f}); {told}"
+        f"{ranks[steadiest]}, stability {means[steadiest]:.2f}); {reason}"
     )
 
 

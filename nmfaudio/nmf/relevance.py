@@ -41,7 +41,7 @@ class Relevance:
     objective : ndarray, shape (sweeps,)
         The paper's objective, that of `Prior`, at the same points. Never rises.
     dispersion : float
-        Of the data around the model, in units of V to the power beta.
+        Dispersion of the data around the model, in units of V to the power beta.
     factorization : Factorization
         The components that were kept, in the same order, refined without penalties.
     converged : bool
@@ -116,11 +116,11 @@ def relevant_rank(
         the noise, for 1 one if V are counts, for 0 one if V are powers of Gaussian noise. Larger for data
         whose neighbours tell the same twice. Default: estimated from the fit of all components.
     shape : float
-        Of the prior of the scales, above 2; the paper's a. Its b follows from the mean of V.
+        Shape parameter of the prior of the scales, above 2; a in the paper. Its b follows from the mean of V.
     norm : {1, 2}
         1: exponential priors (sparse factors); 2: half-normal ones.
     seed : int
-        Of the random start.
+        Seed of the random start.
     sweeps : int
         Updates of the scales, at most.
     iterations : int

@@ -15,7 +15,7 @@ from nmfaudio.nmf.allowed import Allowed, checked_mask
 from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.entrywise import EntryUpdates
-from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, Factorization, Watch
+from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, ConvergenceMonitor, Factorization
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
 from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
@@ -32,7 +32,7 @@ _STARTS = ("sketch", *STARTS)
 
 @dataclass(frozen=True)
 class _Settings:
-    """How to descend, as it was asked for."""
+    """Options of the descent."""
 
     iterations: int
     tolerance: float
@@ -43,6 +43,7 @@ class _Settings:
     solver: str = "accelerated"
 
 
+@np.errstate(under="ignore")  # values near zero may vanish; the settings of the caller do not matter
 def factorize(
     V: ArrayLike | Stream,
     rank: int,
@@ -99,7 +100,7 @@ def factorize(
     solver : {"accelerated", "mu"}
         Multiplicative updates with extrapolation, or without.
     seed : int
-        Of the random start.
+        Seed of the random start.
     restarts : int
         Number of random starts; the one with the lowest objective is kept.
     iterations : int
@@ -135,10 +136,10 @@ def factorize(
     Examples
     --------
     >>> V = np.outer([1.0, 2.0, 0.0], [3.0, 0.0, 1.0, 2.0])
-    >>> found = factorize(V, 1)
-    >>> found.W.round(3).ravel()
+    >>> factorization = factorize(V, 1)
+    >>> factorization.W.round(3).ravel()
     array([0.333, 0.667, 0.   ])
-    >>> found.H.round(2)
+    >>> factorization.H.round(2)
     array([[9., 0., 3., 6.]])
     """
     problem = Problem.of_any(V, Divergence.of(divergence), weights=weights)
@@ -151,13 +152,14 @@ def factorize(
     masks = Allowed.of(allowed, problem.bins, rank, len(problem.V))
     settings = _Settings(iterations, tolerance, callback, penalties or Penalties(), held, masks, solver)
     with workers(threads) as pool:
-        found = [
+        factorization = [
             _factorize_once(problem, _start(problem, rank, init, settings, s, pool), s, settings, pool)
             for s in _seeds(seed, restarts)
         ]
-    return min(found, key=lambda one: float(one.objective[-1]))
+    return min(factorization, key=lambda one: float(one.objective[-1]))
 
 
+@np.errstate(under="ignore")  # values near zero may vanish; the settings of the caller do not matter
 def activate(
     V: ArrayLike | Stream,
     W: ArrayLike,
@@ -232,15 +234,15 @@ def _factorize_once(
     rank = W.shape[1]
     frozen = np.arange(rank) < settings.frozen.shape[1]
     updates = _updates(problem, frozen, settings.penalties, pool)
-    watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
+    monitor = ConvergenceMonitor(problem, settings.iterations, settings.tolerance, settings.callback)
     if settings.solver == "mu":
-        W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, watch.done)
+        W = plain(updates, W, H, settings.iterations, MEASURE_EVERY, monitor.done)
     else:
-        W = accelerated(updates, W, H, settings.iterations, watch.done)
+        W = accelerated(updates, W, H, settings.iterations, monitor.done)
     flat = settings.allowed.flat(W.shape)
     templates, activations = _at_level(problem, W, H, frozen | settings.penalties.fix_scale, flat)
     templates[:, frozen] = settings.frozen
-    return watch.result(templates, activations, seed)
+    return monitor.result(templates, activations, seed)
 
 
 def _updates(
@@ -274,11 +276,11 @@ def _activate(
         updates = EntryUpdates(problem, _entries(problem), total >= 0, penalties, pool)
     terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
     partition = problem.partition(len(total) * MEASURE_EVERY, pool)
-    watch = Watch(problem, settings.iterations, settings.tolerance, settings.callback)
+    monitor = ConvergenceMonitor(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
-    for iteration in watch.looks():
+    for iteration in monitor.measured_iterations():
         objective = 0.0
-        # Penalties that couple frames must be told anew after every step.
+        # Penalties that couple frames must be computed again after every step.
         for steps in [1] * (iteration - made) if weights.coupled else [iteration - made]:
             penalty = weights.on_activations(fixed, H)
             if updates is not None:
@@ -292,11 +294,11 @@ def _activate(
 
             objective = partition.run(task)
         made = iteration
-        if watch.done(iteration, objective + weights.value(fixed, H)):
+        if monitor.done(iteration, objective + weights.value(fixed, H)):
             break
     scale = problem.data_scale * total
     H64 = np.divide(H, scale, out=np.zeros(H.shape), where=scale > 0)
-    return watch.result(templates, H64.T.astype(problem.dtype), 0)
+    return monitor.result(templates, H64.T.astype(problem.dtype), 0)
 
 
 def _level_start(problem: Problem, total: NDArray[np.float64]) -> Matrix:

@@ -45,8 +45,8 @@ class Stream:
     --------
     >>> from nmfaudio import factorize
     >>> V = np.random.default_rng(0).random((20, 300))
-    >>> found = factorize(Stream(20, 300, lambda start, stop: V[:, start:stop]), 4)
-    >>> np.array_equal(found.W, factorize(V, 4).W)
+    >>> factorization = factorize(Stream(20, 300, lambda start, stop: V[:, start:stop]), 4)
+    >>> np.array_equal(factorization.W, factorize(V, 4).W)
     True
     """
 

@@ -219,7 +219,7 @@ def _factorization(components: Components | None) -> dict[str, Any] | None:
     return {
         "beta": factorization.divergence.beta,
         "seed": factorization.seed,
-        "iterations": factorization.looks,
+        "iterations": factorization.measured_iterations,
         "objective": factorization.objective,
         "converged": factorization.converged,
         "labels": components.labels,
