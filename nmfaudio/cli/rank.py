@@ -22,7 +22,7 @@ from nmfaudio.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from nmfaudio.nmf import Recommendation
+    from nmfaudio.nmf import CrossValidation, Recommendation
 
 _SETTINGS = ("divergence", "window")  # as for the separator `blind`
 _LISTED = 12  # relevance weights that are printed
@@ -38,6 +38,13 @@ def rank(
         int, typer.Option(help="Largest number of components to try; twice as many are tested for relevance.")
     ] = 12,
     restarts: Annotated[int, typer.Option(help="Number of random starts for each number of components.")] = 6,
+    hidden: Annotated[
+        bool,
+        typer.Option(
+            "--hidden",
+            help="Also measure how well hidden entries are predicted; the best number is usually larger.",
+        ),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="divergence=kl|is|... or window=SECONDS."),
@@ -55,15 +62,22 @@ def rank(
     try:
         with progress_bar(file.name, not quiet) as report:
             recommendation = _recommended(file, output, options, report)
+            prediction = _predicted(file, options, report) if hidden else None
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
     except NmfaudioError as error:
         _fail(file, str(error), as_json)
     if as_json:
         document = _as_json(file, output, options, recommendation)
+        if prediction is not None:
+            document["hidden"] = {"rank": prediction.rank, "errors": prediction.means.tolist()}
         print(json.dumps({**document, "seconds": round(time.perf_counter() - start, 3)}), flush=True)
     elif not quiet:
         _print_evidence(file, recommendation)
+        if prediction is not None:
+            errors = ", ".join(f"{rank}: {error:.3g}" for rank, error in enumerate(prediction.means, 1))
+            typer.echo(f"error of predicting hidden entries, by number of components: {errors}")
+            typer.echo(f"{prediction.rank} predict them best, or as well as more")
         if output:
             typer.echo(f"written to {output}")
 
@@ -100,6 +114,15 @@ def _recommended(file: Path, output: Path | None, options: dict[str, Any], repor
         recommendation = count_components(source, report=report, **options)
     save_picture(plot_rank(recommendation, name=file.name), output)
     return recommendation
+
+
+def _predicted(file: Path, options: dict[str, Any], report: Any) -> CrossValidation:
+    from nmfaudio.sound.files import AudioFile
+    from nmfaudio.studies.hidden_entries import predict_hidden_entries
+
+    chosen = {name: value for name, value in options.items() if name != "restarts"}
+    with AudioFile(file) as source:
+        return predict_hidden_entries(source, report=report, **chosen)
 
 
 def _fail(file: Path, reason: str, as_json: bool) -> None:
