@@ -744,3 +744,26 @@ def test_data_far_from_one_are_as_good_as_others_where_the_objective_is_a_number
     np.testing.assert_allclose(far.H / scale, near.H, rtol=1e-3, atol=1e-6 * near.H.max())
     with pytest.raises(OptionError, match="l2_H=0.1 is out of range"):
         factorize(V * scale**1.5, 3, penalties=Penalties(l2_H=0.1), divergence=0)
+
+
+@pytest.mark.parametrize("beta", [0, 0.5, 1, 2])
+@pytest.mark.parametrize("solver", ["mu", "accelerated"])
+def test_entries_that_vanish_become_zero_before_they_are_subnormal(beta, solver):
+    rng = np.random.default_rng(0)
+    W, H = rng.random((40, 3)), rng.random((3, 120)) * (rng.random((3, 120)) < 0.3)
+    W[:20, 0] = W[20:, 1] = 0
+    found = factorize(
+        W @ H, 3, divergence=beta, init="random", solver=solver, iterations=600, tolerance=0, seed=1
+    )
+    for factor in (found.W, found.H):
+        positive = factor[factor > 0]
+        assert positive.min() > 1e-30
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2])
+def test_activations_that_vanish_become_zero_before_they_are_subnormal(beta):
+    rng = np.random.default_rng(0)
+    W = rng.random((40, 6))
+    H = rng.random((6, 120)) * (rng.random((6, 120)) < 0.3)
+    found = activate(W @ H, W, divergence=beta, iterations=3000, tolerance=0).H
+    assert found[found > 0].min() > 1e-30

@@ -68,3 +68,9 @@ def until(true):
             return
         time.sleep(0.01)
     raise AssertionError("not in ten seconds")
+
+
+def test_the_tasks_of_the_last_round_share_the_cores(monkeypatch):
+    monkeypatch.setattr("nmfaudio.nmf.side_by_side.available_threads", lambda: 4)
+    counts = side_by_side([lambda threads, _: threads for _ in range(6)], lambda *_: None)
+    assert counts == [1, 1, 1, 1, 2, 2]

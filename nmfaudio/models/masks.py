@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import SeparatorError
+from nmfaudio.nmf.threads import share_out, workers
 from nmfaudio.sound.spectrogram import Spectrogram
+
+_FRAMES = 32  # number of frames that are masked together: the intermediate arrays stay in the cache
 
 
 def soft_masks(
@@ -122,6 +125,42 @@ def normalised_masks(
     weights = mask_weights(estimates, mask_exponent, by_root=by_root)
     weights /= weights.sum(axis=0)
     return weights
+
+
+def masked_in_parts(
+    block: Spectrogram, names: Sequence[str], masks_of: Callable[[slice], NDArray[Any]]
+) -> dict[str, Spectrogram]:
+    """Divide the spectrogram of a mixture by masks that are made for a few frames at a time, on all cores.
+
+    Parameters
+    ----------
+    block : Spectrogram
+        Block of the mixture.
+    names : sequence of str
+        Names of the sources.
+    masks_of : callable
+        Takes a range of frames of the block, and returns masks of shape (sources, channels, frames, bins).
+        They need not sum to one. Masks with a single channel serve all channels.
+
+    Returns
+    -------
+    dict of str to Spectrogram
+        The stems. They sum to `block`.
+    """
+    channels, bins, frames = block.values.shape
+    values = block.values.swapaxes(1, 2)
+    stems = np.empty((len(names), channels, frames, bins), np.complex128)
+
+    def fill(number: int) -> None:
+        part = slice(number * _FRAMES, (number + 1) * _FRAMES)
+        masks = masks_of(part)
+        # Divided in float64, so that the stems sum to the mixture except for rounding.
+        shared = values[:, part] / masks.sum(axis=0, dtype=np.float64)
+        np.multiply(shared, masks, out=stems[:, :, part])
+
+    with workers(None) as pool:
+        share_out(fill, -(-frames // _FRAMES), pool)
+    return {name: block.with_values(stem.swapaxes(1, 2)) for name, stem in zip(names, stems, strict=True)}
 
 
 def _stacked(estimates: Mapping[str, NDArray[Any]], block: Spectrogram) -> NDArray[Any]:

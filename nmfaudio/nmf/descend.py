@@ -6,7 +6,6 @@ Functions import the modules with numba loops when they call them, because numba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf import layout
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Templates
+from nmfaudio.nmf.layout import Templates, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.threads import WorkerPool
 
 _SETTLING = 5  # iterations before steps with exponent 1, which lead to poor minima from a random start
 # Bound of the extrapolation's length: its first and its least value, and the factor by which it changes.
@@ -52,7 +52,7 @@ class Updates:
     frozen : ndarray of bool, shape (components,)
         Templates that are not updated.
     penalties : Penalties
-    pool : ThreadPoolExecutor or None
+    pool : WorkerPool or None
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Updates:
         rank: int,
         frozen: NDArray[np.bool_],
         penalties: Penalties,
-        pool: ThreadPoolExecutor | None,
+        pool: WorkerPool | None,
     ) -> None:
         self._problem = problem
         self._free = np.flatnonzero(~frozen) if frozen.any() else slice(0, rank)
@@ -93,7 +93,8 @@ class Updates:
         from nmfaudio.nmf import kernels
 
         weights = self._weights
-        ready = kernels.packed(templates, products=self._problem.divergence.beta == 2)
+        floor, beta = self._problem.divergence.floor, self._problem.divergence.beta
+        ready = kernels.packed(templates, products=beta == 2, floor=floor)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
         objective = self._partition.run(self._task(ready, penalty, H, measure, exponent))
@@ -101,8 +102,8 @@ class Updates:
             objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
         added = weights.on_templates(templates, H)
-        beta = self._problem.divergence.beta
-        return updated(templates, self._sums, self._free, beta, exponent, added), objective
+        least = least_entries(floor, H.max(axis=0))
+        return updated(templates, self._sums, self._free, beta, exponent, least, added), objective
 
     def _task(
         self, templates: Templates, penalty: layout.Penalty, H: Matrix, measure: bool, exponent: float
@@ -145,6 +146,7 @@ def updated(
     free: NDArray[np.intp] | slice,
     beta: float,
     exponent: float,
+    least: Matrix,
     added: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> Templates:
     """Return templates multiplied by a power of the quotient of numerator and denominator.
@@ -157,6 +159,8 @@ def updated(
     free : ndarray of int or slice
         Templates to update.
     beta, exponent : float
+    least : ndarray of float32, shape (components,)
+        Entries of each template below this become zero.
     added : tuple of ndarray, shape (components,), optional
         Weights of the template and of its square, which penalties add to the denominator.
     """
@@ -174,10 +178,15 @@ def updated(
     if added is not None and any(weights.any() for weights in added):
         linear, quadratic = (w.astype(np.float32)[free, None] for w in added)
         denominator = denominator + linear + quadratic * T[free]
-    ratio = np.divide(numerator, denominator, out=np.ones_like(numerator), where=denominator > 0)
+    if denominator.min(initial=1) > 0:
+        ratio = np.divide(numerator, denominator, out=numerator)
+    else:
+        ratio = np.divide(numerator, denominator, out=np.ones_like(numerator), where=denominator > 0)
     if exponent != 1:
         np.power(ratio, np.float32(exponent), out=ratio)
-    T[free] *= ratio
+    ratio *= T[free]
+    ratio[ratio < least[free, None]] = 0
+    T[free] = ratio
     return _summed(T)
 
 

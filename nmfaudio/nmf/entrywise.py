@@ -7,22 +7,21 @@ the sums over the entries of V are taken, which the `Entries` of a problem do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.descend import make_templates
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Penalty, Templates
+from nmfaudio.nmf.layout import Penalty, Templates, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.threads import WorkerPool, share_out
 
 Bounds = tuple[int, int]
 
-_NEGLIGIBLE: Final = 1e-7  # part of the model's floor, below which an entry of the model does not count
 T_co = TypeVar("T_co")
 
 
@@ -51,7 +50,7 @@ class Entries(Protocol):
     def frame_portions(self) -> Sequence[Bounds]:
         """Portions of the frames that are worked on at a time."""
 
-    def summary(self, W: Matrix, pool: ThreadPoolExecutor | None) -> Any:
+    def summary(self, W: Matrix, pool: WorkerPool | None) -> Any:
         """Return what the updates of H need of W as a whole."""
 
     def project(
@@ -63,7 +62,7 @@ class Entries(Protocol):
         """
 
     def gather(
-        self, W: Matrix, H: Matrix, pool: ThreadPoolExecutor | None, measure: bool
+        self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float]:
         """Return numerator, denominator and objective for the update of W, (bins, components).
 
@@ -85,7 +84,7 @@ class EntryUpdates:
     frozen : ndarray of bool, shape (components,)
         Templates that stay as they are.
     penalties : Penalties
-    pool : ThreadPoolExecutor or None
+    pool : WorkerPool or None
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class EntryUpdates:
         entries: Entries,
         frozen: NDArray[np.bool_],
         penalties: Penalties,
-        pool: ThreadPoolExecutor | None,
+        pool: WorkerPool | None,
     ) -> None:
         from nmfaudio.nmf import sparse_kernels  # loads numba
 
@@ -177,14 +176,8 @@ class EntryUpdates:
         self._run(descend if isinstance(summary, Products) and separable else move)
 
     def _least(self, other: Matrix) -> Matrix:
-        """Return, for each component, the size below which an entry changes no entry of the model.
-
-        Entries that shrink on and on would become subnormal numbers, with which updates take ten times as
-        long: below this size they are set to zero.
-        """
-        largest = np.maximum(other.max(axis=0), np.finfo(np.float32).tiny)
-        least = _NEGLIGIBLE * self._problem.divergence.floor / largest.astype(np.float64)
-        return np.asarray(np.minimum(least, np.finfo(np.float32).max), np.float32)
+        """Return the size below which an entry of a factor does not count, given the other factor."""
+        return least_entries(self._problem.divergence.floor, other.max(axis=0))
 
     def _run(self, task: Callable[[Bounds], T_co]) -> list[T_co]:
         return run_portions(task, self._entries.frame_portions, self._pool)
@@ -194,15 +187,7 @@ class EntryUpdates:
 
 
 def run_portions(
-    task: Callable[[Bounds], T_co], portions: Sequence[Bounds], pool: ThreadPoolExecutor | None
+    task: Callable[[Bounds], T_co], portions: Sequence[Bounds], pool: WorkerPool | None
 ) -> list[T_co]:
     """Call a task for each portion, on the threads of the pool; return the results in the portions' order."""
-    if pool is None:
-        return [task(portion) for portion in portions]
-    futures = [pool.submit(task, portion) for portion in portions]
-    try:
-        return [future.result() for future in futures]
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
+    return share_out(lambda number: task(portions[number]), len(portions), pool)

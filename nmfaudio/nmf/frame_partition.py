@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from nmfaudio.nmf.layout import BLOCK_FRAMES, ROW_MULTIPLE
+from nmfaudio.nmf.threads import WorkerPool, share_out
 
 # The number of portions never depends on the number of threads, and the sums of portions are added in their
 # order: so the result is the same, bit by bit, for any number of threads.
@@ -27,7 +28,7 @@ class FramePartition:
         Number of frames.
     operations : float
         Floating-point operations for one frame, which bound the length of one call.
-    pool : ThreadPoolExecutor or None
+    pool : WorkerPool or None
         Threads to use; None uses the calling thread.
     most : int, optional
         Largest number of frames in one call. Each thread holds so many frames of a stream in memory.
@@ -38,9 +39,7 @@ class FramePartition:
         First frame of each portion, and the frame after its last.
     """
 
-    def __init__(
-        self, frames: int, operations: float, pool: ThreadPoolExecutor | None, most: int = 2**31
-    ) -> None:
+    def __init__(self, frames: int, operations: float, pool: WorkerPool | None, most: int = 2**31) -> None:
         useful = int(frames * operations / _LEAST_OPERATIONS) + 1
         length = -(-frames // min(PORTIONS, useful, -(-frames // _SHORTEST)))
         length = -(-length // ROW_MULTIPLE) * ROW_MULTIPLE
@@ -52,16 +51,10 @@ class FramePartition:
 
     def run(self, task: Callable[[int, int, int], float]) -> float:
         """Call `task(portion, start, stop)` over all frames; return the sum of its results."""
-        portions = range(len(self.bounds))
-        if self._pool is None:
-            return sum(self._run_portion(task, portion) for portion in portions)
-        futures = [self._pool.submit(self._run_portion, task, portion) for portion in portions]
         try:
-            return sum(future.result() for future in futures)
+            return sum(share_out(partial(self._run_portion, task), len(self.bounds), self._pool))
         except BaseException:
             self._stopped.set()
-            for future in futures:
-                future.cancel()
             raise
 
     def _run_portion(self, task: Callable[[int, int, int], float], portion: int) -> float:

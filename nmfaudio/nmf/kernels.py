@@ -48,6 +48,7 @@ from nmfaudio.nmf.layout import (
     Buffer,
     Workspace,
     aligned,
+    least_entries,
     padded,
 )
 from nmfaudio.nmf.layout import Penalty as Penalty
@@ -65,9 +66,10 @@ _inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, in
 _aligned = _compiled(aligned)
 
 
-def packed(templates: Templates, *, products: bool) -> Templates:
+def packed(templates: Templates, *, products: bool, floor: float) -> Templates:
     """Return templates with the copies that the loops need; `products` where beta is 2."""
     T = templates.T
+    templates = templates._replace(least=least_entries(floor, T.max(axis=1)))
     pairs = _in_panels(padded(T @ T.T)) if products else EMPTY
     return templates._replace(panels=_in_panels(T), columns=_in_panels(padded(T.T)), products=pairs)
 
@@ -264,7 +266,8 @@ def _update_activations(
                 numerator[n, k] = numerator[n, k] ** np.float32(terms.exponent)
     for n in range(len(v)):
         for k in range(penalty.linear.size):
-            h[n, k] *= numerator[n, k]
+            moved = h[n, k] * numerator[n, k]
+            h[n, k] = np.float32(0) if moved < templates.least[k] else moved
 
 
 @_inlined

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.descend import make_sums, updated
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Templates
+from nmfaudio.nmf.layout import Templates, least_entries
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.threads import WorkerPool
 
 
 class LaggedUpdates:
@@ -27,7 +27,7 @@ class LaggedUpdates:
     rank, lags : int
     frozen : ndarray of bool, shape (components,)
         Components whose templates are not updated.
-    pool : ThreadPoolExecutor or None
+    pool : WorkerPool or None
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class LaggedUpdates:
         rank: int,
         lags: int,
         frozen: NDArray[np.bool_],
-        pool: ThreadPoolExecutor | None,
+        pool: WorkerPool | None,
     ) -> None:
         self._problem, self._reach = problem, lags - 1
         self._free = np.flatnonzero(~np.tile(frozen, lags))
@@ -62,15 +62,17 @@ class LaggedUpdates:
         """
         from nmfaudio.nmf import kernels  # here, because numba takes a while to load
 
-        beta, exponent = self._problem.divergence.beta, self._problem.divergence.exponent
-        ready = kernels.packed(templates, products=beta == 2)
+        divergence = self._problem.divergence
+        beta, exponent, floor = divergence.beta, divergence.exponent, divergence.floor
+        ready = kernels.packed(templates, products=beta == 2, floor=floor)
         self._step_activations(ready, H, exponent)
         if not measure and not len(self._free):
             return templates, 0.0
         for sums in self._sums:
             sums[:] = 0
         objective = self._partition.run(self._template_task(ready, self._past(H), measure))
-        return updated(templates, self._sums, self._free, beta, exponent), objective
+        least = np.tile(least_entries(floor, H.max(axis=0)), self._reach + 1)
+        return updated(templates, self._sums, self._free, beta, exponent, least), objective
 
     def _past(self, H: Matrix) -> Matrix:
         """Return H with as many silent frames before it as the lags reach."""
@@ -86,6 +88,8 @@ class LaggedUpdates:
         gain, weight = total[:, self._reach :]
         ratio = np.divide(gain, weight, out=np.zeros_like(H), where=weight > 0)
         H *= ratio if exponent == 1 else ratio ** np.float32(exponent)
+        least = templates.least[: H.shape[1] * (self._reach + 1)].reshape(-1, H.shape[1]).min(axis=0)
+        np.copyto(H, 0, where=np.less(H, least))
 
     def _activation_task(
         self, templates: Templates, past: Matrix, sums: list[Matrix]

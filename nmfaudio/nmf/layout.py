@@ -17,6 +17,8 @@ ROW_MULTIPLE, LINE, BIN_MULTIPLE = 8, 16, 48
 
 KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = range(4)
 
+_NEGLIGIBLE = 1e-7  # part of the model's floor, below which an entry of the model does not count
+
 Buffer = NDArray[np.float32]
 
 
@@ -31,6 +33,7 @@ class Terms(NamedTuple):
 
 
 EMPTY = np.empty((0, 0), np.float32)
+NO_LIMITS = np.empty(0, np.float32)
 NO_SUMS = (EMPTY, EMPTY)  # where only activations are updated
 
 
@@ -38,7 +41,8 @@ class Templates(NamedTuple):
     """W transposed, as `padded` returns it, the sums of its rows, and the copies that `packed` adds.
 
     `panels` holds T, (bins / PANEL, components * PANEL), and `columns` W, (components / PANEL, bins * PANEL).
-    `products` holds T T', (components / PANEL, components * PANEL), and only for beta = 2.
+    `products` holds T T', (components / PANEL, components * PANEL), and only for beta = 2. `least`,
+    (components,), is the size below which activations become zero.
     """
 
     T: Buffer
@@ -46,6 +50,7 @@ class Templates(NamedTuple):
     panels: Buffer = EMPTY
     columns: Buffer = EMPTY
     products: Buffer = EMPTY
+    least: Buffer = NO_LIMITS
 
 
 class Penalty(NamedTuple):
@@ -97,3 +102,25 @@ def padded(matrix: Buffer, multiple: int = LINE) -> Buffer:
     copied[:] = 0
     copied[:rows, :columns] = matrix
     return copied
+
+
+def least_entries(floor: float, largest: Buffer) -> Buffer:
+    """Return, for each component, the size below which an entry of a factor changes no entry of the model.
+
+    Entries that shrink on and on would become subnormal numbers, with which updates take up to ten times as
+    long: below this size they are set to zero.
+
+    Parameters
+    ----------
+    floor : float
+        Number that is added to each entry of the model.
+    largest : ndarray, shape (components,)
+        Largest entry of each component in the other factor.
+
+    Returns
+    -------
+    ndarray of float32, shape (components,)
+    """
+    largest = np.maximum(largest, np.finfo(np.float32).tiny)
+    least = _NEGLIGIBLE * floor / largest.astype(np.float64)
+    return np.asarray(np.minimum(least, np.finfo(np.float32).max), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from nmfaudio.nmf.layout import Terms
 from nmfaudio.nmf.missing import without_missing
 from nmfaudio.nmf.sparse import BETAS, SparseFrames, checked_sparse, compressed, frames_of, streamed
 from nmfaudio.nmf.stream import Rows, Stream, piece
+from nmfaudio.nmf.threads import WorkerPool
 
 _LARGEST_EXPONENT = 100  # data further than 2^100 from 1 are scaled in float64 before they become float32
 _PIECE = 4096  # frames copied at a time
@@ -127,7 +127,7 @@ class Problem:
         """Whether V is dense and all of its entries count alike."""
         return self.weights is None and not isinstance(self.V, SparseFrames)
 
-    def partition(self, rank: int, pool: ThreadPoolExecutor | None) -> FramePartition:
+    def partition(self, rank: int, pool: WorkerPool | None) -> FramePartition:
         """Share the frames out for iterations of this rank."""
         if isinstance(self.V, SparseFrames):
             entries = self.V.by_frame.nnz / len(self.V) + 1

@@ -31,7 +31,9 @@ def side_by_side(tasks: Sequence[Task[T]], tell: Callable[[int, float], object])
         An exception from it, or from a task, stops all tasks.
     """
     cores = available_threads()
-    threads = max(1, cores // len(tasks))
+    # While all cores are busy, a task has one thread; the tasks of the last round share the cores.
+    last = len(tasks) % cores
+    threads = [1] * (len(tasks) - last) + [cores // max(1, last)] * last
     stopped, iterations, latest = threading.Event(), [0] * len(tasks), [np.inf]
 
     def callback_of(number: int) -> Callback:
@@ -43,7 +45,9 @@ def side_by_side(tasks: Sequence[Task[T]], tell: Callable[[int, float], object])
 
     pool = ThreadPoolExecutor(min(cores, len(tasks)), thread_name_prefix="nmfaudio-start")
     try:
-        futures = [pool.submit(task, threads, callback_of(number)) for number, task in enumerate(tasks)]
+        futures = [
+            pool.submit(task, threads[number], callback_of(number)) for number, task in enumerate(tasks)
+        ]
         running = set(futures)
         while running:
             finished, running = wait(running, timeout=_REPORT_SECONDS)

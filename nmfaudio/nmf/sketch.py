@@ -12,7 +12,6 @@ start costs as much as about ten updates of the divergence, and replaces about a
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix, Start
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.threads import WorkerPool
 
 OVERSAMPLING: Final = 16  # directions beyond the rank
 PASSES: Final = 2  # passes over the data that turn them towards the strongest ones
@@ -31,9 +31,7 @@ SWEEPS: Final = 60  # sweeps over both factors
 FILL: Final = 0.1
 
 
-def sketched(
-    problem: Problem, rank: int, generator: np.random.Generator, pool: ThreadPoolExecutor | None
-) -> Start:
+def sketched(problem: Problem, rank: int, generator: np.random.Generator, pool: WorkerPool | None) -> Start:
     """Return W, (bins, rank), and H, (frames, rank), near a minimum of the problem's divergence.
 
     Parameters
@@ -42,7 +40,7 @@ def sketched(
     rank : int
     generator : numpy.random.Generator
         Random numbers of the sketch and of the start of least squares.
-    pool : ThreadPoolExecutor or None
+    pool : WorkerPool or None
 
     References
     ----------
@@ -86,7 +84,7 @@ class _Scaled:
     partition: FramePartition
 
     @classmethod
-    def of(cls, problem: Problem, rank: int, pool: ThreadPoolExecutor | None) -> _Scaled:
+    def of(cls, problem: Problem, rank: int, pool: WorkerPool | None) -> _Scaled:
         """Scale the data of a problem."""
         beta = problem.divergence.beta
         power = min(max((1 + beta) / 2, 0.5), 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
 from nmfaudio.nmf.sparse_entries import StoredEntries
 from nmfaudio.nmf.stream import Rows, Stream
-from nmfaudio.nmf.threads import workers
+from nmfaudio.nmf.threads import WorkerPool, workers
 from nmfaudio.nmf.weighted_entries import WeightedEntries
 
 Init = str | tuple[ArrayLike, ArrayLike]
@@ -228,7 +227,7 @@ def activate(
 
 
 def _factorize_once(
-    problem: Problem, start: Start, seed: int, settings: _Settings, pool: ThreadPoolExecutor | None
+    problem: Problem, start: Start, seed: int, settings: _Settings, pool: WorkerPool | None
 ) -> Factorization:
     W, H = start
     rank = W.shape[1]
@@ -246,7 +245,7 @@ def _factorize_once(
 
 
 def _updates(
-    problem: Problem, frozen: NDArray[np.bool_], penalties: Penalties, pool: ThreadPoolExecutor | None
+    problem: Problem, frozen: NDArray[np.bool_], penalties: Penalties, pool: WorkerPool | None
 ) -> Updates | EntryUpdates:
     """Return the updates of a problem with these templates frozen."""
     if problem.is_plain:
@@ -262,13 +261,14 @@ def _entries(problem: Problem) -> StoredEntries | WeightedEntries:
 
 
 def _activate(
-    problem: Problem, templates: NDArray[Any], settings: _Settings, pool: ThreadPoolExecutor | None
+    problem: Problem, templates: NDArray[Any], settings: _Settings, pool: WorkerPool | None
 ) -> Factorization:
     from nmfaudio.nmf import kernels  # here, because numba takes a while to load
 
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
-    fixed = kernels.packed(make_templates(used.T), products=problem.divergence.beta == 2)
+    beta, floor = problem.divergence.beta, problem.divergence.floor
+    fixed = kernels.packed(make_templates(used.T), products=beta == 2, floor=floor)
     H = settings.allowed.start(templates, _level_start(problem, total))[1]
     penalties = settings.penalties.of_unit_templates(total)
     weights, updates = Weights(penalties, problem, len(total)), None
@@ -324,7 +324,7 @@ def _start(
     init: Init | None,
     settings: _Settings,
     seed: int,
-    pool: ThreadPoolExecutor | None,
+    pool: WorkerPool | None,
 ) -> Start:
     """Return W and H of a start, frozen templates first, in one memory layout: numba compiles for each."""
     frozen = settings.frozen

@@ -8,7 +8,6 @@ of a factor with itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,7 @@ from nmfaudio.nmf.entrywise import Bounds, Products, run_portions
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.sparse import SparseFrames, portions
+from nmfaudio.nmf.threads import WorkerPool
 
 _PIECE = 65536  # rows of a factor that are converted to float64 at a time
 
@@ -38,7 +38,7 @@ class StoredEntries:
         self._floor = np.float32(problem.divergence.floor)
         self.frame_portions = portions(self._V.by_frame)
 
-    def summary(self, W: Matrix, pool: ThreadPoolExecutor | None) -> Any:
+    def summary(self, W: Matrix, pool: WorkerPool | None) -> Any:
         """Return the sums of the templates with Kullback-Leibler, and products at beta 2."""
         if self._likelihood:
             return _sums_of(W)
@@ -56,7 +56,7 @@ class StoredEntries:
         return above, h @ summary.products, _minus_product(h, above) if measure else 0.0
 
     def gather(
-        self, W: Matrix, H: Matrix, pool: ThreadPoolExecutor | None, measure: bool
+        self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float]:
         """Return numerator, denominator and objective for the update of W, (bins, components)."""
         by_bin = self._V.by_bin
@@ -93,9 +93,7 @@ class StoredEntries:
         objective = project_quotients(*stored, X[start:stop], Y, self._floor, above, measure)
         return above, float(objective)
 
-    def _values(
-        self, matrix: Any, Y: Matrix, bounds: Sequence[Bounds], pool: ThreadPoolExecutor | None
-    ) -> Matrix:
+    def _values(self, matrix: Any, Y: Matrix, bounds: Sequence[Bounds], pool: WorkerPool | None) -> Matrix:
         """Return the product of a matrix and a factor with a row for each column of the matrix."""
         from nmfaudio.nmf.sparse_kernels import project_values  # loads numba
 

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 from nmfaudio.errors import OptionError
 
+T = TypeVar("T")
+
+
+class WorkerPool(ThreadPoolExecutor):
+    """Threads that work together with the thread that calls them.
+
+    Parameters
+    ----------
+    threads : int
+        Number of threads, the calling one included; at least 2.
+    """
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads - 1, thread_name_prefix="nmfaudio")
+        self.threads = threads
+
 
 @contextmanager
-def workers(threads: int | None) -> Iterator[ThreadPoolExecutor | None]:
+def workers(threads: int | None) -> Iterator[WorkerPool | None]:
     """Provide a pool of threads, by default one for each usable core; None where one thread is enough.
 
     The BLAS uses one thread meanwhile.
@@ -27,8 +45,47 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor | None]:
         if count == 1:
             yield None
         else:
-            with ThreadPoolExecutor(count, thread_name_prefix="nmfaudio") as pool:
+            with WorkerPool(count) as pool:
                 yield pool
+
+
+def share_out(task: Callable[[int], T], count: int, pool: WorkerPool | None) -> list[T]:
+    """Call a task with each number below `count`, on the threads of the pool and on the calling thread.
+
+    A thread takes the next number when it has finished one. After an exception no thread takes another.
+
+    Returns
+    -------
+    list
+        Results in the order of the numbers.
+
+    Examples
+    --------
+    >>> with workers(2) as pool:
+    ...     share_out(lambda number: number**2, 4, pool)
+    [0, 1, 4, 9]
+    """
+    if pool is None:
+        return [task(number) for number in range(count)]
+    left, results = deque(range(count)), dict[int, Any]()
+
+    def work() -> None:
+        while True:
+            try:
+                number = left.popleft()
+            except IndexError:
+                return
+            try:
+                results[number] = task(number)
+            except BaseException:
+                left.clear()
+                raise
+
+    futures = [pool.submit(work) for _ in range(min(pool.threads, count) - 1)]
+    work()
+    for future in futures:
+        future.result()
+    return [results[number] for number in range(count)]
 
 
 def available_threads() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.entrywise import Bounds, run_portions
 from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.threads import WorkerPool
 
 _PORTIONS: Final = 8  # of the frames; their sums are added in order, so that threads change no bit
 _BLOCK: Final = 96  # frames at a time: the model of a block stays in the cache
@@ -39,7 +39,7 @@ class WeightedEntries:
         """Portions of the frames."""
         return _bounds(len(self.V), -(-len(self.V) // _PORTIONS))
 
-    def summary(self, W: Matrix, pool: ThreadPoolExecutor | None) -> Matrix:
+    def summary(self, W: Matrix, pool: WorkerPool | None) -> Matrix:
         """Return the templates transposed."""
         return np.ascontiguousarray(W.T)
 
@@ -58,7 +58,7 @@ class WeightedEntries:
         return sums[0], sums[1], objective
 
     def gather(
-        self, W: Matrix, H: Matrix, pool: ThreadPoolExecutor | None, measure: bool
+        self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float]:
         """Return numerator, denominator and objective for the update of W, (bins, components)."""
         T = self.summary(W, pool)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.matching import best_pairs
 from nmfaudio.models.contract import Components, Model
-from nmfaudio.models.masks import normalised_masks, soft_masks
+from nmfaudio.models.masks import masked_in_parts, normalised_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.blind.banding import banded, first_bins
 from nmfaudio.sound.bands import sum_in_bands
@@ -59,8 +59,9 @@ class BlindModel(Model):
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block; each mask is the average over all starts."""
         activations = [self._block_activations(components, block) for components in self.starts]
-        masks = [self._masks(c, a) for c, a in zip(self.starts, activations, strict=True)]
-        return soft_masks(block, dict(zip(self.sources, np.mean(masks, axis=0), strict=True)))
+        return masked_in_parts(
+            block, self.sources, lambda part: self._masks([H[:, :, part] for H in activations])
+        )
 
     def _block_activations(self, components: Components, block: Spectrogram) -> NDArray[Any]:
         """Return the activations of one start in a block, shape (channels, components, frames)."""
@@ -70,11 +71,18 @@ class BlindModel(Model):
         V = (block.magnitude**power).astype(np.float32)
         return np.stack([_activations(components, channel) for channel in V])
 
-    def _masks(self, components: Components, activations: NDArray[Any]) -> NDArray[Any]:
-        """Return the mask of each source by one start, shape (sources, channels, bins, frames)."""
-        members = [components.labels == source for source in range(len(self.sources))]
-        power = np.array([components.templates[:, m] @ activations[:, m] for m in members])
-        return normalised_masks(power, self.mask_exponent)
+    def _masks(self, activations: list[NDArray[Any]]) -> NDArray[np.float32]:
+        """Return the mean of the masks of all starts, shape (sources, channels, frames, bins)."""
+        _, channels, frames = activations[0].swapaxes(0, 1).shape
+        shape = len(self.sources), channels, frames, self.stft.bins
+        total = np.zeros(shape, np.float32)
+        for components, H in zip(self.starts, activations, strict=True):
+            power = np.empty(shape, np.float32)
+            for source, each in enumerate(power):
+                members = components.labels == source
+                np.matmul(H[:, members].swapaxes(1, 2), components.templates[:, members].T, out=each)
+            total += normalised_masks(power, self.mask_exponent, by_root=True)
+        return total / np.float32(len(self.starts))
 
 
 def aligned(components: Components, reference: Components) -> Components:

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.models.contract import Model
-from nmfaudio.models.masks import normalised_masks
+from nmfaudio.models.masks import masked_in_parts, normalised_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
-_FRAMES = 32  # number of frames that are masked together: the intermediate arrays stay in the cache
 _ALLOWED_FLOOR = 1e-6  # level of allowed sources relative to the mixture, where the templates explain nothing
 
 Matrix = NDArray[np.float32]
@@ -151,18 +150,12 @@ class TemplateModel(Model):
         V = block.magnitude.mean(axis=0, dtype=np.float32) ** self.magnitude_power
         allowed = self.hints.allowed(self.sources, block.times) if self.hints else None
         activations = [self.activations(V, k, allowed).T for k in range(len(self.template_sets))]
-        stems = np.empty((len(self.sources), block.channels, block.frames, self.stft.bins), np.complex128)
-        for start in range(0, block.frames, _FRAMES):
-            part = slice(start, start + _FRAMES)
+
+        def masks_of(part: slice) -> Matrix:
             allowed_part = None if allowed is None else allowed[:, part]
-            masks = self._masks(V[:, part].T, [H[part] for H in activations], allowed_part)
-            # Divided in float64, so that the stems sum to the mixture except for rounding.
-            normalized = block.values[:, :, part].swapaxes(1, 2) / masks.sum(axis=0, dtype=np.float64)
-            np.multiply(normalized, masks[:, None], out=stems[:, :, part])
-        return {
-            name: block.with_values(stem.swapaxes(1, 2))
-            for name, stem in zip(self.sources, stems, strict=True)
-        }
+            return self._masks(V[:, part].T, [H[part] for H in activations], allowed_part)[:, None]
+
+        return masked_in_parts(block, self.sources, masks_of)
 
     def _masks(self, V: Matrix, activations: list[Matrix], allowed: NDArray[np.bool_] | None) -> Matrix:
         """Return the weighted sum of the masks of all template sets, shape (sources, frames, bins)."""
