@@ -2,7 +2,8 @@ from .dictionaries.dictionary import Dictionary
 from .dictionaries.learning import Learner, learn
 from .errors import NmfaudioError
 from .models.combination import Combination
-from .models.contract import Components, Model, Separator
+from .models.components import Components
+from .models.contract import Model, Separator
 from .models.function import FunctionModel
 from .models.masks import soft_masks
 from .nmf import (

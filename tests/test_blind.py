@@ -3,7 +3,7 @@ import pytest
 from conftest import sound
 
 from nmfaudio import Audio, make, read, separate
-from nmfaudio.models.contract import Components
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.separators.blind.model import aligned
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.sound.blocks import Blocks
@@ -41,7 +41,7 @@ def test_drum_sounds_are_counted_and_separated(samples):
 
 def test_instruments_that_play_melodies_are_grouped_from_many_components(samples):
     found = separate(samples / "night_bus.flac", "blind", sources=3)
-    assert found.components.templates.shape[1] == 24
+    assert len(found.components) == 24
     assert found.result.messages == ("3 sources requested",)
     for name in ("bass", "clarinet"):
         truth = read(samples / "night_bus" / f"{name}.flac")
@@ -50,7 +50,7 @@ def test_instruments_that_play_melodies_are_grouped_from_many_components(samples
 
 def test_the_number_of_components_can_be_chosen():
     found = separate(Audio(sound(2), 8000), sources=2, components=7, iterations=20)
-    assert found.components.templates.shape[1] == 7
+    assert len(found.components) == 7
 
 
 def test_sources_are_ordered_by_energy(samples):
@@ -80,9 +80,9 @@ def test_the_seed_changes_the_starts_and_neighbouring_seeds_share_none():
 
 
 def test_alignment_finds_the_same_sources_under_other_numbers():
-    found = separate(Audio(sound(2), 8000), sources=3, components=9, iterations=30).components
+    found = separate(Audio(sound(2), 8000), sources=3, components=9, iterations=30).result.factorization
     for order in ([1, 2, 0], [2, 1, 0], [0, 1, 2]):
-        shuffled = Components(found.factorization, found.channels, np.array(order)[found.labels])
+        shuffled = LabelledFactorization(found.factorization, found.channels, np.array(order)[found.labels])
         assert np.array_equal(aligned(shuffled, found).labels, found.labels)
 
 

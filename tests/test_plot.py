@@ -46,7 +46,7 @@ def test_what_cannot_be_drawn_is_refused_by_name(make_file, tmp_path, nmfaudio):
         draw_file(path, tmp_path / "c.doc", blind)
     with pytest.raises(OutputError, match=r"the folder .*none does not exist"):
         draw_file(path, tmp_path / "none" / "c.png", blind)
-    with pytest.raises(SeparatorError, match="finds no components"):
+    with pytest.raises(SeparatorError, match="made without templates"):
         draw_file(path, tmp_path / "c.png", Loudness())
     done = nmfaudio("plot", "none.wav", "-q", check=1)
     assert "none.wav: cannot be opened" in done.stderr

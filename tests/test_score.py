@@ -210,7 +210,7 @@ def test_templates_of_a_long_recording_come_from_some_of_its_frames(tmp_path, mo
     monkeypatch.setattr("nmfaudio.separators.score.separator.LEARNED_VALUES", 2 * 1025 * 60)
     some = found()
     assert some.result.messages[1] == "templates learned from 60 of 128 frames, evenly spaced"
-    assert some.result.components.activations.shape[2] == 60
+    assert some.result.factorization.activations.shape[2] == 60
     assert gain(some.stems["low"], low, low + high) > of_all - 1
     (part,) = fit(stereo, Score(midi=table(tmp_path / "a.csv"))).parts
     block = part.mixture.block(20, 60)

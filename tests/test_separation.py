@@ -232,7 +232,7 @@ def test_components_tell_shares_and_channels():
     separation = separate(Audio(sound(channels=2), 8000), **FAST)
     components = separation.components
     assert components.shares.sum() == pytest.approx(1)
-    channels, count, frames = components.activations.shape
-    assert (channels, count) == (2, components.templates.shape[1])
-    assert frames * 2 == components.factorization.H.shape[1]
+    count, channels, frames = components.activations.shape
+    assert (channels, count) == (2, len(components))
+    assert frames == components.frames == len(components.times)
     assert set(components.labels) == {0, 1, 2}

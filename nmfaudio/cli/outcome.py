@@ -82,10 +82,10 @@ def print_table(outcome: Outcome) -> None:
 
 def _components_of(written: Written, source: int) -> dict[str, float]:
     """Return the shares of the components of one stem, by component number from 1."""
-    components = written.result.components
-    if components is None:
+    labelled = written.result.factorization
+    if labelled is None:
         return {}
-    shares, labels = components.shares, components.labels
+    shares, labels = labelled.shares, labelled.labels
     return {str(k + 1): float(shares[k]) for k in (-shares).argsort() if labels[k] == source}
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.models.contract import Components, Model
+from nmfaudio.models.components import Components
+from nmfaudio.models.contract import Model
+from nmfaudio.models.labelled import LabelledFactorization
+from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -64,9 +67,13 @@ class Combination(Model):
         return self.models[0].context
 
     @property
-    def components(self) -> Components | None:
-        """Templates and activations of the first model."""
-        return self.models[0].components
+    def factorization(self) -> LabelledFactorization | None:
+        """The factorization of the first model."""
+        return self.models[0].factorization
+
+    def find_components(self, mixture: Blocks) -> Components | None:
+        """Return the components of the first model."""
+        return self.models[0].find_components(mixture.with_stft(self.models[0].stft))
 
     @property
     def parts(self) -> tuple[Model, ...]:

@@ -9,13 +9,10 @@ progress, cancelling.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nmfaudio.nmf import Factorization
+from nmfaudio.models.components import Components
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
@@ -34,8 +31,8 @@ class Model(ABC):
         STFT settings of the blocks that the model takes.
     context : int
         Number of frames that the model needs on either side of the frames that are used. Default: 0.
-    components : Components or None
-        Templates and activations, for tables and pictures. Default: None.
+    factorization : LabelledFactorization or None
+        The factorization that made the stems, for tables and the manifest. Default: None.
     messages, warnings : tuple of str
         Messages and warnings for the user. Default: none.
     unwritten : tuple of str
@@ -66,8 +63,8 @@ class Model(ABC):
             """Number of frames that the model needs on either side of a block."""
 
         @property
-        def components(self) -> Components | None:
-            """Templates and activations, for tables and pictures."""
+        def factorization(self) -> LabelledFactorization | None:
+            """The factorization that made the stems."""
 
         @property
         def messages(self) -> tuple[str, ...]:
@@ -81,13 +78,23 @@ class Model(ABC):
         def unwritten(self) -> tuple[str, ...]:
             """Names of the stems that are not written to files."""
     else:
-        context, components = 0, None
+        context, factorization = 0, None
         messages = warnings = unwritten = ()
 
     @property
     def parts(self) -> tuple[Model, ...]:
         """Models whose stems are averaged."""
         return (self,)
+
+    def find_components(self, mixture: Blocks) -> Components | None:  # noqa: ARG002
+        """Return templates and activations of all frames of the mixture, or None where there are none.
+
+        Parameters
+        ----------
+        mixture : Blocks
+            The mixture with the settings of the model.
+        """
+        return None
 
     @abstractmethod
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
@@ -107,48 +114,3 @@ class Separator(Protocol):
 
     def fit(self, mixture: Blocks) -> Model:
         """Read the mixture and return a model of it."""
-
-
-@dataclass(frozen=True)
-class Components:
-    """Templates and activations of a factorization, for tables and pictures.
-
-    Attributes
-    ----------
-    factorization : Factorization
-        Factorization of the spectrograms of all channels, joined along the frames.
-    channels : int
-        Number of channels.
-    labels : ndarray of int, shape (components,)
-        Index of each component's source in the model's `sources`.
-
-    Examples
-    --------
-    >>> from nmfaudio import factorize
-    >>> components = Components(factorize(np.eye(4), 2, iterations=9), 1, np.array([0, 1]))
-    >>> components.activations.shape
-    (1, 2, 4)
-    """
-
-    factorization: Factorization
-    channels: int
-    labels: NDArray[np.intp]
-
-    @property
-    def templates(self) -> NDArray[Any]:
-        """Templates W, shape (bins, components)."""
-        return self.factorization.W
-
-    @property
-    def activations(self) -> NDArray[Any]:
-        """Activations of each channel, shape (channels, components, frames)."""
-        H = self.factorization.H
-        return H.reshape(len(H), self.channels, -1).swapaxes(0, 1)
-
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """Part of the total energy that each component has, shape (components,); the parts sum to one."""
-        W, H = self.templates.astype(np.float64), self.factorization.H
-        power = (W**2).sum(axis=0) * np.einsum("kn,kn->k", H, H, dtype=np.float64)
-        total = power.sum()
-        return power / total if total > 0 else np.full(len(power), 1 / len(power))

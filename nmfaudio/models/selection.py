@@ -10,6 +10,7 @@ import numpy as np
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
 from nmfaudio.models.wrappers import ModelWrapper
+from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 
 REST = "rest"
@@ -37,8 +38,12 @@ class Selection(ModelWrapper):
         return tuple(name for name, _ in self.groups)
 
     @property
-    def components(self) -> None:
+    def factorization(self) -> None:
         """None: the components belong to the sources of the other model, which are not stems any more."""
+        return
+
+    def find_components(self, mixture: Blocks) -> None:  # noqa: ARG002
+        """Return None, for the same reason."""
         return
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:

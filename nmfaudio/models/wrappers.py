@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.models.contract import Components, Model
+from nmfaudio.models.components import Components
+from nmfaudio.models.contract import Model
+from nmfaudio.models.labelled import LabelledFactorization
+from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -41,9 +44,13 @@ class ModelWrapper(Model):
         return self.model.context
 
     @property
-    def components(self) -> Components | None:
-        """Templates and activations of the other model."""
-        return self.model.components
+    def factorization(self) -> LabelledFactorization | None:
+        """The factorization of the other model."""
+        return self.model.factorization
+
+    def find_components(self, mixture: Blocks) -> Components | None:
+        """Return the components of the other model."""
+        return self.model.find_components(mixture)
 
     @property
     def messages(self) -> tuple[str, ...]:

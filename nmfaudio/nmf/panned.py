@@ -74,6 +74,21 @@ class PannedTemplates:
         ndarray of float32, shape (sources, bins, frames)
             A view: in memory, frame follows frame.
         """
+        H = self.activations(mixture, iterations=iterations, threads=threads)
+        return (H @ (self.W * self.scale.astype(np.float32))).swapaxes(1, 2)
+
+    def activations(self, mixture: Complex, *, iterations: int = 20, threads: int | None = None) -> Factor:
+        """Find the activations of the templates in any frames.
+
+        Parameters
+        ----------
+        mixture, iterations, threads
+            The same as for `powers`.
+
+        Returns
+        -------
+        ndarray of float32, shape (sources, frames, rank)
+        """
         mixture, scale = mixture.astype(np.complex64), self.scale.astype(np.float32)
         shares = (angle_masked(mixture, self.angles) / scale[:, None]).swapaxes(1, 2)
         H: Factor = np.ascontiguousarray(shares, np.float32) @ self.W.swapaxes(1, 2) + np.float32(_TINY)
@@ -81,7 +96,7 @@ class PannedTemplates:
             descent = _Descent(mixture, self, H, pool)
             for noise in _noises(iterations):
                 descent.step(noise, learn=False)
-        return (H @ (self.W * scale)).swapaxes(1, 2)
+        return H
 
 
 def learn_panned(

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nmfaudio.models.contract import Components, Model, Separator
+from nmfaudio.models.components import Components, without_templates
+from nmfaudio.models.contract import Model, Separator
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import Options
 from nmfaudio.models.phased import with_phases
 from nmfaudio.models.selection import StemChoice
@@ -61,9 +63,24 @@ class Fitted:
         return self.model.sources
 
     @property
-    def components(self) -> Components | None:
-        """Templates and activations, where the model has some."""
-        return self.model.components
+    def factorization(self) -> LabelledFactorization | None:
+        """The factorization that made the stems, where there is one."""
+        return self.model.factorization
+
+    def find_components(self) -> Components:
+        """Return templates and activations of all frames; stems without templates are single parts."""
+        mixture = self.mixture.with_stft(self.model.stft)
+        with underflow_ignored():
+            found = self.model.find_components(mixture)
+        if found is not None:
+            return found
+        return without_templates(
+            self.sources,
+            mixture.stft,
+            sample_rate=mixture.sample_rate,
+            channels=mixture.channels,
+            frames=mixture.frames,
+        )
 
     @property
     def messages(self) -> tuple[str, ...]:

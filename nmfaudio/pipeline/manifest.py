@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from nmfaudio.errors import InputError, OptionError
-from nmfaudio.models.contract import Components, Separator
+from nmfaudio.models.contract import Separator
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import fingerprint, rules_of
 from nmfaudio.pipeline.registry import Entry, entry_of
 from nmfaudio.pipeline.target import Target, Written
@@ -105,7 +106,7 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
             }
             for name, stem in written.stems.items()
         },
-        "factorization": _factorization(result.components),
+        "factorization": _factorization(result.factorization),
         "notes": result.messages,
         "warnings": written.warnings,
         "seconds": round(result.seconds, 3),
@@ -212,18 +213,18 @@ def _input(source: SampleSource) -> dict[str, Any]:
     }
 
 
-def _factorization(components: Components | None) -> dict[str, Any] | None:
-    if components is None:
+def _factorization(labelled: LabelledFactorization | None) -> dict[str, Any] | None:
+    if labelled is None:
         return None
-    factorization = components.factorization
+    factorization = labelled.factorization
     return {
         "beta": factorization.divergence.beta,
         "seed": factorization.seed,
         "iterations": factorization.measured_iterations,
         "objective": factorization.objective,
         "converged": factorization.converged,
-        "labels": components.labels,
-        "shares": components.shares,
+        "labels": labelled.labels,
+        "shares": labelled.shares,
     }
 
 

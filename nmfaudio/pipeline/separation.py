@@ -6,13 +6,15 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nmfaudio.errors import InputError, OptionError
-from nmfaudio.models.contract import Components, Separator
+from nmfaudio.models.components import Components
+from nmfaudio.models.contract import Separator
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
@@ -39,7 +41,7 @@ class Separation:
     stems : dict of str to Audio
         Stems by name; they sum to the mixture unless only some of them were chosen.
     result : Result
-        The separator with its options, the components where the model has some, messages, warnings, seconds.
+        The separator with its options, messages, warnings and seconds.
     unwritten : dict of str to Audio
         Stems that were not chosen; empty where all were.
 
@@ -53,11 +55,14 @@ class Separation:
     stems: dict[str, Audio]
     result: Result = field(repr=False)
     unwritten: dict[str, Audio] = field(default_factory=dict, repr=False)
+    fitted: Fitted | None = field(default=None, repr=False)
 
-    @property
-    def components(self) -> Components | None:
-        """Templates and activations, where the model has some."""
-        return self.result.components
+    @cached_property
+    def components(self) -> Components:
+        """Templates and activations of the stems, computed at the first use."""
+        if self.fitted is None:
+            raise InputError("these stems were not made by a model, so they have no components")
+        return self.fitted.find_components()
 
     def write(
         self,
@@ -191,7 +196,7 @@ def separate(
     stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
     written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
     result = _result(chosen, fitted, start_time, phase_rounds, choice)
-    return Separation(audio, written, result, unwritten)
+    return Separation(audio, written, result, unwritten, fitted)
 
 
 def separate_file(
@@ -330,7 +335,7 @@ def _result(
 ) -> Result:
     seconds = time.perf_counter() - start
     return Result(
-        separator, fitted.components, fitted.messages, fitted.warnings, seconds, phase_rounds, choice
+        separator, fitted.factorization, fitted.messages, fitted.warnings, seconds, phase_rounds, choice
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from nmfaudio.disk.atomic import check_absent
 from nmfaudio.errors import OptionError
-from nmfaudio.models.contract import Components, Separator
+from nmfaudio.models.contract import Separator
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
@@ -109,8 +110,8 @@ class Result:
     ----------
     separator : Separator
         The separator with all its options.
-    components : Components or None
-        Templates and activations, where the model has some.
+    factorization : LabelledFactorization or None
+        The factorization that made the stems, where there is one.
     messages, warnings : tuple of str
         What the user should read.
     seconds : float
@@ -122,7 +123,7 @@ class Result:
     """
 
     separator: Separator
-    components: Components | None
+    factorization: LabelledFactorization | None
     messages: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float

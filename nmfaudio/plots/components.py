@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.models.contract import Components, Separator
+from nmfaudio.models.components import Components
+from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.registry import make
 from nmfaudio.plots.figures import check_picture, new_figure, save_picture
@@ -100,10 +101,11 @@ def draw_file(
 
 
 def _draw(fitted: Fitted) -> Figure:
-    components = fitted.components
-    if components is None:
+    components = fitted.find_components()
+    if not len(components):
         raise SeparatorError(
-            f"{type(fitted.model).__name__} finds no components to draw: use the separator blind"
+            f"the stems {', '.join(components.sources)} were made without templates, so there are no "
+            "components to draw: use another separator, such as blind"
         )
     order = _drawing_order(components)
     height = 3.4 + 0.75 * len(order)
@@ -155,16 +157,14 @@ def _overview(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def _draw_components(panel: Any, fitted: Fitted, components: Components, order: list[int]) -> None:
     grid = panel.subplots(len(order), 2, sharex="col", squeeze=False, width_ratios=[1, 2])
     frequencies = fitted.mixture.stft.frequencies(fitted.mixture.sample_rate)
-    activations = components.activations.sum(axis=0)
-    learned, step = activations.shape[1], -(-activations.shape[1] // _COLUMNS)
-    # Components of long mixtures are learned from some frames only, which are evenly spaced.
-    frames = np.arange(learned) * fitted.mixture.frames // learned
-    times = _frame_times(fitted)[frames[::step]]
+    activations = components.activations.sum(axis=1)
+    step = -(-activations.shape[1] // _COLUMNS)
+    times = components.times[::step]
     names, properties = drawable(fitted.sources)
     loudest = float(activations[order].max(initial=0.0)) or 1.0
     for row, k in enumerate(order):
         color = f"C{components.labels[k] % 10}"
-        _draw_template(grid[row, 0], frequencies, components.templates[:, k], color)
+        _draw_template(grid[row, 0], frequencies, components.templates[k].mean(axis=(0, 2)), color)
         peaks = np.maximum.reduceat(activations[k], np.arange(0, len(activations[k]), step)) / loudest
         _draw_activation(grid[row, 1], times, peaks, color)
         grid[row, 0].set_ylabel(f"{k + 1}", rotation=0, ha="right", va="center", color=color, weight="bold")
@@ -172,12 +172,6 @@ def _draw_components(panel: Any, fitted: Fitted, components: Components, order: 
         position = {"transform": grid[row, 1].transAxes, "ha": "right", "va": "top"}
         grid[row, 1].text(0.995, 0.95, label, color=color, **position, **properties)
     _label_rows(grid, frequencies)
-
-
-def _frame_times(fitted: Fitted) -> NDArray[np.float64]:
-    mixture = fitted.mixture
-    middle = mixture.stft.first_sample(0) + mixture.stft.win_length // 2
-    return (middle + np.arange(mixture.frames) * mixture.stft.hop_length) / mixture.sample_rate
 
 
 def _draw_template(axes: Axes, frequencies: NDArray[Any], template: NDArray[Any], color: str) -> None:

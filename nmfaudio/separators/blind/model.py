@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.matching import best_pairs
-from nmfaudio.models.contract import Components, Model
+from nmfaudio.models.components import Components, from_factors
+from nmfaudio.models.contract import Model
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.masks import masked_in_parts, normalised_masks
-from nmfaudio.nmf import activate
+from nmfaudio.nmf import Factorization, activate
 from nmfaudio.separators.blind.banding import banded, first_bins
 from nmfaudio.sound.bands import sum_in_bands
+from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -28,7 +32,7 @@ class BlindModel(Model):
     ----------
     stft : STFT
         Settings of the blocks that the model separates.
-    starts : tuple of Components
+    starts : tuple of LabelledFactorization
         Components of each random start; all starts label the sources alike.
     sources : tuple of str
         Names of the stems.
@@ -44,7 +48,7 @@ class BlindModel(Model):
     """
 
     stft: STFT
-    starts: tuple[Components, ...]
+    starts: tuple[LabelledFactorization, ...]
     sources: tuple[str, ...]
     mask_exponent: float
     messages: tuple[str, ...]
@@ -52,9 +56,34 @@ class BlindModel(Model):
     context: int = 0
 
     @property
-    def components(self) -> Components:
-        """Components of the first start, for tables and pictures."""
+    def factorization(self) -> LabelledFactorization:
+        """The factorization of the first start."""
         return self.starts[0]
+
+    def find_components(self, mixture: Blocks) -> Components:
+        """Return the components of the first start, and how stable they are over the other starts."""
+        first = self.starts[0]
+        if self.covers_all_frames:
+            H = first.activations
+        else:
+            H = np.concatenate([self._block_activations(first, block) for block in mixture], axis=2)
+        one = first.factorization
+        return from_factors(
+            self.sources,
+            first.labels,
+            first.templates,
+            H,
+            sample_rate=mixture.sample_rate,
+            stft=self.stft,
+            channels=mixture.channels,
+            magnitude_power=_magnitude_power(one),
+            mask_exponent=self.mask_exponent,
+            beta=one.divergence.beta,
+            seed=one.seed,
+            objectives=one.objective,
+            iterations=one.measured_iterations,
+            stability=_stability(self.starts),
+        )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block; each mask is the average over all starts."""
@@ -63,12 +92,11 @@ class BlindModel(Model):
             block, self.sources, lambda part: self._masks([H[:, :, part] for H in activations])
         )
 
-    def _block_activations(self, components: Components, block: Spectrogram) -> NDArray[Any]:
+    def _block_activations(self, components: LabelledFactorization, block: Spectrogram) -> NDArray[Any]:
         """Return the activations of one start in a block, shape (channels, components, frames)."""
         if self.covers_all_frames:
             return components.activations[:, :, block.start : block.stop]
-        power = 2 if components.factorization.divergence.beta == 0 else 1
-        V = (block.magnitude**power).astype(np.float32)
+        V = (block.magnitude ** _magnitude_power(components.factorization)).astype(np.float32)
         return np.stack([_activations(components, channel) for channel in V])
 
     def _masks(self, activations: list[NDArray[Any]]) -> NDArray[np.float32]:
@@ -85,7 +113,24 @@ class BlindModel(Model):
         return total / np.float32(len(self.starts))
 
 
-def aligned(components: Components, reference: Components) -> Components:
+def _magnitude_power(factorization: Factorization) -> int:
+    """Return the power of the magnitudes that were factorized."""
+    return 2 if factorization.divergence.beta == 0 else 1
+
+
+def _stability(starts: Sequence[LabelledFactorization]) -> NDArray[np.float64]:
+    """Return how similar each template of the first start is to the nearest ones of the others, from 0 to 1.
+
+    The similarity of two templates is their cosine, and the mean is taken over the other starts.
+    """
+    units = [start.templates / np.linalg.norm(start.templates, axis=0).clip(1e-30) for start in starts]
+    if len(units) == 1:
+        return np.empty(0)
+    similarities = np.array([(units[0].T @ other).max(axis=1) for other in units[1:]], np.float64)
+    return np.asarray(similarities.mean(axis=0))
+
+
+def aligned(components: LabelledFactorization, reference: LabelledFactorization) -> LabelledFactorization:
     """Renumber the sources of a start so that each resembles the source of that number in the reference.
 
     The resemblance is the correlation of the spectrograms of two sources. It is computed without these
@@ -101,7 +146,7 @@ def aligned(components: Components, reference: Components) -> Components:
     return replace(components, labels=numbers[components.labels])
 
 
-def _inner_products(a: Components, b: Components) -> NDArray[np.float64]:
+def _inner_products(a: LabelledFactorization, b: LabelledFactorization) -> NDArray[np.float64]:
     """Return inner products of the sources' spectrograms, shape (sources of a, sources of b)."""
     templates = a.templates.T.astype(np.float64) @ b.templates
     activations = a.factorization.H.astype(np.float64) @ b.factorization.H.T
@@ -109,7 +154,7 @@ def _inner_products(a: Components, b: Components) -> NDArray[np.float64]:
     return np.asarray(members[0].T @ (templates * activations) @ members[1])
 
 
-def _activations(components: Components, V: NDArray[Any]) -> NDArray[Any]:
+def _activations(components: LabelledFactorization, V: NDArray[Any]) -> NDArray[Any]:
     """Return the activations of templates in one channel (bins, frames); each frame is independent."""
     starts = first_bins(V)
     return activate(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from nmfaudio.errors import OptionError
-from nmfaudio.models.contract import Components
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import Options, option
 from nmfaudio.nmf import Divergence
 from nmfaudio.separators.blind.grouping import counted, group_components
@@ -22,6 +22,8 @@ from nmfaudio.separators.blind.single_sounds import (
 )
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
+
+Starts = list[LabelledFactorization]
 
 DEFAULT_COMPONENTS = 24
 # Default exponent of the masks: where each source is one component, and where components are grouped.
@@ -122,7 +124,7 @@ class Blind(Options):
             )
         return self.components or max(self.sources or 1, min(DEFAULT_COMPONENTS, frames))
 
-    def _starts(self, search: ComponentSearch, components: int) -> tuple[list[Components], tuple[str, ...]]:
+    def _starts(self, search: ComponentSearch, components: int) -> tuple[Starts, tuple[str, ...]]:
         """Return the components of each start and messages about the number of sources."""
         if self.components is not None:
             return self._grouped(search, components)
@@ -133,27 +135,25 @@ class Blind(Options):
             return _single_sounds(search, self.sources, "requested")
         return self._grouped(search, components)
 
-    def _grouped(self, search: ComponentSearch, components: int) -> tuple[list[Components], tuple[str, ...]]:
+    def _grouped(self, search: ComponentSearch, components: int) -> tuple[Starts, tuple[str, ...]]:
         """Group the components of each start by timbre, and number the sources of all starts alike."""
         mixture, sources, reason = search.mixture, self.sources, ""
         frequencies = mixture.stft.frequencies(mixture.sample_rate)
-        starts: list[Components] = []
+        starts: Starts = []
         for one in search.factorizations(components, self.starts):
             grouping = group_components(one.W, one.H, frequencies, channels=mixture.channels, sources=sources)
-            components_of_start = Components(one, mixture.channels, grouping.labels)
+            labelled = LabelledFactorization(one, mixture.channels, grouping.labels).ordered()
             if not starts:
                 sources, reason = grouping.sources, grouping.reason
-            starts.append(aligned(components_of_start, starts[0]) if starts else components_of_start)
+            starts.append(aligned(labelled, starts[0]) if starts else labelled)
         guess = "" if self.sources else "; this is a guess: pass the number of sources if you know it"
         return starts, (f"{reason}{guess}",)
 
 
-def _single_sounds(
-    search: ComponentSearch, sources: int, origin: str
-) -> tuple[list[Components], tuple[str, ...]]:
+def _single_sounds(search: ComponentSearch, sources: int, origin: str) -> tuple[Starts, tuple[str, ...]]:
     """Make each component a source; the sources are numbered by falling energy."""
     factorization = factorize_single_sounds(search, sources)
-    shares = Components(factorization, search.mixture.channels, np.arange(sources)).shares
-    labels = np.argsort(np.argsort(-shares, kind="stable"))
+    unordered = LabelledFactorization(factorization, search.mixture.channels, np.zeros(sources, np.intp))
+    by_energy = replace(unordered.ordered(), labels=np.arange(sources))
     message = f"{counted(sources, 'source')} {origin}; each is a single sound, so each is one component"
-    return [Components(factorization, search.mixture.channels, labels)], (message,)
+    return [by_energy], (message,)

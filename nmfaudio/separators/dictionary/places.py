@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.matching import best_pairs
+from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.wiener import WienerFilter, learn_filter
 from nmfaudio.models.wrappers import ModelWrapper
@@ -46,6 +47,11 @@ class NamedPlacesModel(Model):
     def context(self) -> int:
         """Number of frames that the model needs on either side."""
         return self.panned.context
+
+    def find_components(self, mixture: Blocks) -> Components | None:
+        """Return the templates of the positions."""
+        found = self.panned.find_components(mixture)
+        return None if found is None else replace(found, sources=self.sources)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Split the block by pan position."""

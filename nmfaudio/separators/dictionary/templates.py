@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import masked_in_parts, normalised_masks
 from nmfaudio.nmf import activate
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
+from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -144,6 +146,29 @@ class TemplateModel(Model):
             tolerance=0,
             level=1.0,  # mixtures have a peak near 1; the level of each block would make block edges audible
         ).H
+
+    def find_components(self, mixture: Blocks) -> Components:
+        """Return the templates of the first set, without transposed copies, and their activations."""
+        first = self.template_sets[0]
+        H = np.concatenate([self._own_activations(block, 0) for block in mixture], axis=1)
+        return from_factors(
+            self.sources,
+            first.labels,
+            first.templates,
+            H[None],
+            sample_rate=mixture.sample_rate,
+            stft=self.stft,
+            channels=mixture.channels,
+            magnitude_power=self.magnitude_power,
+            mask_exponent=self.mask_exponent / self.magnitude_power,
+            beta=self.beta,
+        )
+
+    def _own_activations(self, block: Spectrogram, number: int) -> NDArray[Any]:
+        """Return the activations of one of the template sets in a block, shape (components, frames)."""
+        V = block.magnitude.mean(axis=0, dtype=np.float32) ** self.magnitude_power
+        allowed = self.hints.allowed(self.sources, block.times) if self.hints else None
+        return self.activations(V, number, allowed)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block with the average over all template sets; all channels get the same mask."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import Options, option
@@ -209,6 +210,26 @@ class DrumsModel(Model):
         if len(convolution.W) > len(names):
             sources, members = (*sources, OTHER), (*members, tuple(range(len(names), len(convolution.W))))
         return cls(mixture.stft, sources, convolution, members, mask_exponent, ("; ".join(messages),))
+
+    def find_components(self, mixture: Blocks) -> Components:
+        """Return the drums, whose templates last several frames, and the other instruments."""
+        one, bins = self.convolution, self.stft.bins
+        order = np.concatenate([np.array(members, np.intp) for members in self.members])
+        counts = [len(members) for members in self.members]
+        return Components(
+            self.sources,
+            np.repeat(np.arange(len(self.sources)), counts),
+            one.W[order].reshape(len(order), mixture.channels, bins, -1).astype(np.float32),
+            one.H[order, None].astype(np.float32),
+            mixture.sample_rate,
+            self.stft,
+            mixture.channels,
+            mask_exponent=self.mask_exponent,
+            beta=one.divergence.beta,
+            seed=one.seed,
+            objectives=one.objective,
+            iterations=one.measured_iterations,
+        )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Apply masks made of the model of each drum."""

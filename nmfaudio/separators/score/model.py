@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.models.contract import Components, Model
+from nmfaudio.models.components import Components, from_factors
+from nmfaudio.models.contract import Model
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.score.plan import Plan
+from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -29,7 +32,7 @@ class ScoreModel(Model):
         Names of the parts.
     mask_exponent : float
         Exponent of the masks.
-    components : Components
+    factorization : LabelledFactorization
         Templates, and activations in the frames from which they were learned.
     messages, warnings : tuple of str
     plan : Plan or None
@@ -42,18 +45,36 @@ class ScoreModel(Model):
     stft: STFT
     sources: tuple[str, ...]
     mask_exponent: float
-    components: Components
+    factorization: LabelledFactorization
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     plan: Plan | None = None
     context: int = 0
 
+    def find_components(self, mixture: Blocks) -> Components:
+        """Return the templates of all notes, which are the components, sorted by part."""
+        one = self.factorization.factorization
+        H = np.concatenate([self._activations(block) for block in mixture], axis=2)
+        return from_factors(
+            self.sources,
+            self.factorization.labels,
+            one.W,
+            H,
+            sample_rate=mixture.sample_rate,
+            stft=self.stft,
+            channels=mixture.channels,
+            mask_exponent=self.mask_exponent,
+            beta=one.divergence.beta,
+            objectives=one.objective,
+            iterations=one.measured_iterations,
+        )
+
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by what the notes of each part explain of it."""
         activations = self._activations(block)
-        members = [self.components.labels == j for j in range(len(self.sources))]
+        members = [self.factorization.labels == j for j in range(len(self.sources))]
         estimates: dict[str, Any] = {
-            name: self.components.templates[:, m] @ activations[:, m]
+            name: self.factorization.templates[:, m] @ activations[:, m]
             for name, m in zip(self.sources, members, strict=True)
         }
         return soft_masks(block, estimates, mask_exponent=self.mask_exponent)
@@ -61,8 +82,8 @@ class ScoreModel(Model):
     def _activations(self, block: Spectrogram) -> NDArray[Any]:
         """Return the activations in a block, (channels, components, frames); frames are independent."""
         if self.plan is None:
-            return self.components.activations[:, :, block.start : block.stop]
-        factorization, V = self.components.factorization, block.magnitude.astype(np.float32)
+            return self.factorization.activations[:, :, block.start : block.stop]
+        factorization, V = self.factorization.factorization, block.magnitude.astype(np.float32)
         stacked = np.ascontiguousarray(V.swapaxes(1, 2)).reshape(-1, V.shape[1]).T
         H = factorize(
             stacked,

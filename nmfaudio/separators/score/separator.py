@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
-from nmfaudio.models.contract import Components
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import Options, option
 from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.separators.score.agreement import AGREEING, agreement
@@ -109,12 +109,12 @@ class Score(Options):
         notes, messages, warnings = self._aligned(score.notes, mixture)
         plan = self._plan(notes)
         learned = evenly_spaced_frames(mixture, LEARNED_VALUES)
-        components = Components(self._factorize(mixture, plan, learned), mixture.channels, plan.labels)
+        factorization = self._factorize(mixture, plan, learned)
         model = ScoreModel(
             mixture.stft,
             plan.parts,
             self.mask_exponent,
-            components,
+            LabelledFactorization(factorization, mixture.channels, plan.labels),
             (*self._single_part_message(plan), *messages, *score.messages),
             tuple(warnings),
         )

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import Options, option
 from nmfaudio.models.wiener import wiener_filter
@@ -135,6 +136,32 @@ class PannedModel(Model):
             name = place_name(float(np.rad2deg(self.angles[self.groups == group].mean())))
             names.append(name if name not in names else f"{name}_{group + 1}")
         return tuple(names)
+
+    def find_components(self, mixture: Blocks) -> Components | None:
+        """Return the templates of three or more positions; two positions need none.
+
+        Each template has two channels, whose levels are those of its position.
+        """
+        if self.templates is None:
+            return None
+        learned, order = self.templates, np.argsort(self.groups, kind="stable")
+        H = np.concatenate([learned.activations(block.values) for block in mixture], axis=1)[order]
+        gains = np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)[order] ** 2
+        spectra = (learned.W * learned.scale)[order]
+        rank = spectra.shape[1]
+        return Components(
+            self.sources,
+            np.repeat(self.groups[order], rank),
+            (spectra[:, :, None] * gains[:, None, :, None])
+            .reshape(-1, 2, self.stft.bins, 1)
+            .astype(np.float32),
+            H.swapaxes(1, 2).reshape(-1, 1, H.shape[1]),
+            mixture.sample_rate,
+            self.stft,
+            mixture.channels,
+            magnitude_power=2.0,
+            beta=0.0,
+        )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Solve two equations for two sources, or filter for more."""

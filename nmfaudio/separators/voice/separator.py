@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import Options, option
@@ -165,6 +166,22 @@ class VoiceModel(Model):
         """Range of the melody, which shows the user whether the separator followed the voice."""
         low, middle, high = np.percentile(self.melody, (10, 50, 90))
         return (f"melody followed at {low:.0f} to {high:.0f} Hz, half of it below {middle:.0f} Hz",)
+
+    def find_components(self, mixture: Blocks) -> Components:
+        """Return the templates of the accompaniment; the voice is a single part."""
+        one = self.source_filter
+        return from_factors(
+            self.sources,
+            np.full(len(one.templates), self.sources.index("accompaniment")),
+            one.templates.T,
+            one.activations.T[None],
+            sample_rate=mixture.sample_rate,
+            stft=self.stft,
+            channels=mixture.channels,
+            magnitude_power=2.0,
+            mask_exponent=self.mask_exponent,
+            beta=0.0,
+        )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Apply masks made of the powers of voice and accompaniment; all channels have the same masks."""
