@@ -17,7 +17,7 @@ FLOORS = (
     ("dictionaries", "models"),
     ("separators",),
     ("pipeline",),
-    ("plots", "studies", "testing", "live"),
+    ("plots", "report", "studies", "testing", "live"),
     ("cli",),
     ("__main__",),
     ("__init__",),
