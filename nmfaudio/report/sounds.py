@@ -44,11 +44,14 @@ class Sound:
         Format and sample type of the file.
     scale : float
         Factor for the decoded samples.
+    bits : int or None
+        Number of bits to which samples are rounded; None where they are compressed with loss.
     """
 
     content: bytes
     encoding: Encoding
     scale: float = 1.0
+    bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Sounds:
     @property
     def is_lossless(self) -> bool:
         """Whether no sound is compressed with loss."""
-        return all(sound.encoding.bits for sound in (*self.stems.values(), *self.parts.values()))
+        return all(sound.bits for sound in (*self.stems.values(), *self.parts.values()))
 
 
 def encode_sounds(
@@ -139,17 +142,14 @@ def describe(sounds: Sounds) -> str:
     parts = _names(sounds.parts)
     if sounds.is_lossless:
         return f"Stems and components are embedded without loss ({stems})."
-    if all(sound.encoding.bits for sound in sounds.stems.values()):
+    if all(sound.bits for sound in sounds.stems.values()):
         return f"Stems are embedded without loss ({stems}), components with loss ({parts})."
     return f"Stems and components are embedded with loss ({stems}), so that the page stays small."
 
 
 def _names(sounds: Mapping[Any, Sound]) -> str:
     titles = {"FLAC": "FLAC", "WAV": "WAV", "OGG": "Ogg Vorbis"}
-    names = {
-        titles[s.encoding.format] + (f", {s.encoding.bits} bits" if s.encoding.bits else "")
-        for s in sounds.values()
-    }
+    names = {titles[s.encoding.format] + (f", {s.bits} bits" if s.bits else "") for s in sounds.values()}
     return " and ".join(sorted(names))
 
 
@@ -178,12 +178,12 @@ def _scale(peak: float) -> float:
 def _lossless_stem(stem: SampleSource, preview: Preview) -> Sound:
     samples = _played(stem.read(preview.start, preview.stop))
     bits = stem.encoding.bits
-    encoding = lossless_encoding(stem.sample_rate, 16 if bits in (8, 16) else 24)
+    encoding, precision = lossless_encoding(stem.sample_rate), 16 if bits in (8, 16) else 24
     is_exact = bool(bits and bits <= 24 and stem.channels <= 2)
     scale = 1.0 if is_exact else _scale(float(np.abs(samples).max(initial=0)))
-    with PreviewEncoder(encoding, stem.sample_rate, len(samples)) as encoder:
+    with PreviewEncoder(encoding, stem.sample_rate, len(samples), precision=precision) as encoder:
         encoder.write(samples / scale)
-    return Sound(encoder.content, encoding, scale)
+    return Sound(encoder.content, encoding, scale, precision)
 
 
 def _part_compression(sounds: Sounds, preview: Preview) -> float:
@@ -205,9 +205,12 @@ def _encoded_parts(
         return {}, {parts[0].number: _energy(stem, preview)}
     audio, cut, skipped = with_margin(stem, components, preview)
     scale = _scale(2 * audio.peak)  # a part rarely exceeds the peak of its stem
-    encoding = lossless_encoding(stem.sample_rate, _PART_BITS)
+    encoding = lossless_encoding(stem.sample_rate)
     channels = _played_channels(stem.channels)
-    encoders = {part.number: PreviewEncoder(encoding, stem.sample_rate, channels) for part in parts}
+    encoders = {
+        part.number: PreviewEncoder(encoding, stem.sample_rate, channels, precision=_PART_BITS)
+        for part in parts
+    }
     energies = dict.fromkeys(encoders, 0.0)
     position, stop = -skipped, preview.stop - preview.start
     for _, pieces in regrouped({name: audio}, cut, {part.name: [part.number] for part in parts}):
@@ -219,7 +222,7 @@ def _encoded_parts(
     for encoder in encoders.values():
         encoder.close()
     loudest = max(energies, key=lambda number: energies[number])
-    sounds = {n: Sound(e.content, encoding, scale) for n, e in encoders.items() if n != loudest}
+    sounds = {n: Sound(e.content, encoding, scale, _PART_BITS) for n, e in encoders.items() if n != loudest}
     return sounds, energies
 
 

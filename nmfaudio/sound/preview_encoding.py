@@ -22,15 +22,18 @@ VORBIS = Encoding("OGG", "VORBIS")
 MIME_TYPES = {"FLAC": "audio/flac", "OGG": "audio/ogg", "WAV": "audio/wav"}
 
 
-def lossless_encoding(sample_rate: int, bits: int) -> Encoding:
-    """Return FLAC with 16 or 24 bits; WAV for sample rates that FLAC does not have.
+def lossless_encoding(sample_rate: int) -> Encoding:
+    """Return FLAC with 24 bits; WAV for sample rates that FLAC does not have.
+
+    Chromium does not decode files with 16 bits exactly: it scales positive samples by 32768 / 32767. Bits
+    that are always zero take no room in FLAC.
 
     Examples
     --------
-    >>> lossless_encoding(44100, 16)
-    Encoding(format='FLAC', subtype='PCM_16')
+    >>> lossless_encoding(44100)
+    Encoding(format='FLAC', subtype='PCM_24')
     """
-    flac = Encoding("FLAC", f"PCM_{bits}")
+    flac = Encoding("FLAC", "PCM_24")
     return Encoding("WAV", flac.subtype) if limit_reason(flac, sample_rate, 1) else flac
 
 
@@ -64,24 +67,34 @@ class PreviewEncoder:
     Parameters
     ----------
     encoding : Encoding
-        FLAC or WAV with `PCM_16` or `PCM_24`, or Ogg Vorbis.
+        FLAC or WAV with integers, or Ogg Vorbis.
     sample_rate : int
         Samples per second.
     channels : int
         Number of channels.
     compression : float
         For Vorbis: from 0 (largest files) to 1 (smallest files).
+    precision : int
+        For integers: number of bits to which samples are rounded, at most those of the encoding.
 
     Examples
     --------
-    >>> with PreviewEncoder(Encoding("FLAC", "PCM_16"), 8000, 1) as encoder:
+    >>> with PreviewEncoder(lossless_encoding(8000), 8000, 1, precision=16) as encoder:
     ...     encoder.write(np.zeros((1, 100)))
     >>> encoder.content[:4]
     b'fLaC'
     """
 
-    def __init__(self, encoding: Encoding, sample_rate: int, channels: int, compression: float = 0.5) -> None:
-        self.encoding, self.content = encoding, b""
+    def __init__(
+        self,
+        encoding: Encoding,
+        sample_rate: int,
+        channels: int,
+        compression: float = 0.5,
+        *,
+        precision: int = 24,
+    ) -> None:
+        self.encoding, self.precision, self.content = encoding, precision, b""
         self._buffer = io.BytesIO()
         levels = {} if encoding.bits else {"compression_level": compression}
         self._file: Any = soundfile.SoundFile(
@@ -96,8 +109,8 @@ class PreviewEncoder:
 
     def write(self, samples: NDArray[Any]) -> None:
         """Encode samples of shape (channels, samples). Integers are rounded, and clipped at full scale."""
-        bits = self.encoding.bits
-        values: NDArray[Any] = _integers(samples, bits) if bits else samples.astype(np.float32)
+        is_integer = self.encoding.bits is not None
+        values: NDArray[Any] = _integers(samples, self.precision) if is_integer else samples.astype("f4")
         for start in range(0, values.shape[1], _LARGEST_PIECE):
             self._file.write(np.ascontiguousarray(values[:, start : start + _LARGEST_PIECE].T))
 

@@ -12,7 +12,12 @@ function element(tag, attributes = {}, ...children) {
 
 function button(label, description, action, attributes = {}) {
   return element("button", {
-    type: "button", "aria-label": description, title: description, onclick: action, ...attributes,
+    type: "button", "aria-label": description, title: description,
+    onclick: (event) => {
+      if (event.detail) event.currentTarget.blur(); // after a click of the mouse, the space key plays again
+      action(event);
+    },
+    ...attributes,
   }, label);
 }
 

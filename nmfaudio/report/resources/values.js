@@ -41,5 +41,5 @@ function clamped(value, low, high) {
 
 // A word for a POSIX shell.
 function shellWord(text) {
-  return /^[\w@%+:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
 }
