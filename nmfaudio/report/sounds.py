@@ -24,7 +24,7 @@ from nmfaudio.sound.progress import Progress, ignore_progress
 
 # A page of 15 MB holds 3/4 of that as base64, of which pictures take at most 1 MB.
 ROOM_BYTES = 10_200_000
-_STEM_COMPRESSION, _STEM_RATE = 0.4, 60_000  # and about that many bit/s for each channel
+_STEM_COMPRESSIONS, _STEM_RATE = (0.4, 0.6, 0.8), 60_000  # the rate is in bit/s for each channel
 # Compressions of the parts, and about the highest rate there in bit/s for each channel.
 _PART_COMPRESSIONS = ((0.4, 60_000), (0.6, 48_000), (0.8, 36_000), (0.9, 30_000))
 _STRONGEST_COMPRESSION = 1.0
@@ -124,7 +124,11 @@ def _fitted(sounds: Sounds, preview: Preview) -> Sounds:
     parts = _compressed(sounds.parts, _part_compression(sounds, preview))
     if _bytes(parts) <= free:
         return replace(sounds, parts=parts)
-    return replace(sounds, stems=_compressed(sounds.stems, _STEM_COMPRESSION), parts=parts)
+    for compression in _STEM_COMPRESSIONS:
+        stems = _compressed(sounds.stems, compression)
+        if _bytes(stems) + _bytes(parts) <= ROOM_BYTES:
+            return replace(sounds, stems=stems, parts=parts)
+    return replace(sounds, stems=stems, parts=_compressed(sounds.parts, _STRONGEST_COMPRESSION))
 
 
 def _compressed(sounds: Mapping[Any, Sound], compression: float) -> dict[Any, Sound]:
