@@ -19,6 +19,7 @@ from nmfaudio.sound.preview_encoding import MIME_TYPES
 from nmfaudio.sound.progress import Progress, ignore_progress
 
 Scores = Mapping[str, Mapping[str, float]]
+_OWN_SEPARATORS = "nmfaudio.separators."
 _MOST_UPDATES = 500  # points of the divergence curve
 _DIVERGENCES = {0.0: "Itakura-Saito", 1.0: "Kullback-Leibler", 2.0: "squared Euclidean"}
 
@@ -162,14 +163,19 @@ def _convergence(components: Components) -> dict[str, Any] | None:
 
 
 def separator_of(manifest: Mapping[str, Any]) -> str:
-    """Return the name of the separator of a manifest without its module.
+    """Return the name of the separator of a manifest: that of its folder, or of its class in other packages.
 
     Examples
     --------
     >>> separator_of({"separator": "nmfaudio.separators.blind.separator:Blind"})
-    'Blind'
+    'blind'
+    >>> separator_of({"separator": "my_plugin:Splitter"})
+    'Splitter'
     """
-    return str(manifest.get("separator", "")).rpartition(":")[2]
+    module, _, name = str(manifest.get("separator", "")).rpartition(":")
+    if module.startswith(_OWN_SEPARATORS):
+        return module.removeprefix(_OWN_SEPARATORS).partition(".")[0].replace("_", "-")
+    return name
 
 
 def _settings(subject: Subject) -> list[list[str]]:

@@ -13,7 +13,17 @@ from nmfaudio.report.page import html_page
 from nmfaudio.report.preview import Preview, choose_preview
 from nmfaudio.sound.progress import Progress, ignore_progress
 
-REPORT_NAME = "report.html"
+
+def report_path(manifest: Path) -> Path:
+    """Return the path of the report beside a manifest.
+
+    Examples
+    --------
+    >>> report_path(Path("separated/song/manifest.json")).name
+    'report.html'
+    """
+    before, _, after = manifest.stem.rpartition("manifest")
+    return manifest.with_name(f"{before}report{after}.html")
 
 
 def write_report(

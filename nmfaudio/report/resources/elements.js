@@ -48,7 +48,7 @@ function download(name, content, type) {
 }
 
 function commandBox(description, text) {
-  const code = element("code", { tabindex: "0", "aria-label": description }, text);
+  const code = element("code", { tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-label": description }, text);
   const copy = button("Copy", `Copy: ${description}`, async () => {
     try {
       await navigator.clipboard.writeText(text);

@@ -164,11 +164,8 @@ class Page {
   }
 
   tick() {
+    this.player.check();
     const position = this.player.position;
-    if (this.player.isPlaying && position >= duration - 0.001) {
-      this.player.pause();
-      this.player.offset = 0;
-    }
     const isInView = position >= view.start && position <= view.end;
     if (this.player.isPlaying && !isInView) setView(position, position + view.end - view.start);
     for (const surface of surfaces) surface.showCursor(position);

@@ -8,6 +8,7 @@ class Player {
     this.context = null;
     this.tracks = new Map(); // by key: buffer, level, and while playing: source and gain
     this.offset = 0; // seconds in the preview where playing starts
+    this.stopAt = null; // seconds where playing ends, when a region is played
     this.isPlaying = false;
   }
 
@@ -33,6 +34,7 @@ class Player {
     if (!this.isPlaying) return;
     this.offset = this.position;
     this.isPlaying = false;
+    this.stopAt = null;
     for (const track of this.tracks.values()) this.stop(track);
   }
 
@@ -41,6 +43,23 @@ class Player {
     this.pause();
     this.offset = clamped(seconds, 0, duration);
     if (wasPlaying && this.offset < duration) this.play();
+  }
+
+  playPassage(start, end) {
+    this.pause();
+    this.offset = clamped(start, 0, duration);
+    this.play();
+    this.stopAt = end;
+  }
+
+  // Called now and then: ends playing at the end of the passage or of the recording.
+  check() {
+    if (!this.isPlaying) return;
+    if (this.stopAt !== null && this.position >= this.stopAt) this.pause();
+    else if (this.position >= duration - 0.001) {
+      this.pause();
+      this.offset = 0;
+    }
   }
 
   // Replaces what is played. `wanted`: map of key to { buffer, level }.

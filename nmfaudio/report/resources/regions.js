@@ -141,10 +141,8 @@ class Regions {
         (kind) => { region.kind = kind; this.show(); }),
       number("start", "from", "0.01", "s"), number("end", "to", "0.01", "s"),
       number("low", "above", "1", "Hz"), number("high", "below", "1", "Hz"),
-      button("Play", `Play from the start of region ${index + 1}`, () => {
-        this.player.seek(region.start - report.start);
-        this.player.play();
-      }),
+      button("Play", `Play region ${index + 1}`, () =>
+        this.player.playPassage(region.start - report.start, region.end - report.start)),
       button("\u00d7", `Delete region ${index + 1}`, () => {
         this.list.splice(index, 1);
         this.show();

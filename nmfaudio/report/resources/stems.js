@@ -36,7 +36,7 @@ class StemCards {
 
   heading(group, index) {
     const name = element("input", {
-      class: "stem-name", value: group.name, "aria-label": `Name of stem ${index + 1}`, title: "Rename this stem",
+      class: "stem-name", value: group.name, "aria-label": `Name of stem ${index + 1}`, title: `${group.name} (edit to rename)`,
       "data-key": `name-${group.id}`, dir: "auto", maxlength: "300",
       onchange: (event) => {
         const message = this.grouping.rename(group.id, event.target.value);
@@ -116,7 +116,8 @@ class StemCards {
 
   pictures(part, group, colour) {
     if (!part.template) return [element("span", { class: "hint whole" }, "The whole stem: its separator has no templates for it.")];
-    const template = element("canvas", { class: "template", role: "img", "aria-label": `Template of component ${part.number}` });
+    const template = element("canvas", { class: part.template.lags > 1 ? "template long" : "template", role: "img",
+      "aria-label": `Template of component ${part.number}`, title: templateText(part.template) });
     template.paint = drawTemplate(part.template, colour);
     const activation = new Surface(`Activation of component ${part.number}`, "activation", drawActivation(part.activation, colour));
     activation.node.draggable = true;
@@ -189,6 +190,12 @@ class StemCards {
     place.replaceChildren(element("p", { class: "hint" }, note),
       this.grouping.isOriginal ? "" : commandBox("command that writes the new stems", regroupCommand(this.grouping, name)), save);
   }
+}
+
+function templateText({ lags, channels, low, high, range }) {
+  const axes = `${frequencyText(low)} to ${frequencyText(high)}, ${range} dB`;
+  if (lags > 1) return `Template of ${lags} frames (time to the right) over ${axes} (upwards)`;
+  return `Template: ${axes}${channels > 1 ? "; the second channel is dashed" : ""}`;
 }
 
 function gainText(decibels) {
