@@ -90,11 +90,8 @@ def test_a_source_has_the_same_colour_in_every_view(scene):
     colours = source_colours(scene.components.sources)
     assert len(set(colours.values())) == 2
     stems = draw("stems", scene)
-    titles = {a.get_title("left"): to_hex(a.title.get_color()) for a in stems.axes}
-    components = draw("components", scene)
-    labels = {
-        text.get_text().split(",")[0]: to_hex(text.get_color()) for a in components.axes for text in a.texts
-    }
+    texts = [text for axes in draw("components", scene).axes for text in axes.texts]
+    labels = {text.get_text().split(",")[0]: to_hex(text.get_color()) for text in texts}
     bars = draw("stability", scene).axes[0].patches
     expected = {name: colour.lower() for name, colour in colours.items()}
     left = {a.get_title("left"): to_hex(a._left_title.get_color()) for a in stems.axes if a.get_title("left")}

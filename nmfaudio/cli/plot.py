@@ -19,8 +19,6 @@ from nmfaudio.cli.separator_flags import Flag
 from nmfaudio.cli.times import seconds
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from nmfaudio.plots.excerpt import Excerpt
 
 _VIEWS = "components, templates, activations, masks, stems, reconstruction, convergence or stability"
@@ -88,7 +86,7 @@ def plot(
         typer.echo(f"Wrote {output}")
 
 
-def _figure(file: Path, view: str, excerpt: Excerpt, dark: bool, options: Analysis, quiet: bool) -> Figure:
+def _figure(file: Path, view: str, excerpt: Excerpt, dark: bool, options: Analysis, quiet: bool) -> Any:
     """Return the picture of a dictionary, of a finished run, or of an audio file."""
     from nmfaudio.pipeline.finished_run import FinishedRun
     from nmfaudio.pipeline.fitting import fit
@@ -110,7 +108,7 @@ def _figure(file: Path, view: str, excerpt: Excerpt, dark: bool, options: Analys
         return draw(view, Scene.of_fitted(fitted), excerpt=excerpt, dark=dark)
 
 
-def _dictionary_figure(file: Path, dark: bool) -> Figure:
+def _dictionary_figure(file: Path, dark: bool) -> Any:
     from nmfaudio.dictionaries.dictionary import Dictionary
     from nmfaudio.plots.colours import ground
     from nmfaudio.plots.templates import plot_dictionary

@@ -118,7 +118,7 @@ class FinishedRun:
 def _without_manifest(folder: Path) -> str:
     inside = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
     if inside:
-        return f"{folder}: it holds {len(inside)} runs: name the folder of one, such as {folder / inside[0]}"
+        return f"{folder}: it holds folders of runs: name one of them, such as {folder / inside[0]}"
     return f"{folder}: it has no {MANIFEST}: name the folder that `nmfaudio separate` wrote for a recording"
 
 

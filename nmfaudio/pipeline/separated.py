@@ -38,7 +38,7 @@ class Separation:
     Examples
     --------
     >>> from nmfaudio import separate
-    >>> separate(Audio(np.ones((1, 9)) / 2, 8000), sources=2)
+    >>> separate(Audio([0.5] * 9, 8000), sources=2)
     Separation(...: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
     """
 
@@ -157,7 +157,7 @@ class Separation:
         Examples
         --------
         >>> from nmfaudio import separate
-        >>> sound = Audio(np.random.default_rng(0).standard_normal(8000) / 8, 8000)
+        >>> sound = Audio([0.5, -0.25, 0.125, 0.0] * 1000, 8000)
         >>> separation = separate(sound, sources=2, components=4)
         >>> list(separation.regroup({"first": [1], "rest": [2, 3, 4]}).stems)
         ['first', 'rest']
