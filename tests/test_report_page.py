@@ -1,15 +1,18 @@
 """The page of a report in a real browser: Debian's Chromium, driven by playwright."""
 
 import json
+import shlex
 import shutil
 import tomllib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import sound
+from test_report_command import call
 
-from nmfaudio import Audio, Encoding, separate
+from nmfaudio import Audio, Encoding, separate, separate_file
 from nmfaudio.pipeline.component_sounds import in_memory, regrouped
 from nmfaudio.report import sounds
 from nmfaudio.report.document import Subject
@@ -226,7 +229,8 @@ def test_stems_are_split_merged_and_made(opened):
     )
     assert opened.run(counts) == [before[0] - 1, *before[1:], 1]
     assert "A stem needs a name" in opened.run("return page.grouping.rename(1, '  ')")
-    assert "already" in opened.run("return page.grouping.rename(1, page.grouping.groups[0].name)")
+    assert "already" in opened.run("return page.grouping.rename(1, 'kick') + page.grouping.rename(2, 'kick')")
+    assert "file name" in opened.run("return page.grouping.rename(1, 'a/b')")
 
 
 def test_names_that_flags_cannot_hold_are_regrouped_from_the_file(opened):
@@ -302,3 +306,30 @@ def test_parts_add_up_to_their_stem_also_with_loss(browser, subject, tmp_path, m
     page.run("page.grouping.split(0); page.grouping.split(1); await page.update")
     np.testing.assert_allclose(page.heard(), whole, atol=1e-6)
     page.context.close()
+
+
+def test_regroup_writes_what_the_page_played(browser, make_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"sources": 2, "components": 5, "iterations": 10, "keep": True}
+    separate_file(make_file(channels=2), "separated", "blind", **options)
+    call("report", "separated/song", "-q")
+    run = tmp_path / "separated" / "song"
+    page = Opened(browser, run / "report.html")
+    first = page.run("return page.grouping.groups[0].parts")
+    page.run("page.grouping.move(value, 1); page.grouping.rename(1, 'new one'); await page.update", first[0])
+    (tmp_path / "grouping.json").write_text(page.saved("Export grouping"))
+    call("regroup", run, "grouping.json", "-q")
+    names = page.run("return page.grouping.groups.map((group) => group.name)")
+    assert names[1] == "new one"
+    for number, name in enumerate(names, 1):
+        page.tab.keyboard.press(str(number))
+        written, _ = soundfile.read(run / "regrouped" / f"{name}.wav", always_2d=True)
+        np.testing.assert_allclose(page.heard(), written.T, atol=4 * LEAST_STEP)
+    command = shlex.split(page.tab.inner_text("#export code"))
+    call(*command[1:], "-o", "again", "-q")
+    for name in names:
+        again, here = tmp_path / "again" / f"{name}.wav", run / "regrouped" / f"{name}.wav"
+        assert again.read_bytes() == here.read_bytes()
+    page.context.close()
+    assert page.messages == []
+    assert page.requests == [page.address]

@@ -20,6 +20,7 @@ from nmfaudio.cli.live import live
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.regroup import components, regroup
+from nmfaudio.cli.report import report
 from nmfaudio.cli.separate import separate
 from nmfaudio.cli.separator_flags import with_separator_flags
 from nmfaudio.cli.separators import separators
@@ -94,6 +95,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     live,
     tune,
     rank,
+    report,
     advise,
 )
 _WITH_SEPARATOR_FLAGS: dict[str, Callable[..., None]] = {

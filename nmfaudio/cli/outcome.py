@@ -78,6 +78,8 @@ def print_table(outcome: Outcome) -> None:
     stems = f"{count} stem{'' if count == 1 else 's'} in {one_line(str(folder))}"
     when = "existed already" if outcome["found"] else f"after {outcome['seconds']:.1f} s"
     console.print(Text(f"{stems} {when}"))
+    if "report" in outcome:
+        console.print(Text(f"open in a browser: {one_line(outcome['report'])}"))
 
 
 def _components_of(written: Written, source: int) -> dict[str, float]:

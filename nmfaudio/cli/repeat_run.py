@@ -22,6 +22,7 @@ ALLOWED_BESIDE = frozenset(
         "memory",
         "strict",
         "stem",
+        "report",
     }
 )
 

@@ -106,6 +106,10 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         bool,
         typer.Option("--keep", help="Keep the components beside the stems, to look, listen and regroup."),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Write report.html too: a page that plays and regroups the stems."),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -170,7 +174,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         "end": seconds(end, "--end"),
         "in_place": in_place,
         "stem_file": stem_file,
-        "keep": keep,
+        "keep": keep or report,
         "overwrite": overwrite,
         "resume": resume,
         "strict": strict,
@@ -190,9 +194,11 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
     if stem and str(output) != STANDARD_STREAM:
         stop(f"--stem chooses the stem for standard output: add `-o -`, or use --only {stem}", WRONG_USAGE)
+    if report:
+        _check_report(writing, output)
     writing["memory"] = _checked_memory(writing, memory)
     announce_compilation(not quiet)
-    job, printer = Job(chosen, writing), OutcomePrinter(as_json, quiet)
+    job, printer = Job(chosen, writing, report), OutcomePrinter(as_json, quiet)
     if str(output) == STANDARD_STREAM:
         stem_to_stdout(job, names, stem, printer)
     elif not run_files(job, collect_tasks(names, from_file, output), printer, processes):
@@ -237,6 +243,15 @@ def _check_choice(chosen: Any, only: tuple[str, ...], without: tuple[str, ...]) 
         stop(str(error), WRONG_USAGE)
     except NmfaudioError as error:
         stop(str(error), FAILED)
+
+
+def _check_report(writing: dict[str, Any], output: Path) -> None:
+    """End the command where no report is possible; else the components are kept, also in a repeated run."""
+    if str(output) == STANDARD_STREAM:
+        stop("--report needs a folder: leave out `-o -`", WRONG_USAGE)
+    if writing.get("only") or writing.get("without"):
+        stop("--report shows all stems of a recording: leave out --only and --except", WRONG_USAGE)
+    writing["keep"] = True
 
 
 def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:

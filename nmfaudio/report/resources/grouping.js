@@ -72,6 +72,7 @@ class Grouping {
   rename(id, name) {
     const trimmed = name.trim();
     if (!trimmed) return "A stem needs a name.";
+    if (/^\.|[/\\\p{Cc}]/u.test(trimmed)) return "The name becomes a file name: leave out / and \\, and a dot at its start.";
     if (this.groups.some((group) => group.id !== id && group.name === trimmed)) {
       return `There is a stem of the name ${trimmed} already: merge the two, or choose another name.`;
     }
@@ -149,7 +150,7 @@ function groupingFile(grouping) {
 
 function regroupCommand(grouping, file) {
   const groups = grouping.asGroups();
-  if (groups.some(([name]) => /[=\p{Cc}]/u.test(name))) return `${report.regroupCommand} ${shellWord(file)}`;
+  if (groups.some(([name]) => /\p{Cc}/u.test(name))) return `${report.regroupCommand} ${shellWord(file)}`;
   const words = groups.map(([name, numbers]) => `--group ${shellWord(`${name}=${numbers.join(",")}`)}`);
   return [report.regroupCommand, ...words].join(" ");
 }

@@ -3,7 +3,7 @@ const report = JSON.parse(document.getElementById("data").textContent);
 const duration = report.samples / report.sampleRate;
 // The palette of Okabe and Ito, which colour-blind people can tell apart; more stems repeat it.
 const LIGHT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666"];
-const DARK = ["#56B4E9", "#F08A3C", "#2CC295", "#E39CC4", "#E6B23A", "#9AD1F2", "#A8A8A8"];
+const DARK = ["#4FA8E0", "#FF8A4C", "#2FCB9F", "#EBA3CB", "#FFC04D", "#9AD8FF", "#BBBBBB"];
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 
 function colourOf(index) {
