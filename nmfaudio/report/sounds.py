@@ -24,9 +24,9 @@ from nmfaudio.sound.progress import Progress, ignore_progress
 
 # A page of 15 MB holds 3/4 of that as base64, of which pictures take at most 1 MB.
 ROOM_BYTES = 10_200_000
-_STEM_COMPRESSIONS, _STEM_RATE = (0.4, 0.6, 0.8), 60_000  # the rate is in bit/s for each channel
-# Compressions of the parts, and about the highest rate there in bit/s for each channel.
-_PART_COMPRESSIONS = ((0.4, 60_000), (0.6, 48_000), (0.8, 36_000), (0.9, 30_000))
+# Compressions of Vorbis, and the bit/s for each channel that dense music takes there at most.
+_RATES = ((0.4, 82_000), (0.6, 58_000), (0.8, 41_000), (0.9, 35_000))
+_STEM_RATE = 58_000  # bit/s for each channel that parts leave to the stems
 _STRONGEST_COMPRESSION = 1.0
 _SMALLEST_PEAK = 2.0**-40
 _PART_BITS = 16
@@ -121,14 +121,28 @@ def _fitted(sounds: Sounds, preview: Preview) -> Sounds:
     free = ROOM_BYTES - _bytes(sounds.stems)
     if _bytes(sounds.parts) <= free or not has_vorbis(preview.sample_rate):
         return sounds
-    parts = _compressed(sounds.parts, _part_compression(sounds, preview))
-    if _bytes(parts) <= free:
-        return replace(sounds, parts=parts)
-    for compression in _STEM_COMPRESSIONS:
-        stems = _compressed(sounds.stems, compression)
-        if _bytes(stems) + _bytes(parts) <= ROOM_BYTES:
-            return replace(sounds, stems=stems, parts=parts)
-    return replace(sounds, stems=stems, parts=_compressed(sounds.parts, _STRONGEST_COMPRESSION))
+    channel_seconds = sounds.channels * (preview.stop - preview.start) / preview.sample_rate
+    beside_exact_stems = _compression(free, channel_seconds * len(sounds.parts))
+    if beside_exact_stems < _STRONGEST_COMPRESSION:
+        parts = _compressed(sounds.parts, beside_exact_stems)
+        if _bytes(parts) <= free:
+            return replace(sounds, parts=parts)
+    reserved = _STEM_RATE * channel_seconds * len(sounds.stems) / 8
+    compression = _compression(ROOM_BYTES - reserved, channel_seconds * len(sounds.parts))
+    parts = _compressed(sounds.parts, compression)
+    compression = _compression(ROOM_BYTES - _bytes(parts), channel_seconds * len(sounds.stems))
+    stems = _compressed(sounds.stems, compression)
+    if _bytes(stems) + _bytes(parts) > ROOM_BYTES:
+        parts = _compressed(sounds.parts, _STRONGEST_COMPRESSION)
+    return replace(sounds, stems=stems, parts=parts)
+
+
+def _compression(room: float, channel_seconds: float) -> float:
+    """Return the weakest compression with which sounds of a total duration fit into `room` bytes."""
+    for compression, rate in _RATES:
+        if rate * channel_seconds <= 8 * room:
+            return compression
+    return _STRONGEST_COMPRESSION
 
 
 def _compressed(sounds: Mapping[Any, Sound], compression: float) -> dict[Any, Sound]:
@@ -188,16 +202,6 @@ def _lossless_stem(stem: SampleSource, preview: Preview) -> Sound:
     with PreviewEncoder(encoding, stem.sample_rate, len(samples), precision=precision) as encoder:
         encoder.write(samples / scale)
     return Sound(encoder.content, encoding, scale, precision)
-
-
-def _part_compression(sounds: Sounds, preview: Preview) -> float:
-    """Return the weakest compression with which all parts fit into a page beside stems with loss."""
-    channel_seconds = sounds.channels * (preview.stop - preview.start) / preview.sample_rate
-    room = 8 * ROOM_BYTES - _STEM_RATE * channel_seconds * len(sounds.stems)
-    for compression, rate in _PART_COMPRESSIONS:
-        if rate * channel_seconds * len(sounds.parts) <= room:
-            return compression
-    return _STRONGEST_COMPRESSION
 
 
 def _encoded_parts(

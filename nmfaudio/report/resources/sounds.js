@@ -1,5 +1,7 @@
 // The sounds that are embedded in the page. The loudest part of each stem is not embedded: it is the stem without
 // all its other parts. So parts always add up to their stem.
+const CACHED_BYTES = 2e8; // of decoded parts, which moving one more part of a stem needs again
+
 class Sounds {
   constructor(grouping) {
     this.grouping = grouping;
@@ -8,6 +10,20 @@ class Sounds {
     this.decoder = new OfflineAudioContext(report.channels, 1, this.rate);
     this.stems = new Map();
     this.made = new Map();
+    this.parts = new Map();
+    this.cachedParts = Math.max(2, Math.floor(CACHED_BYTES / (4 * report.channels * this.length)));
+  }
+
+  // A part that is embedded; those that were used last stay decoded.
+  part(number) {
+    const decoded = this.parts.get(number) || this.decoded(this.grouping.parts.get(number).sound);
+    this.parts.delete(number);
+    this.parts.set(number, decoded);
+    return decoded;
+  }
+
+  forgetOldParts() {
+    for (const number of [...this.parts.keys()].slice(0, -this.cachedParts)) this.parts.delete(number);
   }
 
   async decoded(key) {
@@ -38,6 +54,7 @@ class Sounds {
   keepOnly(lists) {
     const keys = new Set(lists.map((numbers) => numbers.join()));
     for (const key of this.made.keys()) if (!keys.has(key)) this.made.delete(key);
+    this.forgetOldParts();
   }
 
   async computed(numbers) {
@@ -51,9 +68,8 @@ class Sounds {
     for (const [index, some] of plan.entries()) {
       if (!some) continue;
       if (some.stem) addTo(total, await this.stem(index), 1);
-      for (const number of some.parts) {
-        addTo(total, await this.decoded(this.grouping.parts.get(number).sound), some.sign);
-      }
+      const buffers = await Promise.all(some.parts.map((number) => this.part(number)));
+      for (const buffer of buffers) addTo(total, buffer, some.sign);
     }
     return total;
   }
