@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +16,18 @@ from nmfaudio import Audio, Encoding, separate
 from nmfaudio.errors import InputError, OutputError
 from nmfaudio.models.components import without_templates
 from nmfaudio.pipeline.component_sounds import component_sounds, in_memory
+from nmfaudio.report import page as page_module
 from nmfaudio.report import pictures, preview, sounds
 from nmfaudio.report.document import Subject, document
 from nmfaudio.report.making import write_report
-from nmfaudio.report.page import html_page, json_for_html
+from nmfaudio.report.page import SCRIPTS, html_page, json_for_html
 from nmfaudio.report.preview import Preview, choose_preview
 from nmfaudio.report.sounds import encode_sounds
 from nmfaudio.sound.preview_encoding import PreviewEncoder, as_vorbis, lossless_encoding
 from nmfaudio.sound.stft import STFT
 
 RATE = 8000
+RESOURCES = Path(page_module.__file__).parent / "resources"
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +190,13 @@ def test_json_cannot_end_its_script():
     assert "&" not in text
     assert text.isascii()
     assert json.loads(text) == value
+
+
+def test_no_script_makes_markup_of_texts():
+    scripts = [path.read_text() for path in RESOURCES.glob("*.js")]
+    assert len(scripts) == len(SCRIPTS)
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
+        assert not any(word in script for script in scripts), word
 
 
 def test_existing_and_impossible_files_are_refused(subject, tmp_path):
