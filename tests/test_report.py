@@ -130,6 +130,16 @@ def test_parts_lose_before_stems_do_and_everything_fits(subject, monkeypatch):
     assert sum(len(item.content) for item in everything) <= 60_000
 
 
+def test_parts_are_compressed_again_where_more_bits_were_needed_than_expected(subject, monkeypatch):
+    exact = encode_sounds(subject.stems, subject.components, whole(subject))
+    monkeypatch.setattr(sounds, "ROOM_BYTES", 20_000)
+    monkeypatch.setattr(sounds, "_STEM_RATE", 0)
+    monkeypatch.setattr(sounds, "_RATES", ((0.1, 1),))
+    lossy = encode_sounds(subject.stems, subject.components, whole(subject))
+    for number, item in lossy.parts.items():
+        assert len(item.content) == len(as_vorbis(exact.parts[number].content, 1.0))
+
+
 def test_more_than_two_channels_are_played_as_their_mean():
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 4000))
     components = without_templates(
