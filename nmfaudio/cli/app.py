@@ -10,8 +10,10 @@ from typer.core import TyperGroup
 
 from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
+from nmfaudio.cli.commands import Command
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.convert import convert
+from nmfaudio.cli.debugging import switch_debugging_on
 from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
@@ -19,7 +21,7 @@ from nmfaudio.cli.learn import learn
 from nmfaudio.cli.live import live
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
-from nmfaudio.cli.separate import separate
+from nmfaudio.cli.separate import EXAMPLES, separate
 from nmfaudio.cli.separator_flags import with_separator_flags
 from nmfaudio.cli.separators import separators
 from nmfaudio.cli.show import show
@@ -35,7 +37,7 @@ class _Commands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name == "separate":
             alone = typer.Typer(add_completion=False, context_settings=_CONTEXT)
-            alone.command(name)(with_separator_flags(separate))
+            alone.command(name, cls=Command, epilog=EXAMPLES)(with_separator_flags(separate))
             command = typer.main.get_command(alone)
         return name, command, rest
 
@@ -44,7 +46,10 @@ app = typer.Typer(
     name="nmfaudio",
     cls=_Commands,
     help="Separate audio into stems by non-negative matrix factorization.",
-    epilog="Exit codes: 0 success, 1 a file failed, 2 wrong usage, 130 or 143 interrupted.",
+    epilog=(
+        "`--debug` after a command shows the traceback of an error. "
+        "Exit codes: 0 success, 1 a file failed, 2 wrong usage, 130 or 143 interrupted."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=_CONTEXT,
@@ -79,8 +84,10 @@ def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Separate audio into stems by non-negative matrix factorization."""
+    switch_debugging_on(debug)
 
 
 def _separate_without_flags() -> None:
@@ -102,6 +109,6 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
 )
 # Stands for `separate` in the list of commands; `_Commands` puts the real one in its place.
 _separate_without_flags.__doc__ = separate.__doc__
-app.command("separate")(_separate_without_flags)
+app.command("separate", cls=Command)(_separate_without_flags)
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(cls=Command)(_command)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from nmfaudio.cli.debugging import traceback_text
+
 if TYPE_CHECKING:
     from nmfaudio.sound.progress import Progress
 
@@ -52,7 +54,8 @@ def with_flags(message: str) -> str:
 
 
 def complain(message: str) -> None:
-    """Print an error or a warning as one line on stderr."""
+    """Print an error or a warning as one line on stderr; with `--debug`, after its traceback."""
+    print(traceback_text(), end="", file=sys.stderr)
     print(f"nmfaudio: {one_line(with_flags(message))}", file=sys.stderr, flush=True)
 
 

@@ -28,7 +28,7 @@ def plot(
         str | None, typer.Option(metavar="TIME", help="Start of the passage to use, such as 1:02.5.")
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to use.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
     """Draw the spectrogram of a recording, and the template and activation of each component."""

@@ -16,6 +16,7 @@ from nmfaudio.errors import InputError, OptionError
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Separator
 from nmfaudio.models.selection import StemChoice
+from nmfaudio.pipeline.announcements import announce
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
 from nmfaudio.pipeline.passage_choice import PassageChoice
@@ -117,7 +118,9 @@ class Separation:
         mixture = self.mixture.read(0, self.mixture.length)
         all_stems = {**self.stems, **self.unwritten}
         samples = {name: stem.read(0, stem.length) for name, stem in all_stems.items()}
-        return write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result)
+        written = write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result)
+        announce((), written.warnings[len(self.result.warnings) :])  # those of `separate` were issued by it
+        return written
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.stems)}: {self.mixture!r})"
@@ -136,6 +139,10 @@ def separate(
     **options: Any,
 ) -> Separation:
     """Separate a mixture into stems, in memory.
+
+    Warnings about the result, such as that the mixture is silent, are issued by the `warnings` module with
+    the category `NmfaudioWarning`, and are also in `result.warnings`. Notes, such as which separator was
+    chosen, go to the logger `nmfaudio` at level INFO, and are also in `result.messages`.
 
     Parameters
     ----------
@@ -196,6 +203,7 @@ def separate(
     stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
     written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
     result = _result(chosen, fitted, start_time, phase_rounds, choice)
+    announce(result.messages, result.warnings)
     return Separation(audio, written, result, unwritten, fitted)
 
 
@@ -223,6 +231,8 @@ def separate_file(
     **options: Any,
 ) -> Written:
     """Separate a file into stems on disk, reading and writing block by block.
+
+    Warnings and notes are issued as by `separate`.
 
     Parameters
     ----------
@@ -303,6 +313,7 @@ def separate_file(
         written = write_stems(recording, fitted.written, pieces, target, result)
     if stem_file:
         write_stem_file(path, passage_choice, written, target)
+    announce(written.result.messages, written.warnings)
     return written
 
 

@@ -70,6 +70,7 @@ def write_stems(
             warnings,
             gain,
             metadata_lost=files.stem_format.losses,
+            unwritten_energy=files.unwritten_energy,
         )
         paths = {name: stem.path for name, stem in files.stems.items()}
         obsolete = manifest.obsolete_stems(target, paths) if target.overwrite else []
@@ -87,7 +88,10 @@ def existing_stems(document: Mapping[str, Any], target: Target, separator: Separ
     }
     result = Result(separator, None, tuple(document["notes"]), (), document["seconds"])
     warnings, gain = tuple(document["warnings"]), document["written"]["gain"]
-    return Written(stems, target.manifest, result, warnings, gain, already_there=True)
+    unwritten = max(0.0, 1 - sum(stem.energy for stem in stems.values()))
+    return Written(
+        stems, target.manifest, result, warnings, gain, already_there=True, unwritten_energy=unwritten
+    )
 
 
 def _unplaced_files(

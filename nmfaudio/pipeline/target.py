@@ -19,6 +19,7 @@ from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
+from nmfaudio.suggestion import suggestion
 
 DEFAULT_FILENAME = "{track}/{stem}.{ext}"
 CLIP_MODES = ("clamp", "rescale", "float")
@@ -151,6 +152,8 @@ class Written:
         Whether the stems existed before and were left unchanged.
     metadata_lost : tuple of str
         Names of what the metadata of the mixture contain and the stems cannot.
+    unwritten_energy : float
+        Energy of the stems that were not chosen, in the unit of the energies of the stems.
     """
 
     stems: dict[str, WrittenStem]
@@ -160,11 +163,12 @@ class Written:
     gain: float = 1.0
     already_there: bool = False
     metadata_lost: tuple[str, ...] = ()
+    unwritten_energy: float = 0.0
 
     @property
     def shares(self) -> dict[str, float]:
-        """Part of the energy of all stems that each stem has."""
-        total = sum(stem.energy for stem in self.stems.values())
+        """Part that each stem has of the energy of all stems, also of those that are not written."""
+        total = sum(stem.energy for stem in self.stems.values()) + self.unwritten_energy
         return {n: s.energy / total if total > 0 else 1 / len(self.stems) for n, s in self.stems.items()}
 
 
@@ -174,7 +178,7 @@ def check_filename(pattern: str) -> None:
     Raises
     ------
     OptionError
-        When the pattern has unknown fields, lacks `{stem}`, or could lead out of its folder.
+        When the pattern has unknown fields, lacks `{stem}` or `{ext}`, or could lead out of its folder.
 
     Examples
     --------
@@ -193,6 +197,11 @@ def check_filename(pattern: str) -> None:
             f"try {DEFAULT_FILENAME!r}",
             option="filename",
         )
+    if "ext" not in fields:
+        raise OptionError(
+            f"filename {pattern!r} lacks {{ext}}, the ending of the format: try {pattern + '.{ext}'!r}",
+            option="filename",
+        )
     folders = pattern.replace("\\", "/").split("/")
     if Path(pattern).is_absolute() or ".." in folders or "" in folders:
         raise OptionError(
@@ -204,9 +213,8 @@ def check_filename(pattern: str) -> None:
 def check_clip_mode(mode: str) -> None:
     """Raise OptionError for an unknown clip mode."""
     if mode not in CLIP_MODES:
-        raise OptionError(
-            f"clip mode {mode!r} does not exist: use one of {', '.join(CLIP_MODES)}", option="clip_mode"
-        )
+        known = f"{', '.join(CLIP_MODES)}{suggestion(mode, CLIP_MODES)}"
+        raise OptionError(f"clip mode {mode!r} does not exist: use one of {known}", option="clip_mode")
 
 
 def track_name(path: str | os.PathLike[str]) -> str:

@@ -116,7 +116,8 @@ class Hints:
 def read_hints(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     """Read a TOML file with a table for each source; return the texts of the hints by kind.
 
-    Each table may have `solo` and `silent`, lists of texts such as `"0:05-0:12"`; `range`, such as `"C4-C6"`;
+    Each table may have `solo` and `silent`, lists of texts such as `"0:05-0:12"`; `range`, such as `"C4-C6"`,
+    or `"3000-7000"` in Hz;
     and `pan`, a number from -1 to 1.
 
     Raises
@@ -196,12 +197,27 @@ def _range(text: str) -> tuple[str, tuple[float, float]]:
     source, rest = _split("range", text, "source=C4-C6")
     first, _, last = rest.partition("-")
     try:
-        low, high = note_frequency(first.strip()), note_frequency(last.strip())
+        low, high = _frequency(first), _frequency(last)
     except ValueError:
-        raise OptionError(f"range {text!r}: write notes like C4-C6", option="range") from None
+        way_out = "write notes like C4-C6, or frequencies in Hz like 3000-7000"
+        raise OptionError(f"range {text!r}: {way_out}", option="range") from None
     if high < low:
         raise OptionError(f"range {text!r}: write the lower note first", option="range")
     return source, (low, high)
+
+
+def _frequency(text: str) -> float:
+    """Return the frequency in Hz of a note such as `C4`, or of a number such as `3000` or `3kHz`."""
+    number, factor = text.strip().lower().removesuffix("hz"), 1.0
+    if number.endswith("k"):
+        number, factor = number[:-1], 1000.0
+    try:
+        frequency = factor * float(number)
+    except ValueError:
+        return note_frequency(text.strip())
+    if not 0 < frequency < np.inf:
+        raise ValueError(f"{text!r} is not a frequency")
+    return frequency
 
 
 def _pan(text: str) -> tuple[str, float]:

@@ -13,7 +13,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.nmf import Convolution, convolve
 from nmfaudio.separators.drums.kit import KIT, drum_template, one_shot_templates
 from nmfaudio.sound.blocks import Blocks
@@ -21,6 +21,7 @@ from nmfaudio.sound.frames import stacked_channels
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
+from nmfaudio.suggestion import suggestion
 
 # A drum whose energy is below this part of the loudest drum's energy (30 dB) is not in the recording.
 _SILENT = 1e-3
@@ -94,8 +95,8 @@ class Drums(Options):
     iterations: int | None = option(
         None, "number of updates; default: 40, or 20 with one-shots, which start nearer", at_least=1
     )
-    length: float = option(0.116, "length of a template in seconds", above=0)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    length: float = option(0.116, "length of a template in seconds", above=0, at_most=2, unit="seconds")
+    window: float = window_option(0.046)
     mask_exponent: float = option(
         2.0,
         "exponent of the masks; higher values separate more strongly",
@@ -107,7 +108,8 @@ class Drums(Options):
         super().__post_init__()
         for name in self.kit:
             if name not in KIT:
-                raise OptionError(f"kit={name!r} is not known: use some of {', '.join(KIT)}", option="kit")
+                known = f"{', '.join(KIT)}{suggestion(name, KIT)}"
+                raise OptionError(f"kit={name!r} is not known: use some of {known}", option="kit")
         if not self.kit or len(set(self.kit)) < len(self.kit):
             raise OptionError(
                 f"kit={','.join(self.kit)!r}: it must name at least one drum, and each once", option="kit"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.separators.score.agreement import AGREEING, agreement
 from nmfaudio.separators.score.alignment import REACH_SECONDS, aligned
@@ -87,7 +87,7 @@ class Score(Options):
     iterations: int = option(
         16, "number of updates; with more, the model fits more closely and separates less", at_least=1
     )
-    window: float = option(0.093, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.093)
     mask_exponent: float = option(
         1.5, "exponent of the masks; higher values separate more strongly", above=0, former_name="exponent"
     )

@@ -14,7 +14,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.nmf.source_filter import F32, FLOOR, SourceFilter
 from nmfaudio.separators.voice.spectra import bands, combs
 from nmfaudio.sound.blocks import Blocks
@@ -73,7 +73,7 @@ class Voice(Options):
     components: int = option(40, "number of templates of the accompaniment", at_least=1)
     iterations: int = option(15, "number of updates in each of two rounds", at_least=1)
     reach: float = option(0.4, "semitones around the melody that belong to the lead", above=0)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.046)
     mask_exponent: float = option(
         1.0,
         "exponent of the masks; 1 is the Wiener filter, higher values separate more strongly",
