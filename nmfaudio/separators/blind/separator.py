@@ -155,5 +155,5 @@ def _single_sounds(search: ComponentSearch, sources: int, origin: str) -> tuple[
     factorization = factorize_single_sounds(search, sources)
     unordered = LabelledFactorization(factorization, search.mixture.channels, np.zeros(sources, np.intp))
     by_energy = replace(unordered.ordered(), labels=np.arange(sources))
-    message = f"{counted(sources, 'source')} {origin}; each is a single sound, so each is one component"
+    message = f"{counted(sources, 'source')} {origin}; each source is one repeated sound"
     return [by_energy], (message,)

@@ -182,6 +182,6 @@ def _agreement_warnings(value: float) -> list[str]:
     if value >= AGREEING:
         return []
     return [
-        f"the notes explain {value:.1f} times as much of the recording as the same notes at other pitches; "
-        "12 and more is usual: is it the score of this recording, in its key, with all instruments?"
+        f"these notes hardly match the recording ({value:.1f}; usually 12 or more): check that it is the "
+        "score of this recording, in its key, with all instruments"
     ]
