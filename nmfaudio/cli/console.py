@@ -32,6 +32,23 @@ def print_safely() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def warn_in_one_line() -> None:
+    """Print warnings of the library as `complain` does, and not with a line of Python code."""
+    import warnings
+
+    from nmfaudio.errors import NmfaudioWarning
+
+    show = warnings.showwarning
+
+    def shown(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, NmfaudioWarning):
+            complain(f"warning: {message}")
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = shown
+
+
 def one_line(message: str) -> str:
     """Return a message on one line: control characters, as in odd file names, are written as escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
