@@ -12,6 +12,7 @@ from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.convert import convert
+from nmfaudio.cli.evaluate import evaluate
 from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
@@ -99,6 +100,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     plot,
     rank,
     advise,
+    evaluate,
 )
 # Stands for `separate` in the list of commands; `_Commands` puts the real one in its place.
 _separate_without_flags.__doc__ = separate.__doc__
