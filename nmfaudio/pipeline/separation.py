@@ -119,6 +119,11 @@ class Separation:
         samples = {name: stem.read(0, stem.length) for name, stem in all_stems.items()}
         return write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result)
 
+    def _repr_html_(self) -> str:
+        from nmfaudio.plots.notebook import sounds_html
+
+        return sounds_html({f"mixture: {self.mixture.name}": self.mixture, **self.stems})
+
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.stems)}: {self.mixture!r})"
 
