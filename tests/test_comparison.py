@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 import soundfile
+from threadpoolctl import threadpool_limits
 
 from nmfaudio import Audio
 from nmfaudio.errors import InputError
@@ -12,6 +13,13 @@ from nmfaudio.studies.score_tables import COLUMNS, document, markdown, table
 
 RATE = 8000
 RATIOS = ("sdr", "isr", "sir", "sar")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Small systems of equations are slower with several threads while other processes work."""
+    with threadpool_limits(1):
+        yield
 
 
 def noises(sources=3, seconds=2, channels=1, seed=0):
