@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from nmfaudio.models import components_file
+from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline import manifest
 from nmfaudio.pipeline.target import Result, Target, Written
@@ -26,6 +28,7 @@ def write_stems(
     pieces: Callable[[], Pieces],
     target: Target,
     result: Result,
+    components: Components | None = None,
 ) -> Written:
     """Write stems and their manifest. Either all of them appear, whole, or none does.
 
@@ -42,6 +45,8 @@ def write_stems(
         Where the stems go.
     result : Result
         The separation; the time of writing is added to its seconds.
+    components : Components, optional
+        Components to keep beside the manifest.
 
     Raises
     ------
@@ -71,10 +76,12 @@ def write_stems(
             gain,
             metadata_lost=files.stem_format.losses,
         )
-        paths = {name: stem.path for name, stem in files.stems.items()}
-        obsolete = manifest.obsolete_stems(target, paths) if target.overwrite else []
-        document = manifest.content(source, written, replace(used, encoding=target.encoding), used.encoding)
-        files.commit({used.manifest: document}, obsolete)
+        kept = {} if components is None else {used.components: components_file.content(components)}
+        new = [*(stem.path for stem in files.stems.values()), *kept]
+        obsolete = manifest.obsolete_files(target, new) if target.overwrite else []
+        recorded = replace(used, encoding=target.encoding)
+        document = manifest.content(source, written, recorded, used.encoding, kept)
+        files.commit({**kept, used.manifest: document}, obsolete)
         return written
 
 

@@ -16,6 +16,7 @@ from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
+from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
@@ -52,6 +53,8 @@ class Target:
         Stems that are wanted.
     passage : PassageChoice
         Passage of the recording that is separated.
+    keep : bool
+        Whether the components are kept beside the manifest.
     """
 
     folder: Path
@@ -63,11 +66,13 @@ class Target:
     phase_rounds: int = 0
     choice: StemChoice = StemChoice()
     passage: PassageChoice = PassageChoice()
+    keep: bool = False
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
         check_clip_mode(self.clip_mode)
         check_rounds(self.phase_rounds)
+        check_keep(self.keep, self.passage)
 
     def stem(self, name: str) -> Path:
         """Return the path of the stem of that name."""
@@ -79,15 +84,22 @@ class Target:
         return self._path("manifest", "json")
 
     @property
+    def components(self) -> Path:
+        """Path of the components, where they are kept."""
+        return self._path("components", "safetensors")
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings that decide, together with the separator, which samples are written."""
         encoding = {"format": self.encoding.format, "subtype": self.encoding.subtype}
+        keep = {"keep": True} if self.keep else {}
         phases = {"phase_rounds": self.phase_rounds} if self.phase_rounds else {}
         return {
             **encoding,
             "filename": self.filename,
             "clip_mode": self.clip_mode,
             **phases,
+            **keep,
             **self.choice.settings,
             **self.passage.settings,
         }
@@ -95,7 +107,8 @@ class Target:
     def check_free(self, sources: Iterable[str]) -> None:
         """Raise OutputError when a file exists already and may not be replaced."""
         if not self.overwrite:
-            check_absent([*(self.stem(name) for name in sources), self.manifest])
+            kept = [self.components] if self.keep else []
+            check_absent([*(self.stem(name) for name in sources), self.manifest, *kept])
 
     def _path(self, stem: str, ext: str) -> Path:
         track = _safe_track(self.track)
@@ -108,8 +121,8 @@ class Result:
 
     Attributes
     ----------
-    separator : Separator
-        The separator with all its options.
+    separator : Separator or Regrouping
+        The separator with all its options, or the groups of a separation that was regrouped.
     factorization : LabelledFactorization or None
         The factorization that made the stems, where there is one.
     messages, warnings : tuple of str
@@ -122,7 +135,7 @@ class Result:
         Stems that were chosen.
     """
 
-    separator: Separator
+    separator: Separator | Regrouping
     factorization: LabelledFactorization | None
     messages: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -206,6 +219,16 @@ def check_clip_mode(mode: str) -> None:
     if mode not in CLIP_MODES:
         raise OptionError(
             f"clip mode {mode!r} does not exist: use one of {', '.join(CLIP_MODES)}", option="clip_mode"
+        )
+
+
+def check_keep(keep: bool, passage: PassageChoice) -> None:
+    """Raise OptionError when components are to be kept of stems with silence around a passage."""
+    if keep and passage.in_place:
+        raise OptionError(
+            "the components of a passage cannot be kept with silence around its stems: leave out in_place or "
+            "keep",
+            option="keep",
         )
 
 
