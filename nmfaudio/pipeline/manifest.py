@@ -106,6 +106,7 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
             }
             for name, stem in written.stems.items()
         },
+        **({"labels": os.path.relpath(written.labels, target.manifest.parent)} if written.labels else {}),
         "factorization": _factorization(result.factorization),
         "notes": result.messages,
         "warnings": written.warnings,
@@ -152,9 +153,10 @@ def finished(target: Target, separator: Separator, source_hash: str) -> dict[str
 
 
 def obsolete_stems(target: Target, new_paths: Mapping[str, Path]) -> list[Path]:
-    """Return the stems of a manifest that is about to be replaced, except those that are written again."""
+    """Return the files of a manifest that is about to be replaced, except those that are written again."""
     try:
-        names = [str(stem["file"]) for stem in load(target.manifest)["stems"].values()]
+        document = load(target.manifest)
+        names = [*(str(stem["file"]) for stem in document["stems"].values()), str(document.get("labels", ""))]
     except (InputError, KeyError, TypeError, AttributeError):
         return []
     folder = target.manifest.parent
@@ -193,6 +195,8 @@ def _fields(separator: Any) -> tuple[dataclasses.Field[Any], ...]:
 
 def _is_whole(document: Mapping[str, Any], target: Target) -> bool:
     folder = target.manifest.parent
+    if target.label_path and not target.label_path.is_file():
+        return False
     return all(os.path.getsize(folder / s["file"]) == s["bytes"] for s in document["stems"].values())
 
 

@@ -73,6 +73,7 @@ class Separation:
         filename: str = "{stem}.{ext}",
         overwrite: bool = False,
         clip_mode: str = "clamp",
+        labels: str | None = None,
     ) -> Written:
         """Write the stems and a manifest. Integer samples sum exactly to those of the mixture.
 
@@ -90,6 +91,8 @@ class Separation:
         clip_mode : {"clamp", "rescale", "float"}
             What happens where a stem exceeds the range of its encoding: its samples are clipped, or all stems
             are made quieter by the same factor, or all stems are written as floats.
+        labels : {"audacity", "csv"}, optional
+            Format of a file `labels` beside the stems that says when each stem sounds, and how loud it is.
 
         Returns
         -------
@@ -112,6 +115,7 @@ class Separation:
             clip_mode=clip_mode,
             phase_rounds=self.result.phase_rounds,
             choice=self.result.choice,
+            labels=labels,
         )
         target.check_free(self.stems)
         mixture = self.mixture.read(0, self.mixture.length)
@@ -215,6 +219,7 @@ def separate_file(
     filename: str = DEFAULT_FILENAME,
     overwrite: bool = False,
     clip_mode: str = "clamp",
+    labels: str | None = None,
     strict: bool = False,
     memory: int = 0,
     resume: bool = False,
@@ -237,7 +242,7 @@ def separate_file(
     stem_file : bool
         Whether to write, beside the stems, one `.stem.mp4` file of the mixture and up to four stems for DJ
         software. It needs PyAV, and memory for the whole recording.
-    format, subtype, filename, overwrite, clip_mode
+    format, subtype, filename, overwrite, clip_mode, labels
         The same as for `Separation.write`.
     strict : bool
         Whether a file that ends before its header says is an error; else its existing samples are used.
@@ -279,6 +284,7 @@ def separate_file(
             phase_rounds=phase_rounds,
             choice=choice,
             passage=passage_choice,
+            labels=labels,
         )
         if resume and (document := finished(target, chosen, source.sha256())):
             return existing_stems(document, target, chosen)

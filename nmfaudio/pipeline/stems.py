@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline import manifest
+from nmfaudio.pipeline.sounding import LevelMeter, label_file
 from nmfaudio.pipeline.target import Result, Target, Written
 from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.encoding import float_encoding
@@ -49,7 +51,9 @@ def write_stems(
         When a file cannot be written.
     """
     start, names = time.perf_counter(), tuple(sources)
-    files, used, gain = _unplaced_files(source, names, pieces(), target, 1.0), target, 1.0
+    meter = LevelMeter(names, source.sample_rate) if target.labels else None
+    watched = meter.watching(pieces()) if meter else pieces()
+    files, used, gain = _unplaced_files(source, names, watched, target, 1.0), target, 1.0
     if target.clip_mode != "clamp" and any(stem.clipped for stem in files.stems.values()):
         files.discard()
         used, gain = _without_clipping(target, files)
@@ -70,11 +74,14 @@ def write_stems(
             warnings,
             gain,
             metadata_lost=files.stem_format.losses,
+            labels=used.label_path,
         )
         paths = {name: stem.path for name, stem in files.stems.items()}
+        paths |= {"": used.label_path} if used.label_path else {}
         obsolete = manifest.obsolete_stems(target, paths) if target.overwrite else []
         document = manifest.content(source, written, replace(used, encoding=target.encoding), used.encoding)
-        files.commit({used.manifest: document}, obsolete)
+        labels = _label_file(meter, used, gain)
+        files.commit({**labels, used.manifest: document}, obsolete)
         return written
 
 
@@ -87,7 +94,9 @@ def existing_stems(document: Mapping[str, Any], target: Target, separator: Separ
     }
     result = Result(separator, None, tuple(document["notes"]), (), document["seconds"])
     warnings, gain = tuple(document["warnings"]), document["written"]["gain"]
-    return Written(stems, target.manifest, result, warnings, gain, already_there=True)
+    return Written(
+        stems, target.manifest, result, warnings, gain, already_there=True, labels=target.label_path
+    )
 
 
 def _unplaced_files(
@@ -108,6 +117,13 @@ def _unplaced_files(
         files.discard()
         raise
     return files
+
+
+def _label_file(meter: LevelMeter | None, target: Target, gain: float) -> dict[Path, bytes]:
+    """Return the label file by its path; empty where none was asked for."""
+    if meter is None or target.labels is None or target.label_path is None:
+        return {}
+    return {target.label_path: label_file(meter.passages(gain), target.labels)}
 
 
 def _without_clipping(target: Target, files: StemFiles) -> tuple[Target, float]:

@@ -16,6 +16,7 @@ from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
+from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
@@ -52,6 +53,8 @@ class Target:
         Stems that are wanted.
     passage : PassageChoice
         Passage of the recording that is separated.
+    labels : {"audacity", "csv"}, optional
+        Format of the label file that says when each stem sounds; by default none is written.
     """
 
     folder: Path
@@ -63,11 +66,13 @@ class Target:
     phase_rounds: int = 0
     choice: StemChoice = StemChoice()
     passage: PassageChoice = PassageChoice()
+    labels: str | None = None
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
         check_clip_mode(self.clip_mode)
         check_rounds(self.phase_rounds)
+        check_label_format(self.labels)
 
     def stem(self, name: str) -> Path:
         """Return the path of the stem of that name."""
@@ -77,6 +82,11 @@ class Target:
     def manifest(self) -> Path:
         """Path of the manifest."""
         return self._path("manifest", "json")
+
+    @property
+    def label_path(self) -> Path | None:
+        """Path of the label file; None where there is none."""
+        return self._path("labels", LABEL_FORMATS[self.labels]) if self.labels else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,12 +100,14 @@ class Target:
             **phases,
             **self.choice.settings,
             **self.passage.settings,
+            **({"labels": self.labels} if self.labels else {}),
         }
 
     def check_free(self, sources: Iterable[str]) -> None:
         """Raise OutputError when a file exists already and may not be replaced."""
         if not self.overwrite:
-            check_absent([*(self.stem(name) for name in sources), self.manifest])
+            labels = [self.label_path] if self.label_path else []
+            check_absent([*(self.stem(name) for name in sources), *labels, self.manifest])
 
     def _path(self, stem: str, ext: str) -> Path:
         track = _safe_track(self.track)
@@ -151,6 +163,8 @@ class Written:
         Whether the stems existed before and were left unchanged.
     metadata_lost : tuple of str
         Names of what the metadata of the mixture contain and the stems cannot.
+    labels : Path or None
+        Path of the label file, where one was asked for.
     """
 
     stems: dict[str, WrittenStem]
@@ -160,6 +174,7 @@ class Written:
     gain: float = 1.0
     already_there: bool = False
     metadata_lost: tuple[str, ...] = ()
+    labels: Path | None = None
 
     @property
     def shares(self) -> dict[str, float]:
