@@ -69,21 +69,21 @@ class Painter:
         self.moments = [*(self.times * hop).tolist(), self.mixture.shape[1] * hop]
 
     def paint(self, stems: dict[str, Signal], count: int, painting: Painting) -> None:
-        """Add `count` rectangles, each on the estimate that the earlier ones would leave."""
+        """Add `count` rectangles, each on the errors that the earlier ones would leave."""
         estimate = np.stack([self._spectrum(stems[name]) for name in self.names])
+        errors = self._errors(estimate)
+        changes = {(s, sounds): self._errors(changed) for s, sounds, changed in self._changes(estimate)}
         for _ in range(count):
-            error = np.abs(estimate - self.truth) ** 2
-            weights = 1 / np.maximum(error.sum(axis=(1, 2), keepdims=True), 1e-12)
-            choices = []
-            for source, sounds, changed in self._changes(estimate):
-                gain = ((error - np.abs(changed - self.truth) ** 2) * weights).sum(axis=0)
-                cells = np.add.reduceat(np.add.reduceat(gain, self.bands, axis=0), self.times, axis=1)
-                choices.append((*best_rectangle(cells), source, sounds))
-            _, (low, high, start, stop), source, sounds = max(choices, key=lambda choice: choice[0])
-            self._write(painting, source, sounds, (low, high, start, stop))
-            changed = next(c for s, kind, c in self._changes(estimate) if (s, kind) == (source, sounds))
-            area = np.s_[:, self._bins(low, high), self._frames(start, stop)]
-            estimate[area] = changed[area]
+            weights = 1 / np.maximum(errors.sum(axis=(1, 2), keepdims=True), 1e-12)
+            choices = {
+                kind: best_rectangle(((errors - after) * weights).sum(axis=0))
+                for kind, after in changes.items()
+            }
+            kind = max(choices, key=lambda kind: choices[kind][0])
+            low, high, start, stop = cells = choices[kind][1]
+            self._write(painting, *kind, cells)
+            area = np.s_[:, low:high, start:stop]
+            errors[area] = changes[kind][area]
 
     def _changes(self, estimate: NDArray[Any]) -> Iterator[tuple[int, bool, NDArray[Any]]]:
         """Yield each kind of region, and the estimate if it held everywhere."""
@@ -97,18 +97,17 @@ class Painter:
                 total = others.sum(axis=0)
                 yield source, False, others / np.where(total > 0, total, 1) * self.mixture
 
+    def _errors(self, estimate: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the energy of the error of each stem in each cell, shape (stems, bands, moments)."""
+        power = np.abs(estimate - self.truth) ** 2
+        return np.asarray(np.add.reduceat(np.add.reduceat(power, self.bands, axis=1), self.times, axis=2))
+
     def _write(self, painting: Painting, source: int, sounds: bool, cells: tuple[int, ...]) -> None:
         low, high, start, stop = cells
         f, t = (self.edges[low], self.edges[high]), (self.moments[start], self.moments[stop])
         text = f"{self.names[source]}={t[0]:.3f}-{t[1]:.3f}@{f[0]:.1f}-{f[1]:.1f}"
         (painting.region if sounds else painting.not_region).append(text)
         painting.areas.append((t[1] - t[0], float(np.log2(f[1] / max(f[0], LOWEST)))))
-
-    def _bins(self, low: int, high: int) -> slice:
-        return slice(self.bands[low], self.bands[high] if high < len(self.bands) else None)
-
-    def _frames(self, start: int, stop: int) -> slice:
-        return slice(self.times[start], self.times[stop] if stop < len(self.times) else None)
 
     def _spectrum(self, samples: Signal) -> NDArray[Any]:
         padded = np.pad(samples.mean(axis=0), self.stft.win_length // 2)

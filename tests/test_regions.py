@@ -183,3 +183,44 @@ def test_regions_hold_in_every_window_of_a_combination(pair):
     stems = separate(audio, FromDictionary(one, free=3, region=("residual=0.6-0.9",))).stems
     inside = slice(int(0.7 * RATE), int(0.8 * RATE))
     assert np.abs(stems["low"].samples[0, inside]).max() < 0.02 * np.abs(audio.samples).max()
+
+
+def test_names_that_blind_gave_stand_for_the_same_stems():
+    audio, _ = mixture()
+    options = {"sources": 2, "iterations": 30, "starts": 1}
+    plain = separate(audio, "blind", **options).stems
+    first, second = plain
+    region = (f"{first}=0.6-0.9@0-4000",)
+    corrected = separate(audio, "blind", region=region, **options).stems
+    assert list(corrected) == [first, second]
+    inside = slice(int(0.7 * RATE), int(0.8 * RATE))
+    assert np.abs(corrected[second].samples[0, inside]).max() < 1e-6
+    assert np.abs(plain[second].samples[0, inside]).max() > 0.01
+
+
+def test_regions_in_other_separators():
+    audio, _ = mixture()
+    stems = separate(audio, "drums", region=("snare=0.6-0.9",), iterations=3).stems
+    inside = slice(int(0.75 * RATE), int(0.8 * RATE))
+    others = [stem.samples[0, inside] for name, stem in stems.items() if name != "snare"]
+    assert np.abs(others).max() < 1e-6
+    with pytest.raises(OptionError, match="'tuba', but the sources are"):
+        separate(audio, "drums", region=("tuba=0.6-0.9",), iterations=3)
+
+
+def test_the_command_line_takes_regions_label_files_and_writes_labels(nmfaudio, make_file, tmp_path):
+    path = make_file()
+    flags = ("--region", "snare=0.1-0.3@150-3000", "--not-region", "bass=0-0.1", "--iterations", "3")
+    done = nmfaudio("separate", path, *flags, "--labels", "audacity", "-o", "a", check=0)
+    folder = tmp_path / "a" / "song"
+    assert {p.stem for p in folder.glob("*.wav")} == {"snare", "bass"}
+    assert "snare: 1 region used" in done.stdout
+    assert "labels.txt" in done.stdout
+    done = nmfaudio("separate", path, "--from-manifest", folder / "manifest.json", "-o", "b", "-q", check=0)
+    assert (tmp_path / "b" / "song" / "labels.txt").read_text() == (folder / "labels.txt").read_text()
+    (tmp_path / "labels.txt").write_text("0\t0.2\tone\n\\\t0\t900\n0\tx\ttwo\n")
+    done = nmfaudio("separate", path, "--hints", "labels.txt", "-o", "c", check=2)
+    assert "labels.txt, line 3: 'x' is not a time" in done.stderr
+    assert not (tmp_path / "c").exists()
+    done = nmfaudio("separate", path, "--labels", "praat", "-o", "c", check=2)
+    assert "use audacity or csv" in done.stderr
