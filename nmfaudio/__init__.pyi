@@ -26,7 +26,8 @@ from .nmf import (
 )
 from .nmf.estimator import NMF
 from .pipeline.registry import installed_separators, make
-from .pipeline.separation import Separation, separate, separate_file
+from .pipeline.separated import Separation
+from .pipeline.separation import separate, separate_file
 from .plots.components import plot_components
 from .plots.rank import plot_rank
 from .plots.templates import plot_dictionary

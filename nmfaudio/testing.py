@@ -13,7 +13,8 @@ from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline.checking import checked_stems, sum_error
 from nmfaudio.pipeline.fitting import Fitted, fit
 from nmfaudio.pipeline.option_values import options_of_class
-from nmfaudio.pipeline.separation import Separation, separate
+from nmfaudio.pipeline.separated import Separation
+from nmfaudio.pipeline.separation import separate
 from nmfaudio.sound.audio import Audio
 
 _RATE = 8000

@@ -19,6 +19,7 @@ from nmfaudio.cli.learn import learn
 from nmfaudio.cli.live import live
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
+from nmfaudio.cli.regroup import components, regroup
 from nmfaudio.cli.separate import separate
 from nmfaudio.cli.separator_flags import with_separator_flags
 from nmfaudio.cli.separators import separators
@@ -29,13 +30,13 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class _Commands(TyperGroup):
-    """The commands; `separate` gets the flags of the separators only where it is run or completed."""
+    """The commands; some get the flags of the separators, and only where they are run or completed."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        if name == "separate":
+        if name in _WITH_SEPARATOR_FLAGS:
             alone = typer.Typer(add_completion=False, context_settings=_CONTEXT)
-            alone.command(name)(with_separator_flags(separate))
+            alone.command(name)(with_separator_flags(_WITH_SEPARATOR_FLAGS[name]))
             command = typer.main.get_command(alone)
         return name, command, rest
 
@@ -83,10 +84,6 @@ def _common(
     """Separate audio into stems by non-negative matrix factorization."""
 
 
-def _separate_without_flags() -> None:
-    pass
-
-
 _COMMANDS: tuple[Callable[..., Any], ...] = (
     separators,
     learn,
@@ -96,12 +93,28 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     export,
     live,
     tune,
-    plot,
     rank,
     advise,
 )
-# Stands for `separate` in the list of commands; `_Commands` puts the real one in its place.
-_separate_without_flags.__doc__ = separate.__doc__
-app.command("separate")(_separate_without_flags)
+_WITH_SEPARATOR_FLAGS: dict[str, Callable[..., None]] = {
+    "separate": separate,
+    "components": components,
+    "regroup": regroup,
+    "plot": plot,
+}
+
+
+def _stand_in(command: Callable[..., None]) -> Callable[[], None]:
+    """Return a function for the list of commands; `_Commands` puts the real command in its place."""
+
+    def stand_in() -> None:
+        pass
+
+    stand_in.__doc__ = command.__doc__
+    return stand_in
+
+
+for _name, _command in _WITH_SEPARATOR_FLAGS.items():
+    app.command(_name)(_stand_in(_command))
 for _command in _COMMANDS:
     app.command()(_command)

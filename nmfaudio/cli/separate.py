@@ -109,6 +109,10 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
             help="Also write when each stem sounds, and its level: audacity (label track) or csv.",
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep the components beside the stems, to look, listen and regroup."),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -174,6 +178,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         "in_place": in_place,
         "stem_file": stem_file,
         "labels": labels,
+        "keep": keep,
         "overwrite": overwrite,
         "resume": resume,
         "strict": strict,
@@ -249,13 +254,14 @@ def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:
     from nmfaudio.models.phased import check_rounds
     from nmfaudio.pipeline.passage_choice import PassageChoice
     from nmfaudio.pipeline.sounding import check_label_format
-    from nmfaudio.pipeline.target import check_clip_mode, check_filename
+    from nmfaudio.pipeline.target import check_clip_mode, check_filename, check_keep
     from nmfaudio.sound.audio import Encoding
     from nmfaudio.sound.encoding import stem_encoding
 
     try:
         check_filename(writing["filename"])
-        PassageChoice(writing.get("start"), writing.get("end"), writing.get("in_place", False))
+        passage = PassageChoice(writing.get("start"), writing.get("end"), writing.get("in_place", False))
+        check_keep(writing.get("keep", False), passage)
         check_clip_mode(writing["clip_mode"])
         check_label_format(writing.get("labels"))
         check_rounds(writing["phase_rounds"])

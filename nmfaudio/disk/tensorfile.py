@@ -26,15 +26,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.disk.atomic import write_atomically
-from nmfaudio.errors import DictionaryError
+from nmfaudio.errors import DictionaryError, InputError
 
 LARGEST_HEADER = 1 << 19  # bytes: enough for the names and hashes of thousands of recordings
 LARGEST_FILE = 1 << 26  # bytes: enough for the templates of hundreds of sources
 _MOST_ARRAYS = 16
+_LARGEST_SIZE = 1 << 40  # greatest length of an array and its greatest position in a file
 _ALIGNMENT = 8
 _NUMBERS_AT_A_TIME = 1 << 16  # numbers that are read and checked at a time: reading ends at the first bad one
 _TYPE = "F32"  # the only type that is written and read
 _METADATA = "__metadata__"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the files of some kind hold, for messages and limits.
+
+    Attributes
+    ----------
+    name : str
+        What the file is, such as ``a dictionary``.
+    remedy : str
+        What to do where a file is none, or is malformed.
+    error : type
+        Class of the errors.
+    largest : int
+        Largest size in bytes.
+    """
+
+    name: str
+    remedy: str
+    error: type[InputError]
+    largest: int
+
+
+DICTIONARY = Kind("a dictionary", "make one with `nmfaudio learn`", DictionaryError, LARGEST_FILE)
 
 Arrays = dict[str, NDArray[np.float32]]
 Position = tuple[tuple[int, ...], int, int]  # shape, start and end of an array
@@ -103,35 +129,36 @@ class Content:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Content]:
+def opened(path: str | os.PathLike[str], kind: Kind = DICTIONARY) -> Iterator[Content]:
     """Open a file for a look at its metadata and shapes before any array is read.
 
     Sizes, types, shapes and positions are checked against each other and against the size of the file.
 
     Raises
     ------
-    DictionaryError
-        When the file cannot be opened or is malformed. The message says why, without the name of the file.
+    InputError
+        When the file cannot be opened or is malformed; its class is that of the kind. The message says why,
+        without the name of the file.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DictionaryError("it is not an ordinary file: name a .safetensors file")
+            raise kind.error("it is not an ordinary file: name a .safetensors file")
         with open(path, "rb") as file:
-            yield _read(file)
+            yield _read(file, kind.largest)
     except OSError as error:
-        raise DictionaryError(f"cannot be opened ({error.strerror or error})") from None
+        raise kind.error(f"cannot be opened ({error.strerror or error})") from None
     except _Malformed as error:
-        raise DictionaryError(f"not a dictionary ({error}): make one with `nmfaudio learn`") from None
+        raise kind.error(f"not {kind.name} ({error}): {kind.remedy}") from None
 
 
 class _Malformed(Exception):
     """A file is not a valid safetensors file of this kind; the message says why."""
 
 
-def _read(file: BinaryIO) -> Content:
+def _read(file: BinaryIO, largest: int) -> Content:
     size = os.fstat(file.fileno()).st_size
-    if size > LARGEST_FILE:
-        raise _Malformed(f"it has {size} bytes, more than the limit of {LARGEST_FILE}")
+    if size > largest:
+        raise _Malformed(f"it has {size} bytes, more than the limit of {largest}")
     start = file.read(_ALIGNMENT)
     if len(start) < _ALIGNMENT:
         raise _Malformed(f"its {size} bytes are too few")
@@ -207,7 +234,7 @@ def _position(name: str, entry: object) -> Position:
 
 
 def _are_sizes(value: object) -> bool:
-    return isinstance(value, list) and all(type(n) is int and 0 <= n <= LARGEST_FILE for n in value)
+    return isinstance(value, list) and all(type(n) is int and 0 <= n <= _LARGEST_SIZE for n in value)
 
 
 def _in_order(positions: dict[str, Position]) -> list[tuple[str, Position]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from nmfaudio.models.contract import Separator
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import fingerprint, rules_of
 from nmfaudio.pipeline.registry import Entry, entry_of
+from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.pipeline.target import Target, Written
 from nmfaudio.sound.audio import Encoding, SampleSource
 
@@ -26,12 +28,12 @@ _LIBRARIES = ("numpy", "scipy", "numba", "soundfile")
 IN_MEMORY = "(in memory)"  # stands for the value of an option that is neither a number nor a text
 
 
-def options_of(separator: Separator) -> dict[str, Any]:
+def options_of(separator: Separator | Regrouping) -> dict[str, Any]:
     """Return the options of a separator by name."""
     return {field.name: getattr(separator, field.name) for field in _fields(separator)}
 
 
-def request(separator: Separator, target: Target) -> dict[str, Any]:
+def request(separator: Separator | Regrouping, target: Target) -> dict[str, Any]:
     """Return what decides the stems of an input: versions, the separator, its options and their data.
 
     Options that read files, folders or data in memory are recorded by a hash of the content, so that a
@@ -50,7 +52,7 @@ def request(separator: Separator, target: Target) -> dict[str, Any]:
     return dict(json.loads(json.dumps(settings, default=_plain)))
 
 
-def contents_of(separator: Separator) -> dict[str, str]:
+def contents_of(separator: Separator | Regrouping) -> dict[str, str]:
     """Return the hash of what each option reads that names files or folders or holds data.
 
     Raises
@@ -69,7 +71,13 @@ def contents_of(separator: Separator) -> dict[str, str]:
     return contents
 
 
-def content(source: SampleSource, written: Written, target: Target, encoding: Encoding) -> bytes:
+def content(
+    source: SampleSource,
+    written: Written,
+    target: Target,
+    encoding: Encoding,
+    kept: Mapping[Path, bytes] | None = None,
+) -> bytes:
     """Return the manifest of stems that are written, as bytes.
 
     Parameters
@@ -82,6 +90,8 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
         Where stems go and how they were to be encoded.
     encoding : Encoding
         How the stems were encoded in the end.
+    kept : mapping of Path to bytes, optional
+        The file of components, where it is kept.
     """
     result = written.result
     document = {
@@ -108,12 +118,26 @@ def content(source: SampleSource, written: Written, target: Target, encoding: En
         },
         **({"labels": os.path.relpath(written.labels, target.manifest.parent)} if written.labels else {}),
         "factorization": _factorization(result.factorization),
+        **_kept_entry(kept or {}, target),
         "notes": result.messages,
         "warnings": written.warnings,
         "seconds": round(result.seconds, 3),
     }
     text = json.dumps(document, indent=2, default=_plain, ensure_ascii=False)
     return (text + "\n").encode("utf-8", "surrogateescape")
+
+
+def _kept_entry(kept: Mapping[Path, bytes], target: Target) -> dict[str, Any]:
+    """Return the entry of the kept components, which names their file and its hash."""
+    entries = [
+        {
+            "file": os.path.relpath(path, target.manifest.parent),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        for path, content in kept.items()
+    ]
+    return {"components": entries[0]} if entries else {}
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -152,16 +176,18 @@ def finished(target: Target, separator: Separator, source_hash: str) -> dict[str
         return None
 
 
-def obsolete_stems(target: Target, new_paths: Mapping[str, Path]) -> list[Path]:
+def obsolete_files(target: Target, new_paths: Iterable[Path]) -> list[Path]:
     """Return the files of a manifest that is about to be replaced, except those that are written again."""
     try:
         document = load(target.manifest)
-        names = [*(str(stem["file"]) for stem in document["stems"].values()), str(document.get("labels", ""))]
+        kept = [document["components"]] if document.get("components") else []
+        names = [str(entry["file"]) for entry in (*document["stems"].values(), *kept)]
+        names.append(str(document.get("labels", "")))
     except (InputError, KeyError, TypeError, AttributeError):
         return []
     folder = target.manifest.parent
     inside = [folder / name for name in names if name and ".." not in Path(name).parts]
-    new = {os.path.realpath(path) for path in new_paths.values()}
+    new = {os.path.realpath(path) for path in new_paths}
     root = os.path.realpath(target.folder)
     return [
         path
@@ -197,7 +223,9 @@ def _is_whole(document: Mapping[str, Any], target: Target) -> bool:
     folder = target.manifest.parent
     if target.label_path and not target.label_path.is_file():
         return False
-    return all(os.path.getsize(folder / s["file"]) == s["bytes"] for s in document["stems"].values())
+    kept = [document["components"]] if document.get("components") else []
+    entries = (*document["stems"].values(), *kept)
+    return all(os.path.getsize(folder / entry["file"]) == entry["bytes"] for entry in entries)
 
 
 def _input(source: SampleSource) -> dict[str, Any]:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nmfaudio.errors import InputError, OptionError
-from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Separator
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.registry import default_name, make
+from nmfaudio.pipeline.separated import Separation
 from nmfaudio.pipeline.stem_file import check_stem_file, write_stem_file
 from nmfaudio.pipeline.stems import existing_stems, write_stems
 from nmfaudio.pipeline.target import DEFAULT_FILENAME, Result, Target, Written, track_name
@@ -28,103 +26,6 @@ from nmfaudio.sound.encoding import stem_encoding
 from nmfaudio.sound.files import AudioFile, read
 from nmfaudio.sound.passage import Passage
 from nmfaudio.sound.stem_format import StemFormat
-
-
-@dataclass(frozen=True)
-class Separation:
-    """A mixture in memory and its stems.
-
-    Attributes
-    ----------
-    mixture : Audio
-        The mixture.
-    stems : dict of str to Audio
-        Stems by name; they sum to the mixture unless only some of them were chosen.
-    result : Result
-        The separator with its options, messages, warnings and seconds.
-    unwritten : dict of str to Audio
-        Stems that were not chosen; empty where all were.
-
-    Examples
-    --------
-    >>> separate(Audio(np.ones((1, 9)) / 2, 8000), sources=2)
-    Separation(...: Audio(1 channels, 9 samples, 8000 Hz, 0.001 s))
-    """
-
-    mixture: Audio
-    stems: dict[str, Audio]
-    result: Result = field(repr=False)
-    unwritten: dict[str, Audio] = field(default_factory=dict, repr=False)
-    fitted: Fitted | None = field(default=None, repr=False)
-
-    @cached_property
-    def components(self) -> Components:
-        """Templates and activations of the stems, computed at the first use."""
-        if self.fitted is None:
-            raise InputError("these stems were not made by a model, so they have no components")
-        return self.fitted.find_components()
-
-    def write(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        format: str | None = None,
-        subtype: str | None = None,
-        filename: str = "{stem}.{ext}",
-        overwrite: bool = False,
-        clip_mode: str = "clamp",
-        labels: str | None = None,
-    ) -> Written:
-        """Write the stems and a manifest. Integer samples sum exactly to those of the mixture.
-
-        Parameters
-        ----------
-        folder : path-like
-            Folder of the stems; it is made where it is missing.
-        format, subtype : str, optional
-            Format and sample type, as libsndfile names them. By default those of the mixture where they lose
-            nothing, else WAV with float samples.
-        filename : str
-            A pattern made of `{track}`, `{stem}` and `{ext}`.
-        overwrite : bool
-            Whether existing files may be replaced.
-        clip_mode : {"clamp", "rescale", "float"}
-            What happens where a stem exceeds the range of its encoding: its samples are clipped, or all stems
-            are made quieter by the same factor, or all stems are written as floats.
-        labels : {"audacity", "csv"}, optional
-            Format of a file `labels` beside the stems that says when each stem sounds, and how loud it is.
-
-        Returns
-        -------
-        Written
-
-        Raises
-        ------
-        OutputError
-            When a file exists already or cannot be written. No file is left half-written.
-        OptionError
-            When the format cannot be written, or the pattern is malformed.
-        """
-        encoding = stem_encoding(self.mixture.encoding, format, subtype)
-        target = Target(
-            Path(folder),
-            self.mixture.name,
-            encoding,
-            filename=filename,
-            overwrite=overwrite,
-            clip_mode=clip_mode,
-            phase_rounds=self.result.phase_rounds,
-            choice=self.result.choice,
-            labels=labels,
-        )
-        target.check_free(self.stems)
-        mixture = self.mixture.read(0, self.mixture.length)
-        all_stems = {**self.stems, **self.unwritten}
-        samples = {name: stem.read(0, stem.length) for name, stem in all_stems.items()}
-        return write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result)
-
-    def __repr__(self) -> str:
-        return f"Separation({', '.join(self.stems)}: {self.mixture!r})"
 
 
 def separate(
@@ -214,6 +115,7 @@ def separate_file(
     end: float | None = None,
     in_place: bool = False,
     stem_file: bool = False,
+    keep: bool = False,
     format: str | None = None,
     subtype: str | None = None,
     filename: str = DEFAULT_FILENAME,
@@ -242,6 +144,8 @@ def separate_file(
     stem_file : bool
         Whether to write, beside the stems, one `.stem.mp4` file of the mixture and up to four stems for DJ
         software. It needs PyAV, and memory for the whole recording.
+    keep : bool
+        Whether to keep the components in a file beside the manifest, for pictures, listening and regrouping.
     format, subtype, filename, overwrite, clip_mode, labels
         The same as for `Separation.write`.
     strict : bool
@@ -285,6 +189,7 @@ def separate_file(
             choice=choice,
             passage=passage_choice,
             labels=labels,
+            keep=keep,
         )
         if resume and (document := finished(target, chosen, source.sha256())):
             return existing_stems(document, target, chosen)
@@ -306,7 +211,8 @@ def separate_file(
             check_stem_file(target, len(fitted.written))
         result = _result(chosen, fitted, start_time, phase_rounds, choice)
         recording, pieces = passage_choice.placed(fitted.stems, passage)
-        written = write_stems(recording, fitted.written, pieces, target, result)
+        kept = fitted.find_components() if keep else None
+        written = write_stems(recording, fitted.written, pieces, target, result, kept)
     if stem_file:
         write_stem_file(path, passage_choice, written, target)
     return written

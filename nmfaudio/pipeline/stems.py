@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from nmfaudio.models import components_file
+from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline import manifest
 from nmfaudio.pipeline.sounding import LevelMeter, label_file
@@ -28,6 +30,7 @@ def write_stems(
     pieces: Callable[[], Pieces],
     target: Target,
     result: Result,
+    components: Components | None = None,
 ) -> Written:
     """Write stems and their manifest. Either all of them appear, whole, or none does.
 
@@ -44,6 +47,8 @@ def write_stems(
         Where the stems go.
     result : Result
         The separation; the time of writing is added to its seconds.
+    components : Components, optional
+        Components to keep beside the manifest.
 
     Raises
     ------
@@ -76,12 +81,13 @@ def write_stems(
             metadata_lost=files.stem_format.losses,
             labels=used.label_path,
         )
-        paths = {name: stem.path for name, stem in files.stems.items()}
-        paths |= {"": used.label_path} if used.label_path else {}
-        obsolete = manifest.obsolete_stems(target, paths) if target.overwrite else []
-        document = manifest.content(source, written, replace(used, encoding=target.encoding), used.encoding)
+        kept = {} if components is None else {used.components: components_file.content(components)}
         labels = _label_file(meter, used, gain)
-        files.commit({**labels, used.manifest: document}, obsolete)
+        new = [*(stem.path for stem in files.stems.values()), *kept, *labels]
+        obsolete = manifest.obsolete_files(target, new) if target.overwrite else []
+        recorded = replace(used, encoding=target.encoding)
+        document = manifest.content(source, written, recorded, used.encoding, kept)
+        files.commit({**kept, **labels, used.manifest: document}, obsolete)
         return written
 
 

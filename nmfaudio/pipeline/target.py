@@ -16,6 +16,7 @@ from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
+from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
@@ -55,6 +56,8 @@ class Target:
         Passage of the recording that is separated.
     labels : {"audacity", "csv"}, optional
         Format of the label file that says when each stem sounds; by default none is written.
+    keep : bool
+        Whether the components are kept beside the manifest.
     """
 
     folder: Path
@@ -67,12 +70,14 @@ class Target:
     choice: StemChoice = StemChoice()
     passage: PassageChoice = PassageChoice()
     labels: str | None = None
+    keep: bool = False
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
         check_clip_mode(self.clip_mode)
         check_rounds(self.phase_rounds)
         check_label_format(self.labels)
+        check_keep(self.keep, self.passage)
 
     def stem(self, name: str) -> Path:
         """Return the path of the stem of that name."""
@@ -89,15 +94,22 @@ class Target:
         return self._path("labels", LABEL_FORMATS[self.labels]) if self.labels else None
 
     @property
+    def components(self) -> Path:
+        """Path of the components, where they are kept."""
+        return self._path("components", "safetensors")
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings that decide, together with the separator, which samples are written."""
         encoding = {"format": self.encoding.format, "subtype": self.encoding.subtype}
+        keep = {"keep": True} if self.keep else {}
         phases = {"phase_rounds": self.phase_rounds} if self.phase_rounds else {}
         return {
             **encoding,
             "filename": self.filename,
             "clip_mode": self.clip_mode,
             **phases,
+            **keep,
             **self.choice.settings,
             **self.passage.settings,
             **({"labels": self.labels} if self.labels else {}),
@@ -106,8 +118,9 @@ class Target:
     def check_free(self, sources: Iterable[str]) -> None:
         """Raise OutputError when a file exists already and may not be replaced."""
         if not self.overwrite:
+            kept = [self.components] if self.keep else []
             labels = [self.label_path] if self.label_path else []
-            check_absent([*(self.stem(name) for name in sources), *labels, self.manifest])
+            check_absent([*(self.stem(name) for name in sources), *labels, self.manifest, *kept])
 
     def _path(self, stem: str, ext: str) -> Path:
         track = _safe_track(self.track)
@@ -120,8 +133,8 @@ class Result:
 
     Attributes
     ----------
-    separator : Separator
-        The separator with all its options.
+    separator : Separator or Regrouping
+        The separator with all its options, or the groups of a separation that was regrouped.
     factorization : LabelledFactorization or None
         The factorization that made the stems, where there is one.
     messages, warnings : tuple of str
@@ -134,7 +147,7 @@ class Result:
         Stems that were chosen.
     """
 
-    separator: Separator
+    separator: Separator | Regrouping
     factorization: LabelledFactorization | None
     messages: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -221,6 +234,16 @@ def check_clip_mode(mode: str) -> None:
     if mode not in CLIP_MODES:
         raise OptionError(
             f"clip mode {mode!r} does not exist: use one of {', '.join(CLIP_MODES)}", option="clip_mode"
+        )
+
+
+def check_keep(keep: bool, passage: PassageChoice) -> None:
+    """Raise OptionError when components are to be kept of stems with silence around a passage."""
+    if keep and passage.in_place:
+        raise OptionError(
+            "the components of a passage cannot be kept with silence around its stems: leave out in_place or "
+            "keep",
+            option="keep",
         )
 
 

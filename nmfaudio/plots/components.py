@@ -1,4 +1,4 @@
-"""Figures of the components of a separation."""
+"""Figures of a mixture with the template and the activation of each component."""
 
 from __future__ import annotations
 
@@ -8,31 +8,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.errors import SeparatorError
-from nmfaudio.models.components import Components
+from nmfaudio.models.components import Components, Part
 from nmfaudio.models.contract import Separator
-from nmfaudio.pipeline.fitting import Fitted, Report, fit
+from nmfaudio.pipeline.fitting import Report, fit
 from nmfaudio.pipeline.registry import make
-from nmfaudio.plots.figures import check_picture, new_figure, save_picture
+from nmfaudio.plots.axes import (
+    decibels,
+    draw_levels,
+    figure_of,
+    frequency_axis,
+    frequency_range,
+    time_limits,
+)
+from nmfaudio.plots.colours import source_colours
+from nmfaudio.plots.excerpt import Excerpt
+from nmfaudio.plots.matrices import activation_rows
 from nmfaudio.plots.names import drawable
+from nmfaudio.plots.overview import Overview, overview
+from nmfaudio.plots.scene import Scene
 from nmfaudio.sound.audio import Audio
-from nmfaudio.sound.files import AudioFile, read
-from nmfaudio.sound.passage import passage_in_seconds
+from nmfaudio.sound.files import read
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
-RANGE_DB = 80  # range of levels that is drawn, below the loudest bin
-_COLUMNS = 1200  # greatest number of columns; each shows the loudest of its frames
-_LOWEST_HZ = 30.0
-_MOST_COMPONENTS = 32  # only the components with the most energy are drawn
+_ALL = Excerpt()
+_TEMPLATE_DB = 60  # range of levels of a template
+_TOP = 1.75  # upper end of the axis of an activation: its label stands above 1, where no activation reaches
 
 
 def plot_components(
     mixture: Audio | str | os.PathLike[str],
     separator: str | Separator = "blind",
     *,
+    excerpt: Excerpt = _ALL,
+    figure: Figure | SubFigure | None = None,
     report: Report | None = None,
     **options: Any,
 ) -> Figure:
@@ -46,6 +57,10 @@ def plot_components(
         The mixture, or its file.
     separator : str or Separator
         Separator that finds components, such as `"blind"`.
+    excerpt : Excerpt
+        Components, sources, seconds and frequencies to draw.
+    figure : matplotlib.figure.Figure, optional
+        Empty figure to draw on; by default a new one.
     report : callable, optional
         Function that takes a `Progress`; it may raise an exception to stop the work.
     **options
@@ -57,161 +72,119 @@ def plot_components(
 
     Raises
     ------
-    SeparatorError
-        When the separator has no components.
+    OptionError
+        When the separator has no components, or what the excerpt names does not exist.
 
     Examples
     --------
     >>> noise = np.random.default_rng(0).standard_normal((1, 8000)) / 8
     >>> figure = plot_components(Audio(noise, 8000), sources=2)
-    >>> figure.axes[0].get_xlabel()
-    'time (s)'
+    >>> figure.axes[0].get_ylabel()
+    'frequency (Hz)'
     """
     audio = mixture if isinstance(mixture, Audio) else read(mixture)
     chosen = make(separator, **options) if isinstance(separator, str) else separator
-    return _draw(fit(audio, chosen, report=report))
+    scene = Scene.of_fitted(fit(audio, chosen, report=report))
+    return draw_components(scene, excerpt=excerpt, figure=figure)
 
 
-def draw_file(
-    path: str | os.PathLike[str],
-    picture: str | os.PathLike[str],
-    separator: Separator,
-    *,
-    start: float | None = None,
-    end: float | None = None,
-    report: Report | None = None,
-) -> None:
-    """Draw the components of an audio file to a picture. The ending of the picture's name decides its kind.
-
-    `start` and `end` are times in seconds of the passage that is drawn; by default the whole file is drawn.
-
-    Raises
-    ------
-    AudioFileError
-        When the audio file cannot be read.
-    SeparatorError
-        When the separator has no components.
-    OutputError
-        When the picture cannot be written.
-    """
-    check_picture(picture)
-    with AudioFile(path) as source:
-        figure = _draw(fit(passage_in_seconds(source, start, end), separator, report=report))
-    save_picture(figure, picture)
-
-
-def _draw(fitted: Fitted) -> Figure:
-    components = fitted.find_components()
-    if not len(components):
-        raise SeparatorError(
-            f"the stems {', '.join(components.sources)} were made without templates, so there are no "
-            "components to draw: use another separator, such as blind"
-        )
-    order = _drawing_order(components)
-    height = 3.4 + 0.75 * len(order)
-    figure = new_figure(11, height)
-    panels: Any = figure.subfigures(2, 1, height_ratios=[3.0, height - 3.0])
-    top, bottom = panels
-    _draw_mixture(top, fitted)
-    _draw_components(bottom, fitted, components, order)
-    return figure
-
-
-def _drawing_order(components: Components) -> list[int]:
-    """Return the components to draw, ordered by source and then by decreasing energy."""
-    strongest = np.argsort(-components.shares)[:_MOST_COMPONENTS]
-    return [int(k) for k in sorted(strongest, key=lambda k: (components.labels[k], -components.shares[k]))]
-
-
-def _draw_mixture(panel: Any, fitted: Fitted) -> None:
-    mixture = fitted.mixture
-    axes = panel.subplots()
-    levels, times = _overview(fitted)
-    frequencies = mixture.stft.frequencies(mixture.sample_rate)
-    mesh = axes.pcolormesh(
-        times, frequencies, levels, shading="nearest", cmap="magma", vmin=-RANGE_DB, vmax=0, rasterized=True
+def draw_components(
+    scene: Scene, *, excerpt: Excerpt = _ALL, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Draw the components of a scene; see `plot_components`."""
+    components = scene.components
+    parts = excerpt.parts(components)
+    height = 3.2 + 0.62 * len(parts)
+    canvas = figure_of(figure, 11, height)
+    grid = canvas.add_gridspec(
+        len(parts) + 1,
+        2,
+        width_ratios=[1, 2.2],
+        height_ratios=[2.6, *[0.62] * len(parts)],
     )
-    _frequency_axis(axes.yaxis, axes.set_yscale, axes.set_ylim, frequencies)
-    axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
-    (name,), properties = drawable([mixture.source.name])
-    axes.set_title(f"mixture: {name}", **properties)
-    panel.colorbar(mesh, ax=axes, label="level (dB below peak)", pad=0.01)
+    limits = frequency_range(components.frequencies, excerpt.frequency)
+    seen = overview(scene.mixture, components.stft, offset=scene.offset)
+    top = canvas.add_subplot(grid[0, 1])
+    _draw_mixture(canvas, top, scene, seen, excerpt, limits)
+    _draw_mean_spectrum(canvas.add_subplot(grid[0, 0], sharey=top), seen)
+    rows = [
+        (canvas.add_subplot(grid[row + 1, 0]), canvas.add_subplot(grid[row + 1, 1], sharex=top))
+        for row in range(len(parts))
+    ]
+    _draw_rows(rows, components, parts, excerpt, limits)
+    result: Figure = canvas
+    return result
 
 
-def _overview(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return levels in dB below the peak, shape (bins, columns), and times; all channels are added up."""
-    mixture = fitted.mixture
-    step = -(-mixture.frames // _COLUMNS)
-    power, times = [], []
-    for block in mixture:
-        power_of_block = (block.magnitude**2).sum(axis=0)
-        starts = np.arange(0, block.frames, step)
-        power.append(np.maximum.reduceat(power_of_block, starts, axis=1))
-        times.append(block.times[starts])
-    joined = np.concatenate(power, axis=1)
-    loudest = joined.max() or 1.0
-    levels = 10 * np.log10(np.maximum(joined / loudest, 10 ** (-RANGE_DB / 10)))
-    return levels, np.concatenate(times)
+def _draw_mixture(
+    canvas: Any,
+    axes: Axes,
+    scene: Scene,
+    seen: Overview,
+    excerpt: Excerpt,
+    limits: tuple[float, float],
+) -> None:
+    columns = excerpt.columns(seen.times)
+    levels = decibels(seen.magnitudes[:, columns], float(seen.magnitudes.max(initial=0.0)))
+    mesh = draw_levels(axes, seen.times[columns], seen.frequencies, levels)
+    frequency_axis(axes, "y", limits)
+    (name,), properties = drawable([scene.name])
+    axes.set_title(f"mixture: {name}", fontsize=11, **properties)
+    axes.tick_params(labelbottom=False)
+    canvas.colorbar(mesh, ax=axes, label="level (dB below peak)", pad=0.01)
 
 
-def _draw_components(panel: Any, fitted: Fitted, components: Components, order: list[int]) -> None:
-    grid = panel.subplots(len(order), 2, sharex="col", squeeze=False, width_ratios=[1, 2])
-    frequencies = fitted.mixture.stft.frequencies(fitted.mixture.sample_rate)
-    activations = components.activations.sum(axis=1)
-    step = -(-activations.shape[1] // _COLUMNS)
-    times = components.times[::step]
-    names, properties = drawable(fitted.sources)
-    loudest = float(activations[order].max(initial=0.0)) or 1.0
-    for row, k in enumerate(order):
-        color = f"C{components.labels[k] % 10}"
-        _draw_template(grid[row, 0], frequencies, components.templates[k].mean(axis=(0, 2)), color)
-        peaks = np.maximum.reduceat(activations[k], np.arange(0, len(activations[k]), step)) / loudest
-        _draw_activation(grid[row, 1], times, peaks, color)
-        grid[row, 0].set_ylabel(f"{k + 1}", rotation=0, ha="right", va="center", color=color, weight="bold")
-        label = f"{names[components.labels[k]]}, {100 * components.shares[k]:.1f} % of the energy"
-        position = {"transform": grid[row, 1].transAxes, "ha": "right", "va": "top"}
-        grid[row, 1].text(0.995, 0.95, label, color=color, **position, **properties)
-    _label_rows(grid, frequencies)
+def _draw_mean_spectrum(axes: Axes, seen: Overview) -> None:
+    """Draw the mean level of the mixture at each frequency, on the axis of the spectrogram beside it."""
+    mean = np.sqrt((seen.magnitudes**2).mean(axis=1))
+    axes.plot(decibels(mean, float(mean.max(initial=0.0))), seen.frequencies, color="0.5", linewidth=0.8)
+    axes.set(xlim=(-80, 3), xlabel="mean level (dB)")
+    axes.set_title("spectrum of the mixture", fontsize=10)
+    axes.grid(alpha=0.25)
 
 
-def _draw_template(axes: Axes, frequencies: NDArray[Any], template: NDArray[Any], color: str) -> None:
-    levels = 20 * np.log10(np.maximum(template / (template.max() or 1), 10 ** (-RANGE_DB / 20)))
-    axes.fill_between(frequencies, levels, -RANGE_DB, color=color, alpha=0.35, linewidth=0)
-    axes.plot(frequencies, levels, color=color, linewidth=0.7)
-    axes.set(ylim=(-RANGE_DB, 3), yticks=(-60, -30, 0))
+def _draw_rows(
+    rows: list[tuple[Axes, Axes]],
+    components: Components,
+    parts: list[Part],
+    excerpt: Excerpt,
+    limits: tuple[float, float],
+) -> None:
+    times, activations = activation_rows(components, parts, excerpt)
+    loudest = float(activations.max(initial=0.0)) or 1.0
+    colours = source_colours(components.sources)
+    names, properties = drawable([part.source for part in parts])
+    for (left, right), part, name, row in zip(rows, parts, names, activations, strict=True):
+        colour = colours[part.source]
+        template = components.templates[part.component].astype(np.float64).mean(axis=(0, 2))
+        _draw_template(left, components.frequencies, template ** (1 / components.magnitude_power), colour)
+        frequency_axis(left, "x", limits, label=False, small=True)
+        left.set_ylabel(f"{part.number}", rotation=0, ha="right", va="center", color=colour, weight="bold")
+        _draw_activation(right, times, row / loudest, colour)
+        share = f"{name}, {100 * components.shares[part.component]:.1f} % of the energy"
+        position: dict[str, Any] = {"transform": right.transAxes, "ha": "right", "va": "top", "fontsize": 8}
+        right.text(0.995, 0.97, share, color=colour, **position, **properties)
+        for axes in (left, right):
+            axes.tick_params(labelbottom=False)
+    rows[0][0].set_title("template of each component (dB below its peak)", fontsize=10)
+    rows[0][1].set_title("activation (relative to the strongest)", fontsize=10)
+    for axes, label in zip(rows[-1], ("frequency (Hz)", "time (s)"), strict=True):
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel(label)
+
+
+def _draw_template(axes: Axes, frequencies: NDArray[Any], template: NDArray[Any], colour: str) -> None:
+    levels = np.maximum(decibels(template, float(template.max(initial=0.0))), -_TEMPLATE_DB)
+    axes.fill_between(frequencies, levels, -_TEMPLATE_DB, color=colour, alpha=0.35, linewidth=0)
+    axes.plot(frequencies, levels, color=colour, linewidth=0.7)
+    axes.set(ylim=(-_TEMPLATE_DB, 4), yticks=(-40, 0))
     axes.tick_params(axis="y", labelsize=6)
     axes.grid(alpha=0.25)
 
 
-def _draw_activation(axes: Axes, times: NDArray[Any], peaks: NDArray[Any], color: str) -> None:
-    axes.fill_between(times, peaks, color=color, alpha=0.35, linewidth=0)
-    axes.plot(times, peaks, color=color, linewidth=0.7)
-    axes.set(xlim=_limits(times), ylim=(0, 1.4), yticks=(0, 0.5, 1))  # the label is drawn above 1
+def _draw_activation(axes: Axes, times: NDArray[Any], levels: NDArray[Any], colour: str) -> None:
+    axes.fill_between(times, levels, color=colour, alpha=0.35, linewidth=0)
+    axes.plot(times, levels, color=colour, linewidth=0.7)
+    axes.set(xlim=time_limits(times), ylim=(0, _TOP), yticks=(0, 1))
     axes.tick_params(axis="y", labelsize=6)
     axes.grid(alpha=0.25)
-
-
-def _label_rows(grid: NDArray[Any], frequencies: NDArray[Any]) -> None:
-    first, last = grid[0], grid[-1]
-    first[0].set_title("template of each component (dB below its peak)", fontsize=10)
-    first[1].set_title("activation (relative to the strongest)", fontsize=10)
-    last[0].set_xlabel("frequency (Hz)")
-    last[1].set_xlabel("time (s)")
-    _frequency_axis(last[0].xaxis, last[0].set_xscale, last[0].set_xlim, frequencies)
-
-
-def _frequency_axis(axis: Any, set_scale: Any, set_limits: Any, frequencies: NDArray[Any]) -> None:
-    """Make an axis logarithmic, from the lowest audible bin to the highest bin, with ticks in Hz and kHz."""
-    highest = float(frequencies[-1])
-    lowest = max(_LOWEST_HZ, float(frequencies[1])) if highest > 4 * _LOWEST_HZ else float(frequencies[1])
-    set_scale("log")
-    set_limits(lowest, highest)
-    ticks = [hz for hz in (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000) if lowest <= hz <= highest]
-    axis.set_ticks(ticks, [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks])
-    axis.set_ticks([], minor=True)
-
-
-def _limits(times: NDArray[Any]) -> tuple[float, float]:
-    """Return the limits of the time axis; a single time gets half a second on either side."""
-    first, last = float(times[0]), float(times[-1])
-    return (first, last) if last > first else (first - 0.5, last + 0.5)

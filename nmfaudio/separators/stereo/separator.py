@@ -145,7 +145,7 @@ class PannedModel(Model):
         if self.templates is None:
             return None
         learned, order = self.templates, np.argsort(self.groups, kind="stable")
-        H = np.concatenate([learned.activations(block.values) for block in mixture], axis=1)[order]
+        H = np.concatenate([self._levelled_activations(block) for block in mixture], axis=1)[order]
         gains = np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)[order] ** 2
         spectra = (learned.W * learned.scale)[order]
         rank = spectra.shape[1]
@@ -162,6 +162,19 @@ class PannedModel(Model):
             magnitude_power=2.0,
             beta=0.0,
         )
+
+    def _levelled_activations(self, block: Spectrogram) -> NDArray[np.float32]:
+        """Return activations, (positions, frames, rank), at the level of the sounds of each frame.
+
+        The filter needs the proportions of the positions alone, so their levels may be far from those of the
+        mixture.
+        """
+        assert self.templates is not None
+        H = self.templates.activations(block.values)
+        modelled = (H @ (self.templates.W @ self.templates.scale)[:, :, None])[:, :, 0]
+        heard = (np.abs(self._filtered(block.values)) ** 2).sum(axis=(1, 2))
+        gains = np.divide(heard, modelled, out=np.zeros_like(heard), where=modelled > 0)
+        return np.asarray(H * gains[:, :, None], np.float32)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Solve two equations for two sources, or filter for more."""
