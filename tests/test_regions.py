@@ -224,3 +224,39 @@ def test_the_command_line_takes_regions_label_files_and_writes_labels(nmfaudio, 
     assert not (tmp_path / "c").exists()
     done = nmfaudio("separate", path, "--labels", "praat", "-o", "c", check=2)
     assert "use audacity or csv" in done.stderr
+
+
+def test_files_of_regions_serve_every_separator_with_regions(tmp_path):
+    path = tmp_path / "regions.toml"
+    path.write_text('[snare]\nregion = ["1.2-1.3@150-9000"]\nnot_region = "2-3"\n')
+    regions = Regions.parse(["snare=1.2-1.3@150-9000", "kick=0-1"], ["snare=2-3"])
+    assert Blind(hints=str(path), region=("kick=0-1",)).regions() == regions
+    path.write_text('[snare]\nsolo = "1.2-1.3"\n')
+    with pytest.raises(OptionError, match="kind solo, which only the separator dictionary uses"):
+        Blind(hints=str(path)).regions()
+
+
+@pytest.mark.parametrize(
+    ("flags", "separator"),
+    [
+        (("--hints", "r.toml"), "FromDictionary"),
+        (("--hints", "r.toml", "--sources", "2"), "Blind"),
+        (("--hints", "r.toml", "--drums"), "Drums"),
+        (("--hints", "r.toml", "--separator", "blind"), "Blind"),
+        (("--hints", "r.toml", "--solo", "low=0-0.2", "--solo", "snare=0.2-0.4"), "FromDictionary"),
+        (("--region", "snare=0-0.1", "--sources", "3"), "Blind"),
+    ],
+)
+def test_which_separator_regions_choose(make_file, tmp_path, flags, separator, monkeypatch):
+    from typer.testing import CliRunner
+
+    from nmfaudio.cli import separate as command
+    from nmfaudio.cli.app import app
+
+    (tmp_path / "r.toml").write_text('[snare]\nregion = "0.1-0.3@150-3000"\n')
+    monkeypatch.chdir(tmp_path)
+    chosen = []
+    monkeypatch.setattr(command, "run_files", lambda job, *_: chosen.append(job.separator) or True)
+    result = CliRunner().invoke(app, ["separate", str(make_file()), *flags])
+    assert result.exit_code == 0, result.output
+    assert type(chosen[0]).__name__ == separator

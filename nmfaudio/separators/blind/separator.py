@@ -23,7 +23,7 @@ from nmfaudio.separators.blind.single_sounds import (
     factorize_single_sounds,
 )
 from nmfaudio.separators.regions.model import with_regions
-from nmfaudio.separators.regions.options import RegionOptions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.separators.regions.region import Regions
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import LEARNED_VALUES, evenly_spaced_frames
@@ -38,7 +38,7 @@ SIMPLE_EXPONENT, GROUPED_EXPONENT = 1.5, 1.0
 
 
 @dataclass(frozen=True)
-class Blind(RegionOptions):
+class Blind(RegionFileOptions):
     """Separate without any knowledge of the sources: find components and group them by timbre.
 
     Where each source is a single sound (drums, single notes), as many components as sources explain nearly

@@ -17,7 +17,7 @@ from nmfaudio.models.options import option
 from nmfaudio.nmf import Convolution, convolve
 from nmfaudio.separators.drums.kit import KIT, drum_template, one_shot_templates
 from nmfaudio.separators.regions.model import with_regions
-from nmfaudio.separators.regions.options import RegionOptions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import stacked_channels
 from nmfaudio.sound.progress import Progress
@@ -33,7 +33,7 @@ OTHER = "other"
 
 
 @dataclass(frozen=True)
-class Drums(RegionOptions):
+class Drums(RegionFileOptions):
     """Separate drums by name, without training: kick, snare, hi-hat, and others on request.
 
     The method is convolutive factorization. The template of each drum is a short spectrogram. It starts with

@@ -15,7 +15,7 @@ from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import option
 from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.separators.regions.model import with_regions
-from nmfaudio.separators.regions.options import RegionOptions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.separators.score.agreement import AGREEING, agreement
 from nmfaudio.separators.score.alignment import REACH_SECONDS, aligned
 from nmfaudio.separators.score.model import ScoreModel, first_activations
@@ -32,7 +32,7 @@ _MIDDLE_C = 60
 
 
 @dataclass(frozen=True)
-class Score(RegionOptions):
+class Score(RegionFileOptions):
     """Separate the parts of a score: a MIDI file says which note of which part may sound when.
 
     Each pitch of each part has harmonic templates, which may sound only around its notes, and one for the

@@ -17,7 +17,7 @@ from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import option
 from nmfaudio.nmf.source_filter import F32, FLOOR, SourceFilter
 from nmfaudio.separators.regions.model import with_regions
-from nmfaudio.separators.regions.options import RegionOptions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.separators.voice.spectra import bands, combs
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
@@ -32,7 +32,7 @@ _BREATH_ITERATIONS = 10  # updates that adjust the noise
 
 
 @dataclass(frozen=True)
-class Voice(RegionOptions):
+class Voice(RegionFileOptions):
     """Separate a lead voice from its accompaniment (source-filter model, no training).
 
     The lead has one pitch at a time, shaped by smooth filters. The accompaniment is modelled by a few
