@@ -3,12 +3,13 @@ import pytest
 from test_learning import tone
 from test_separators_dictionary import RATE, gain, mixture
 
-from nmfaudio import Audio, Dictionary, learn, separate
+from nmfaudio import STFT, Audio, Dictionary, FunctionModel, Spectrogram, learn, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.dictionary.separator import FromDictionary
 from nmfaudio.separators.regions.constraint import constrained, rectangles_on
 from nmfaudio.separators.regions.evidence import Factors
+from nmfaudio.separators.regions.model import RegionModel
 from nmfaudio.separators.regions.region import Region, Regions
 
 
@@ -260,3 +261,21 @@ def test_which_separator_regions_choose(make_file, tmp_path, flags, separator, m
     result = CliRunner().invoke(app, ["separate", str(make_file()), *flags])
     assert result.exit_code == 0, result.output
     assert type(chosen[0]).__name__ == separator
+
+
+def test_stems_of_other_phases_sum_to_the_block():
+    random = np.random.default_rng(0)
+    values = random.normal(size=(2, 9, 5)) + 1j * random.normal(size=(2, 9, 5))
+    block = Spectrogram(values, STFT(16), RATE)
+
+    class Turned(FunctionModel):
+        """A model whose stems have not the phases of the mixture, as those of a filter across channels."""
+
+        def separate(self, block):
+            return {name: block.with_values(block.values * f) for name, f in self.factors.items()}
+
+        factors = {"a": 0.5 + 0.5j, "b": 0.5 - 0.5j}  # noqa: RUF012
+
+    model = RegionModel(Turned(STFT(16), ("a", "b"), lambda _: {}), Regions.parse(["a=0-1@0-1000/0.8"]))
+    stems = model.separate(block)
+    assert sum(stem.values for stem in stems.values()) == pytest.approx(values)

@@ -7,7 +7,9 @@ from nmfaudio import Audio, make, separate, separate_file
 from nmfaudio.errors import OptionError, OutputError
 from nmfaudio.pipeline.manifest import load
 from nmfaudio.pipeline.sounding import LevelMeter, label_file, sounding_frames
+from nmfaudio.pipeline.target import Target
 from nmfaudio.separators.dictionary.hints import Hints, read_hints
+from nmfaudio.sound.audio import Encoding
 
 RATE = 8000
 
@@ -109,3 +111,11 @@ def test_unknown_formats_are_refused(tmp_path, stems):
     with pytest.raises(OptionError, match="audacity or csv"):
         found.write(tmp_path, labels="praat")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_label_file_is_found_before_the_work(tmp_path):
+    target = Target(tmp_path, "song", Encoding(), filename="{stem}.{ext}", labels="csv")
+    target.check_free(["kick"])
+    (tmp_path / "labels.csv").write_text("")
+    with pytest.raises(OutputError, match=r"labels\.csv"):
+        target.check_free(["kick"])
