@@ -31,6 +31,19 @@ def test_separating_in_python(tmp_path):
     assert (sum(integers(stem, 24) for stem in stems) == integers(mixture, 16) << 8).all()
 
 
+@pytest.mark.parametrize("name", ["separate_in_python.py", "own_dictionary.py"])
+def test_examples_run_without_arguments_in_any_folder(tmp_path, name):
+    command = [sys.executable, str(EXAMPLES / name)]
+    for _ in range(1 if name == "own_dictionary.py" else 2):  # a second run replaces the stems of the first
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    if name == "separate_in_python.py":
+        assert len(list(tmp_path.glob("drum_loop_stems/*.wav"))) == 3
+        done = subprocess.run([*command, "one"], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("usage:")
+
+
 def test_a_dictionary_by_hand_finds_the_drums():
     parts = dict(line.split(": ") for line in run(EXAMPLES / "own_dictionary.py").splitlines())
     assert (
