@@ -14,6 +14,7 @@ from nmfaudio.cli.commands import Command
 from nmfaudio.cli.console import FAILED, complain, print_safely, warn_in_one_line
 from nmfaudio.cli.convert import convert
 from nmfaudio.cli.debugging import switch_debugging_on
+from nmfaudio.cli.evaluate import evaluate
 from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
@@ -104,6 +105,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     tune,
     rank,
     advise,
+    evaluate,
 )
 _WITH_SEPARATOR_FLAGS: dict[str, Callable[..., None]] = {
     "separate": separate,

@@ -38,6 +38,7 @@ def succeeded(file: str, written: Written) -> Outcome:
             for stem in (written.stems[name],)
         },
         "manifest": str(written.manifest),
+        "labels": str(written.labels) if written.labels else None,
         "found": written.already_there,
         "notes": list(written.result.messages),
         "warnings": list(written.warnings),
@@ -82,6 +83,8 @@ def print_table(outcome: Outcome) -> None:
         console.print(Text(f"{stems} in {place} existed already"))
     else:
         console.print(Text(f"Wrote {stems} to {place} in {outcome['seconds']:.1f} s"))
+    if outcome["labels"]:
+        console.print(Text(f"Labels are in {one_line(outcome['labels'])}"))
 
 
 def _components_of(written: Written, source: int) -> dict[str, float]:
