@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from nmfaudio.pipeline.target import Written
 
 NO_MEMORY = "there is not enough memory: lower --memory, separate a shorter part, or close other programs"
+_EXISTING = (
+    "--overwrite replaces the stems, --resume keeps those that are up to date, and -o FOLDER writes elsewhere"
+)
 
 
 @dataclass(frozen=True)
@@ -24,33 +29,34 @@ class Job:
         The separator with its options.
     options : dict
         Other keyword arguments of `separate_file`.
+    debug : bool
+        Whether the outcome of a file that failed has the traceback of its error.
     with_page : bool
         Whether the page of `nmfaudio report` is written beside each manifest.
     """
 
     separator: Any
     options: dict[str, Any] = field(default_factory=dict)
+    debug: bool = False
     with_page: bool = False
 
     def run(self, task: Task, report: Any = None) -> Outcome:
         """Separate one file; return the outcome, also where the separation failed."""
-        file = task.file
         try:
-            from nmfaudio.errors import NmfaudioError
-            from nmfaudio.pipeline.separation import separate_file
-
-            try:
-                written = separate_file(file, task.output, self.separator, report=report, **self.options)
-                page = self._page(written, report)
-            except NmfaudioError as error:
-                return failed(file, str(error))
-            return succeeded(file, written) | page
-        except MemoryError:
-            return failed(file, NO_MEMORY)
+            return self._succeeded(task, report)
         except Exception as error:  # one file must not end the others
-            if means_no_memory(error):
-                return failed(file, NO_MEMORY)
-            return failed(file, f"{type(error).__name__}: {error} (a bug in nmfaudio: please report it)")
+            trace = traceback.format_exc() if self.debug else ""
+            return failed(task.file, _reason(error), trace)
+
+    def _succeeded(self, task: Task, report: Any) -> Outcome:
+        from nmfaudio.errors import NmfaudioWarning
+        from nmfaudio.pipeline.separation import separate_file
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NmfaudioWarning)  # the outcome has them, and they are printed
+            written = separate_file(task.file, task.output, self.separator, report=report, **self.options)
+            page = self._page(written, report)
+        return succeeded(task.file, written) | page
 
     def _page(self, written: Written, report: Any) -> Outcome:
         """Write the page of a run, if it is wanted; return what the outcome says of it."""
@@ -61,6 +67,20 @@ class Job:
         overwrite = bool(self.options.get("overwrite") or self.options.get("resume"))
         path, _ = write_page(written.manifest, None, overwrite=overwrite, progress=report)
         return {"report": str(path)}
+
+
+def _reason(error: Exception) -> str:
+    """Return what the user should read about an error."""
+    if isinstance(error, MemoryError) or means_no_memory(error):
+        return NO_MEMORY
+    from nmfaudio.errors import ExistingFileError, NmfaudioError
+
+    if isinstance(error, ExistingFileError):
+        return f"{str(error).partition(': pass')[0]}: {_EXISTING}"
+    if isinstance(error, NmfaudioError):
+        return str(error)
+    report = "a bug in nmfaudio: please report it with what --debug prints"
+    return f"{type(error).__name__}: {error} ({report})"
 
 
 def means_no_memory(error: BaseException) -> bool:
