@@ -159,11 +159,19 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
     ] = None,
     keep: Annotated[
         bool,
-        typer.Option("--keep", help="Keep the components beside the stems, to look, listen and regroup."),
+        typer.Option(
+            "--keep",
+            help="Keep the components beside the stems, to look, listen and regroup.",
+            rich_help_panel=_STEMS,
+        ),
     ] = False,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Write report.html too: a page that plays and regroups the stems."),
+        typer.Option(
+            "--report",
+            help="Write report.html too: a page that plays and regroups the stems.",
+            rich_help_panel=_STEMS,
+        ),
     ] = False,
     settings: Annotated[
         list[str] | None,
