@@ -87,6 +87,8 @@ def test_wrong_runs_and_pages_are_refused_in_one_line(kept, run, tmp_path):
         done = call(*command, code=1)
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
+    done = call("report", kept / "song.wav", code=2)
+    assert "song.wav --report` separates this file" in done.stderr
     assert (run / "report.html").read_bytes() == before
     assert not (tmp_path / "p.html").exists()
 

@@ -17,6 +17,7 @@ from nmfaudio.pipeline.component_sounds import in_memory, regrouped
 from nmfaudio.report import sounds
 from nmfaudio.report.document import Subject
 from nmfaudio.report.making import write_report
+from nmfaudio.separators.dictionary.hints import Hints, read_hints
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
@@ -243,7 +244,7 @@ def test_names_that_flags_cannot_hold_are_regrouped_from_the_file(opened):
     assert "--group" not in opened.tab.inner_text("#export code")
 
 
-def test_regions_are_drawn_edited_and_exported(opened):
+def test_regions_are_drawn_edited_and_exported(opened, tmp_path):
     opened.tab.select_option("[aria-label='Source of new regions']", index=1)
     box = opened.tab.locator(".spectrogram canvas").bounding_box()
     mouse = opened.tab.mouse
@@ -274,6 +275,14 @@ def test_regions_are_drawn_edited_and_exported(opened):
     assert source == HOSTILE[1]
     assert hints[source]["region"] == [f"0.25-{region['end']}@{region['low']}-{region['high']}"]
     assert hints[source]["not_region"] == ["0.5-1.5"]
+    opened.run("page.grouping.rename(1, 'snare'); await page.update")
+    for number in (1, 2):
+        opened.tab.select_option(f"[aria-label='Source of region {number}']", "snare")
+    (tmp_path / "hints.toml").write_text(opened.saved("Export hints"))
+    texts = read_hints(tmp_path / "hints.toml")
+    read = Hints.parse(region=texts["region"], not_region=texts["not_region"]).regions
+    assert read.sources == ("snare",)
+    assert texts["region"] == [f"snare=0.25-{region['end']}@{region['low']}-{region['high']}"]
     opened.tab.click("[aria-label='Delete region 1']")
     assert opened.run("return page.regions.list.length") == 1
 

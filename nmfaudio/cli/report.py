@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmfaudio.cli.console import FAILED, complain, progress_bar, stop
+from nmfaudio.cli.console import FAILED, WRONG_USAGE, complain, progress_bar, stop
 from nmfaudio.cli.times import seconds
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def report(
     """Write one HTML page that plays, shows and regroups the stems of a finished run, without a network."""
     from nmfaudio.errors import NmfaudioError
 
+    if run.is_file() and run.suffix.lower() != ".json":
+        stop(
+            f"{run}: name the folder of a run; `nmfaudio separate {run} --report` separates this file and writes "
+            "the page",
+            WRONG_USAGE,
+        )
     passage = seconds(start, "--start"), seconds(end, "--end")
     try:
         with progress_bar(run.name, not quiet) as progress:

@@ -121,7 +121,7 @@ class Regions {
       parts.push(list, element("div", { class: "tools" },
         button("Export hints (TOML)", "Save the regions as a file for separate --hints", () =>
           download(fileName("hints.toml"), this.asText(), "application/toml"))),
-      element("p", { class: "hint" }, "Separate again with these hints, with the other flags of this run:"),
+      element("p", { class: "hint" }, "This command separates again with these hints; add the other flags of this run, such as --dictionary:"),
       commandBox("command that separates again with the hints", command));
     }
     document.getElementById("regions").replaceChildren(...parts);
