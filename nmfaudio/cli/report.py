@@ -42,8 +42,8 @@ def report(
 
     if run.is_file() and run.suffix.lower() != ".json":
         stop(
-            f"{run}: name the folder of a run; `nmfaudio separate {run} --report` separates this file and writes "
-            "the page",
+            f"{run}: name the folder of a run; `nmfaudio separate {run} --report` separates this file and "
+            "writes the page",
             WRONG_USAGE,
         )
     passage = seconds(start, "--start"), seconds(end, "--end")
