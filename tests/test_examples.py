@@ -31,6 +31,19 @@ def test_separating_in_python(tmp_path):
     assert (sum(integers(stem, 24) for stem in stems) == integers(mixture, 16) << 8).all()
 
 
+@pytest.mark.parametrize("name", ["separate_in_python.py", "own_dictionary.py"])
+def test_examples_run_without_arguments_in_any_folder(tmp_path, name):
+    command = [sys.executable, str(EXAMPLES / name)]
+    for _ in range(1 if name == "own_dictionary.py" else 2):  # a second run replaces the stems of the first
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    if name == "separate_in_python.py":
+        assert len(list(tmp_path.glob("drum_loop_stems/*.wav"))) == 3
+        done = subprocess.run([*command, "one"], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("usage:")
+
+
 def test_a_dictionary_by_hand_finds_the_drums():
     parts = dict(line.split(": ") for line in run(EXAMPLES / "own_dictionary.py").splitlines())
     assert (
@@ -55,6 +68,19 @@ def test_topics_gather_the_texts_of_a_module():
     assert len(topics) == 12
     assert sum(int(same) for same, _ in shares) > 0.6 * sum(int(total) for _, total in shares)
     assert any({"fft", "transform"} <= set(re.findall(r"\w+", topic)) for topic in topics)
+
+
+def test_rank_and_stability_finds_three_drums(tmp_path):
+    assert run(EXAMPLES / "rank_and_stability.py", tmp_path / "rank.png").startswith("3 components")
+    assert matplotlib.image.imread(tmp_path / "rank.png").std() > 0.1
+
+
+def test_players_at_other_places_are_separated(tmp_path):
+    lines = run(EXAMPLES / "stereo_places.py", tmp_path).splitlines()
+    for line in lines:
+        before, after = (float(value) for value in re.findall(r"(-?[\d.]+) dB", line))
+        assert after > before + 15
+    assert len(lines) == len(list(tmp_path.glob("*.flac"))) == 3
 
 
 def test_the_plugin_is_short_and_keeps_the_contract(monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.options import OptionRules, rules_of
+from nmfaudio.suggestion import suggestion
 
 _TRUTH_VALUES = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -68,8 +69,9 @@ class Option:
 
 
 def options_of_class(kind: type[Any]) -> dict[str, Option]:
-    """Return the options of a separator's class by name, in the order of its fields."""
+    """Return the options of a separator's class by name: its fields in order, keyword-only ones last."""
     hints = typing.get_type_hints(kind)
+    fields = sorted(dataclasses.fields(kind), key=lambda field: bool(field.kw_only))
     return {
         field.name: Option(
             field.name,
@@ -78,7 +80,7 @@ def options_of_class(kind: type[Any]) -> dict[str, Option]:
             str(field.metadata.get("help", "")),
             rules_of(field),
         )
-        for field in dataclasses.fields(kind)
+        for field in fields
         if field.init
     }
 
@@ -101,7 +103,10 @@ def _parsed(text: str, kind: Any, name: str) -> Any:
     if origin is typing.Literal:
         if text in map(str, arguments):
             return next(a for a in arguments if str(a) == text)
-        raise OptionError(f"{name}={text!r}: use one of {', '.join(map(str, arguments))}", option=name)
+        values = list(map(str, arguments))
+        raise OptionError(
+            f"{name}={text!r}: use one of {', '.join(values)}{suggestion(text, values)}", option=name
+        )
     if origin is tuple:
         return tuple(_parsed(part.strip(), arguments[0], name) for part in text.split(",") if part.strip())
     if kind is bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nmfaudio.errors import InputError
 from nmfaudio.models.components import Components
+from nmfaudio.pipeline.announcements import announce
 from nmfaudio.pipeline.component_sounds import in_memory, regrouped
 from nmfaudio.pipeline.fitting import Fitted
 from nmfaudio.pipeline.overlap_add import StemStream
@@ -65,6 +66,7 @@ class Separation:
         overwrite: bool = False,
         clip_mode: str = "clamp",
         keep: bool = False,
+        labels: str | None = None,
     ) -> Written:
         """Write the stems and a manifest. Integer samples sum exactly to those of the mixture.
 
@@ -84,6 +86,8 @@ class Separation:
             are made quieter by the same factor, or all stems are written as floats.
         keep : bool
             Whether to keep the components in a file beside the manifest.
+        labels : {"audacity", "csv"}, optional
+            Format of a file `labels` beside the stems that says when each stem sounds, and how loud it is.
 
         Returns
         -------
@@ -107,13 +111,18 @@ class Separation:
             phase_rounds=self.result.phase_rounds,
             choice=self.result.choice,
             keep=keep,
+            labels=labels,
         )
         target.check_free(self.stems)
         mixture = self.mixture.read(0, self.mixture.length)
         all_stems = {**self.stems, **self.unwritten}
         samples = {name: stem.read(0, stem.length) for name, stem in all_stems.items()}
         kept = self.components if keep else None
-        return write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result, kept)
+        written = write_stems(
+            self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result, kept
+        )
+        announce((), written.warnings[len(self.result.warnings) :])  # those of `separate` were issued by it
+        return written
 
     def component(self, number: int) -> Audio:
         """Return the sound of a component; the components of a stem sum to the stem.
@@ -181,6 +190,11 @@ class Separation:
                 "and without=..."
             )
         return regrouped(self.stems, self.components, groups)
+
+    def _repr_html_(self) -> str:
+        from nmfaudio.plots.notebook import sounds_html
+
+        return sounds_html({f"mixture: {self.mixture.name}": self.mixture, **self.stems})
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.stems)}: {self.mixture!r})"

@@ -13,6 +13,7 @@ import numpy as np
 from nmfaudio.errors import InputError, OptionError
 from nmfaudio.models.contract import Separator
 from nmfaudio.models.selection import StemChoice
+from nmfaudio.pipeline.announcements import announce
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
 from nmfaudio.pipeline.passage_choice import PassageChoice
@@ -41,6 +42,10 @@ def separate(
     **options: Any,
 ) -> Separation:
     """Separate a mixture into stems, in memory.
+
+    Warnings about the result, such as that the mixture is silent, are issued by the `warnings` module with
+    the category `NmfaudioWarning`, and are also in `result.warnings`. Notes, such as which separator was
+    chosen, go to the logger `nmfaudio` at level INFO, and are also in `result.messages`.
 
     Parameters
     ----------
@@ -101,6 +106,7 @@ def separate(
     stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
     written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
     result = _result(chosen, fitted, start_time, phase_rounds, choice)
+    announce(result.messages, result.warnings)
     return Separation(audio, written, result, unwritten, fitted)
 
 
@@ -121,6 +127,7 @@ def separate_file(
     filename: str = DEFAULT_FILENAME,
     overwrite: bool = False,
     clip_mode: str = "clamp",
+    labels: str | None = None,
     strict: bool = False,
     memory: int = 0,
     resume: bool = False,
@@ -129,6 +136,8 @@ def separate_file(
     **options: Any,
 ) -> Written:
     """Separate a file into stems on disk, reading and writing block by block.
+
+    Warnings and notes are issued as by `separate`.
 
     Parameters
     ----------
@@ -145,7 +154,7 @@ def separate_file(
         software. It needs PyAV, and memory for the whole recording.
     keep : bool
         Whether to keep the components in a file beside the manifest, for pictures, listening and regrouping.
-    format, subtype, filename, overwrite, clip_mode
+    format, subtype, filename, overwrite, clip_mode, labels
         The same as for `Separation.write`.
     strict : bool
         Whether a file that ends before its header says is an error; else its existing samples are used.
@@ -187,6 +196,7 @@ def separate_file(
             phase_rounds=phase_rounds,
             choice=choice,
             passage=passage_choice,
+            labels=labels,
             keep=keep,
         )
         if resume and (document := finished(target, chosen, source.sha256())):
@@ -213,6 +223,7 @@ def separate_file(
         written = write_stems(recording, fitted.written, pieces, target, result, kept)
     if stem_file:
         write_stem_file(path, passage_choice, written, target)
+    announce(written.result.messages, written.warnings)
     return written
 
 

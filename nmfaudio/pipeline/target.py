@@ -17,9 +17,11 @@ from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.regrouping import Regrouping
+from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
+from nmfaudio.suggestion import suggestion
 
 DEFAULT_FILENAME = "{track}/{stem}.{ext}"
 CLIP_MODES = ("clamp", "rescale", "float")
@@ -53,6 +55,8 @@ class Target:
         Stems that are wanted.
     passage : PassageChoice
         Passage of the recording that is separated.
+    labels : {"audacity", "csv"}, optional
+        Format of the label file that says when each stem sounds; by default none is written.
     keep : bool
         Whether the components are kept beside the manifest.
     """
@@ -66,12 +70,14 @@ class Target:
     phase_rounds: int = 0
     choice: StemChoice = StemChoice()
     passage: PassageChoice = PassageChoice()
+    labels: str | None = None
     keep: bool = False
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
         check_clip_mode(self.clip_mode)
         check_rounds(self.phase_rounds)
+        check_label_format(self.labels)
         check_keep(self.keep, self.passage)
 
     def stem(self, name: str) -> Path:
@@ -82,6 +88,11 @@ class Target:
     def manifest(self) -> Path:
         """Path of the manifest."""
         return self._path("manifest", "json")
+
+    @property
+    def label_path(self) -> Path | None:
+        """Path of the label file; None where there is none."""
+        return self._path("labels", LABEL_FORMATS[self.labels]) if self.labels else None
 
     @property
     def components(self) -> Path:
@@ -102,13 +113,15 @@ class Target:
             **keep,
             **self.choice.settings,
             **self.passage.settings,
+            **({"labels": self.labels} if self.labels else {}),
         }
 
     def check_free(self, sources: Iterable[str]) -> None:
         """Raise OutputError when a file exists already and may not be replaced."""
         if not self.overwrite:
             kept = [self.components] if self.keep else []
-            check_absent([*(self.stem(name) for name in sources), self.manifest, *kept])
+            labels = [self.label_path] if self.label_path else []
+            check_absent([*(self.stem(name) for name in sources), *labels, self.manifest, *kept])
 
     def _path(self, stem: str, ext: str) -> Path:
         track = _safe_track(self.track)
@@ -164,6 +177,10 @@ class Written:
         Whether the stems existed before and were left unchanged.
     metadata_lost : tuple of str
         Names of what the metadata of the mixture contain and the stems cannot.
+    labels : Path or None
+        Path of the label file, where one was asked for.
+    unwritten_energy : float
+        Energy of the stems that were not chosen, in the unit of the energies of the stems.
     """
 
     stems: dict[str, WrittenStem]
@@ -173,11 +190,13 @@ class Written:
     gain: float = 1.0
     already_there: bool = False
     metadata_lost: tuple[str, ...] = ()
+    labels: Path | None = None
+    unwritten_energy: float = 0.0
 
     @property
     def shares(self) -> dict[str, float]:
-        """Part of the energy of all stems that each stem has."""
-        total = sum(stem.energy for stem in self.stems.values())
+        """Part that each stem has of the energy of all stems, also of those that are not written."""
+        total = sum(stem.energy for stem in self.stems.values()) + self.unwritten_energy
         return {n: s.energy / total if total > 0 else 1 / len(self.stems) for n, s in self.stems.items()}
 
 
@@ -187,7 +206,7 @@ def check_filename(pattern: str) -> None:
     Raises
     ------
     OptionError
-        When the pattern has unknown fields, lacks `{stem}`, or could lead out of its folder.
+        When the pattern has unknown fields, lacks `{stem}` or `{ext}`, or could lead out of its folder.
 
     Examples
     --------
@@ -206,6 +225,11 @@ def check_filename(pattern: str) -> None:
             f"try {DEFAULT_FILENAME!r}",
             option="filename",
         )
+    if "ext" not in fields:
+        raise OptionError(
+            f"filename {pattern!r} lacks {{ext}}, the ending of the format: try {pattern + '.{ext}'!r}",
+            option="filename",
+        )
     folders = pattern.replace("\\", "/").split("/")
     if Path(pattern).is_absolute() or ".." in folders or "" in folders:
         raise OptionError(
@@ -217,9 +241,8 @@ def check_filename(pattern: str) -> None:
 def check_clip_mode(mode: str) -> None:
     """Raise OptionError for an unknown clip mode."""
     if mode not in CLIP_MODES:
-        raise OptionError(
-            f"clip mode {mode!r} does not exist: use one of {', '.join(CLIP_MODES)}", option="clip_mode"
-        )
+        known = f"{', '.join(CLIP_MODES)}{suggestion(mode, CLIP_MODES)}"
+        raise OptionError(f"clip mode {mode!r} does not exist: use one of {known}", option="clip_mode")
 
 
 def check_keep(keep: bool, passage: PassageChoice) -> None:

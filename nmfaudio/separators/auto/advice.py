@@ -23,9 +23,9 @@ SOME_DRUMS_PART = 0.3  # percussive part from which drums may play among other i
 # A mixture is noisy if steady noise fills at least this part of its audible bands. A band is steady if the
 # geometric mean of its energy over time is at least `STEADY_FLATNESS` times the arithmetic mean.
 NOISY_BANDS, STEADY_FLATNESS = 0.3, 0.8
-# Spectral flatness of the quiet frames of the steady bands from which they hold noise. The spectrum of dense
-# music, which may be as steady as noise, is less smooth.
-NOISE_SMOOTHNESS = 0.95
+# Spectral flatness of the quiet frames of the steady bands from which they hold noise, relative to that of
+# noise of the same length. The spectrum of dense music, which may be as steady as noise, is less smooth.
+NOISE_SMOOTHNESS = 0.99
 DRUM_COUNT = 3  # drums that the separator `drums` finds: kick, snare, hi-hat
 DRUMS_SECONDS = (1.0, 600.0)  # length of a mixture of drums: `drums` keeps its whole spectrogram in memory
 SHORT_SECONDS = 3.0  # a shorter mixture is too short to learn templates well
@@ -37,6 +37,9 @@ _BAND_BINS = 16  # bins of a band whose temporal flatness is measured
 _QUIET = 0.2  # quantile over time of the powers of a bin that is its level in quiet frames
 _AUDIBLE, _SILENT = 1e-4, 1e-9  # energy of audible and of silent bands relative to the loudest band
 _TINY = 1e-300
+# The flatness of the quantiles of white noise falls short of one by this number divided by the number of
+# frames. It was measured on 1 to 30 s of noise.
+_CHANCE = 3.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Facts:
     steady : float
         Part of the audible frequency bands whose energy is as steady as that of noise, 0 to 1.
     smooth : float
-        Flatness of the spectrum of the steady bands in quiet frames, 0 to 1; near 1 for noise.
+        Median flatness of the spectra of the steady bands in quiet frames, relative to that of noise of the
+        same length; near 1 for noise.
     panning : Panning or None
         Panning angles of the sources; None unless there are two channels.
 
@@ -266,7 +270,8 @@ def _noise(V: NDArray[np.float32]) -> tuple[float, float]:
     if not steady.any():
         return 0.0, 0.0
     quiet = np.quantile(bands[steady], _QUIET, axis=2)
-    return float(steady.sum() / audible.sum()), float(_flatness(quiet, _TINY).mean())
+    by_chance = max(0.5, 1 - _CHANCE / powers.shape[1])
+    return float(steady.sum() / audible.sum()), float(np.median(_flatness(quiet, _TINY))) / by_chance
 
 
 def _flatness(values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:

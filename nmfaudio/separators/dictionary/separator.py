@@ -14,10 +14,11 @@ from nmfaudio.dictionaries.labels import RESIDUAL
 from nmfaudio.errors import OptionError
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import option
 from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.nmf import factorize
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.dictionary import adaptation
 from nmfaudio.separators.dictionary.diagnosis import diagnose
 from nmfaudio.separators.dictionary.hint_effects import learn_solos, silence_messages, within_ranges
@@ -25,6 +26,8 @@ from nmfaudio.separators.dictionary.hints import Hints, read_hints
 from nmfaudio.separators.dictionary.places import find_places, name_places
 from nmfaudio.separators.dictionary.templates import TemplateModel, TemplateSet
 from nmfaudio.separators.dictionary.transposition import transposed
+from nmfaudio.separators.regions.model import with_regions
+from nmfaudio.separators.regions.options import RegionOptions
 from nmfaudio.separators.stereo.separator import PannedModel
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import mean_frames
@@ -40,7 +43,7 @@ _COST_PER_SEMITONE = 0.1  # nepers: transposed templates are attenuated, so they
 
 
 @dataclass(frozen=True)
-class FromDictionary(Options):
+class FromDictionary(RegionOptions):
     """Separate with templates that were learned of the sources before, and free ones for unknown sources.
 
     Parameters
@@ -75,11 +78,13 @@ class FromDictionary(Options):
     silent : tuple of str
         Passages in which a source is silent, such as ``voice=1:02-1:15``.
     range : tuple of str
-        Lowest and highest note of a source, such as ``piano=C4-C6``.
+        Lowest and highest note of a source, such as ``piano=C4-C6``, or frequencies in Hz.
     pan : tuple of str
         Pan position of a source, from -1 (left) to 1 (right), such as ``guitar=-0.5``.
     hints : str, optional
-        TOML file with such hints; see `nmfaudio.separators.dictionary.hints.read_hints`.
+        TOML file with such hints, or a label file; see `nmfaudio.separators.dictionary.hints.read_hints`.
+    region, not_region : tuple of str
+        Regions in which a source sounds, or does not sound, such as ``snare=1.20-1.32@150-9000``.
 
     References
     ----------
@@ -133,7 +138,7 @@ class FromDictionary(Options):
     )
     range: tuple[str, ...] = option(
         (),
-        "lowest and highest note of a source, such as piano=C4-C6",
+        "lowest and highest note of a source, or frequency in Hz, such as piano=C4-C6 or bird=3000-7000",
         flag="range",
         metavar="SOURCE=LOW-HIGH",
         whole=True,
@@ -147,7 +152,8 @@ class FromDictionary(Options):
     )
     hints: str | None = option(
         None,
-        "TOML file with a table of solo, silent, range and pan for each source",
+        "TOML file with solo, silent, range, pan, region and not_region for each source, or a label file of "
+        "Audacity, Raven or CSV",
         flag="hints",
         metavar="FILE",
         selects=True,
@@ -175,16 +181,23 @@ class FromDictionary(Options):
         return (*known, RESIDUAL) if known and self.free else known
 
     def fit(self, mixture: Blocks) -> Model:
-        """Convert the dictionary to the mixture's settings, and learn free templates if there are any."""
+        """Convert the dictionary to the mixture's settings, and learn free templates if there are any.
+
+        Where the hints have regions but neither a dictionary nor solos are given, `Blind` separates.
+        """
         hints = self.all_hints()
+        if hints.regions and not (self.dictionary or hints.solos):
+            return Blind(seed=self.seed).fit_regions(mixture, hints.regions)
         known, messages = self._known_sources(hints, mixture)
         fit = _DictionaryFit(self, known, hints, mixture)
         model = fit.with_free_templates() if self.free else fit.known_sources_only()
+        model = with_regions(model, mixture, hints.regions, self.seed)
         return WithMessages(model, (*messages, *model.messages))
 
     def all_hints(self) -> Hints:
         """Return the hints of the options together with those of the file."""
-        given = {"solo": self.solo, "silent": self.silent, "range": self.range, "pan": self.pan}
+        kinds = ("solo", "silent", "range", "pan", "region", "not_region")
+        given = {kind: getattr(self, kind) for kind in kinds}
         read = read_hints(self.hints) if self.hints else {}
         return Hints.parse(**{kind: [*read.get(kind, []), *texts] for kind, texts in given.items()})
 
