@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import matplotlib.image
+import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, integers
@@ -96,3 +97,24 @@ def test_every_example_opens_with_what_one_will_see_and_how_to_run_it(name):
     text = (EXAMPLES / name).read_text("utf-8")
     assert text.startswith('"""You will see ')
     assert f"    python examples/{name}" in text
+
+
+def test_components_are_heard_one_by_one(tmp_path):
+    mixture = ROOT / "audio_samples" / "night_bus.flac"
+    _, *lines = run(EXAMPLES / "listen_to_components.py", mixture, tmp_path / "parts").splitlines()
+    files = sorted((tmp_path / "parts").glob("*.wav"))
+    assert len(files) == len(lines) > 3
+    shares = [float(re.search(r"([\d.]+) %", line)[1]) for line in lines]
+    assert shares == sorted(shares, reverse=True)
+    assert (sum(integers(path, 16) for path in files) == integers(mixture, 16)).all()
+
+
+def test_low_components_are_regrouped_as_the_bass(tmp_path):
+    mixture = ROOT / "audio_samples" / "night_bus.flac"
+    output = run(EXAMPLES / "regroup.py", mixture, tmp_path / "stems")
+    assert "belongs to the bass" in output
+    stems = {path.stem: integers(path, 16) for path in (tmp_path / "stems").glob("*.wav")}
+    assert (sum(stems.values()) == integers(mixture, 16)).all()
+    bass = integers(ROOT / "audio_samples" / "night_bus" / "bass.flac", 16)
+    correlation = {name: np.corrcoef(stem.ravel(), bass.ravel())[0, 1] for name, stem in stems.items()}
+    assert correlation["bass"] == max(correlation.values()) > 0.5
