@@ -10,18 +10,24 @@ from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.auto.advice import Facts, advise, listen
 from nmfaudio.separators.auto.separator import Auto
+from nmfaudio.separators.drums.separator import Drums
 from nmfaudio.separators.stereo.panning import Panning
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 from nmfaudio.testing import check_separator
 
-
-def facts(audio, sources=None):
-    return listen(Blocks(audio, STFT(2048)), sources=sources)
+PANS = [(0.5, 0.85), (0.7, 0.7), (0.7, 0.7)]  # gains of hi-hat, kick and snare in the two channels
 
 
-def panning(*angles, mass=0.4, single=0.8):
-    return Panning(np.array(angles, float), np.full(len(angles), mass), single)
+def facts(audio):
+    return listen(Blocks(audio, STFT(2048)))
+
+
+def panning(*angles, mass=0.4, purity=0.9, single=0.8, overlap=0.3, rest=0.2):
+    count = len(angles)
+    return Panning(
+        np.array(angles, float), np.full(count, mass), np.full(count, purity), single, overlap, rest
+    )
 
 
 def test_drums_music_and_noise_are_distinguished(samples):
@@ -34,6 +40,48 @@ def test_drums_music_and_noise_are_distinguished(samples):
     assert noise.is_noisy
     assert not noise.is_drums
     assert music.percussive < noise.percussive < drums.percussive
+
+
+@pytest.mark.parametrize(
+    ("steady", "smooth", "expected"),
+    [(0.5, 0.99, "noise"), (0.2, 0.99, "blind"), (0.9, 0.9, "blind")],
+    ids=["sounds over noise", "music", "dense music that never pauses"],
+)
+def test_noise_is_steady_and_has_a_smooth_spectrum(steady, smooth, expected):
+    assert advise(Facts(1, 60.0, 0.2, steady, smooth, None), sources=2).separator == expected
+
+
+def test_noise_under_a_loud_narrow_band_is_found():
+    rng = np.random.default_rng(0)
+    tones = np.sin(2 * np.pi * 0.05 * np.cumsum(np.repeat(rng.uniform(0.5, 1.5, 20), 1600)))
+    swells = np.repeat(rng.uniform(0, 1, 20), 1600)
+    music, hiss = swells * tones, 0.05 * rng.standard_normal(32000)
+    assert facts(Audio((music + hiss)[None], 16000)).is_noisy
+    assert not facts(Audio(music[None], 16000)).is_noisy
+
+
+@pytest.mark.parametrize(
+    ("found", "sources", "expected"),
+    [
+        (panning(45, mass=0.7, purity=0.7, rest=0.5), None, "stereo"),
+        (panning(45, mass=0.7, purity=0.7, rest=0.5), 2, "stereo"),
+        (panning(45, mass=0.7, purity=0.7, rest=0.5), 3, "blind"),
+        (panning(45, mass=0.7, purity=0.4, rest=0.5), 2, "blind"),
+        (panning(45, mass=1.0, purity=1.0, rest=0.0), 2, "blind"),
+    ],
+    ids=["number unknown", "two", "three", "impure", "nothing but the source"],
+)
+def test_one_panned_source_over_a_rest_leads_to_stereo(found, sources, expected):
+    assert advise(Facts(2, 60.0, 0.2, 0.0, 0.2, found), sources=sources).separator == expected
+
+
+def test_a_drum_kit_at_two_positions_is_separated_into_drums():
+    kit = Facts(2, 8.0, 0.7, 0.0, 0.1, panning(45, 60))
+    assert advise(kit).separator == "drums"
+    assert "--stereo" in [arguments for arguments, _ in advise(kit).others]
+    wide = Facts(2, 8.0, 0.7, 0.0, 0.1, panning(20, 45, 70))
+    assert advise(wide).separator == "stereo"
+    assert "--drums" in [arguments for arguments, _ in advise(wide).others]
 
 
 def test_panning_positions_are_named_for_two_channels(samples):
@@ -56,10 +104,10 @@ def test_silence_and_a_single_sample_have_advice(samples_):
 
 
 def test_panned_sources_lead_to_stereo():
-    found = advise(Facts(2, 60.0, 0.2, 0.2, panning(20, 70)))
+    found = advise(Facts(2, 60.0, 0.2, 0.0, 0.2, panning(20, 70)))
     assert found.separator == "stereo"
     assert "2 panning positions: left56, right56" in found.reason
-    assert advise(Facts(2, 60.0, 0.2, 0.2, panning(20, 70)), sources=2).options == {"sources": 2}
+    assert advise(Facts(2, 60.0, 0.2, 0.0, 0.2, panning(20, 70)), sources=2).options == {"sources": 2}
 
 
 @pytest.mark.parametrize(
@@ -70,10 +118,11 @@ def test_panned_sources_lead_to_stereo():
         (panning(20, 70), 3, "2 panning positions found"),
         (panning(20, 70, single=0.1), None, "only 10% of the sound comes from a single position"),
         (panning(20, 70, mass=0.1), None, "only 20% of the sound from single positions"),
+        (panning(20, 70, overlap=0.01), None, "the 2 panning positions found differ by frequency"),
     ],
 )
 def test_without_panning_timbre_decides_and_the_reason_says_why(found, sources, message):
-    advice = advise(Facts(1 if found is None else 2, 60.0, 0.2, 0.2, found), sources=sources)
+    advice = advise(Facts(1 if found is None else 2, 60.0, 0.2, 0.0, 0.2, found), sources=sources)
     assert advice.separator == "blind"
     assert message in advice.reason
 
@@ -83,7 +132,7 @@ def test_without_panning_timbre_decides_and_the_reason_says_why(found, sources, 
     [(None, 8.0, "drums"), (3, 8.0, "drums"), (2, 8.0, "blind"), (None, 3600.0, "blind")],
 )
 def test_drums_are_chosen_where_number_and_length_allow_it(sources, seconds, expected):
-    assert advise(Facts(1, seconds, 0.7, 0.1, None), sources=sources).separator == expected
+    assert advise(Facts(1, seconds, 0.7, 0.0, 0.1, None), sources=sources).separator == expected
 
 
 def test_auto_names_drums(samples):
@@ -99,9 +148,9 @@ def test_auto_makes_as_many_stems_as_are_asked_for(samples):
 
 
 def test_alternatives_come_with_their_condition():
-    few = advise(Facts(1, 1.0, 0.2, 0.7, None))
+    few = advise(Facts(1, 1.0, 0.2, 0.7, 0.99, None))
     assert [arguments for arguments, _ in few.others] == ["--sources N", "--separator blind", "a longer part"]
-    assert advise(Facts(1, 60.0, 0.2, 0.2, None), sources=2).others == ()
+    assert advise(Facts(1, 60.0, 0.2, 0.0, 0.2, None), sources=2).others == ()
 
 
 def test_auto_keeps_the_contract():
@@ -163,3 +212,14 @@ def test_two_ways_at_once_are_refused(nmfaudio, make_file, arguments, message):
 def test_a_preset_stands_for_its_separator(nmfaudio, make_file):
     done = nmfaudio("separate", make_file(channels=2), "--stereo", "--sources", 2, "--json", check=0)
     assert json.loads(done.stdout)["separator"] == "stereo"
+
+
+def test_auto_filters_stems_across_channels_where_drums_are_panned(samples):
+    names = ("hihat", "kick", "snare")
+    stems = [read(samples / "drum_loop" / f"{name}.flac").samples[0, : 3 * 44100] for name in names]
+    truth = dict(zip(names, (np.outer(g, s) for g, s in zip(PANS, stems, strict=True)), strict=True))
+    mixture = Audio(sum(truth.values()), 44100)
+    plain, filtered = separate(mixture, Drums()), separate(mixture)
+    assert list(filtered.stems) == ["kick", "snare", "hihat"]
+    errors = [[np.sum((r.stems[n].samples - truth[n]) ** 2) for n in names] for r in (plain, filtered)]
+    assert np.mean(10 * np.log10(np.divide(*errors))) > 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, resample_poly
 
 from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
@@ -112,3 +112,21 @@ def test_two_equal_channels_are_separated_by_timbre(samples):
 def test_wrong_options_are_refused(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         Stereo(**options)
+
+
+def test_a_source_in_the_middle_is_separated_from_a_rest_without_position(samples):
+    flute, piano = (
+        resample_poly(
+            read(samples / "piano_and_flute" / f"{n}.flac").samples.mean(axis=0)[44100 : 4 * 44100], 160, 441
+        )
+        for n in ("flute", "piano")
+    )
+    responses = np.random.default_rng(0).standard_normal((2, 4000)) * np.exp(-np.arange(4000) / 1000)
+    rest = np.stack([fftconvolve(piano, response)[: len(piano)] for response in responses])
+    middle = np.stack([flute, flute]) * rest.std() / flute.std()
+    mixture = 0.05 * (middle + rest) / rest.std()
+    found = separate(Audio(mixture, 16000), Stereo())
+    assert list(found.stems) == ["middle", "rest"]
+    np.testing.assert_allclose(sum(s.samples for s in found.stems.values()), mixture, atol=1e-6)
+    for stem, truth in zip(found.stems.values(), (middle, rest), strict=True):
+        assert si_sdr(truth, stem.samples) > si_sdr(truth, mixture) + 6

@@ -55,7 +55,7 @@ def _analysed(
     from nmfaudio.sound.passage import passage_in_seconds
 
     with AudioFile(file) as source:
-        facts = advice.listen(blocks_of(passage_in_seconds(source, *passage), report=report), sources=sources)
+        facts = advice.listen(blocks_of(passage_in_seconds(source, *passage), report=report))
     return facts, advice.advise(facts, sources=sources)
 
 

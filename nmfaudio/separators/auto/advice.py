@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from nmfaudio.separators.stereo.panning import Panning, find_panning, place_name
+from nmfaudio.separators.stereo.separator import suits_lone_source
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
@@ -19,9 +20,12 @@ WINDOW_SECONDS = 0.046
 # Percussive part of the magnitudes from which a mixture consists of drums; the part of noise is one half.
 DRUMS_PART = 0.6
 SOME_DRUMS_PART = 0.3  # percussive part from which drums may play among other instruments
-# Temporal flatness (geometric mean over arithmetic mean of the energy) from which a mixture is noisy. That of
-# steady noise is near one, that of music is near zero.
-NOISE_STEADINESS = 0.65
+# A mixture is noisy if steady noise fills at least this part of its audible bands. A band is steady if the
+# geometric mean of its energy over time is at least `STEADY_FLATNESS` times the arithmetic mean.
+NOISY_BANDS, STEADY_FLATNESS = 0.3, 0.8
+# Spectral flatness of the quiet frames of the steady bands from which they hold noise, relative to that of
+# noise of the same length. The spectrum of dense music, which may be as steady as noise, is less smooth.
+NOISE_SMOOTHNESS = 0.99
 DRUM_COUNT = 3  # drums that the separator `drums` finds: kick, snare, hi-hat
 DRUMS_SECONDS = (1.0, 600.0)  # length of a mixture of drums: `drums` keeps its whole spectrogram in memory
 SHORT_SECONDS = 3.0  # a shorter mixture is too short to learn templates well
@@ -30,6 +34,12 @@ _MEASURED_BLOCKS = 4  # evenly spaced blocks of the mixture
 _MEASURED_FRAMES = 200  # frames of each block, about two seconds
 _MEDIAN_WIDTH = 17  # frames and bins of the median filters
 _BAND_BINS = 16  # bins of a band whose temporal flatness is measured
+_QUIET = 0.2  # quantile over time of the powers of a bin that is its level in quiet frames
+_AUDIBLE, _SILENT = 1e-4, 1e-9  # energy of audible and of silent bands relative to the loudest band
+_TINY = 1e-300
+# The flatness of the quantiles of white noise falls short of one by this number divided by the number of
+# frames. It was measured on 1 to 30 s of noise.
+_CHANCE = 3.0
 
 
 @dataclass(frozen=True)
@@ -45,13 +55,16 @@ class Facts:
     percussive : float
         Part of the magnitudes that forms vertical lines in the spectrogram, 0 to 1; one half for noise.
     steady : float
-        Temporal flatness of the energy, averaged over the spectrum, 0 to 1; near 1 for steady noise.
+        Part of the audible frequency bands whose energy is as steady as that of noise, 0 to 1.
+    smooth : float
+        Median flatness of the spectra of the steady bands in quiet frames, relative to that of noise of the
+        same length; near 1 for noise.
     panning : Panning or None
         Panning angles of the sources; None unless there are two channels.
 
     Examples
     --------
-    >>> Facts(1, 12.0, 0.69, 0.02, None).is_drums
+    >>> Facts(1, 12.0, 0.69, 0.02, 0.9, None).is_drums
     True
     """
 
@@ -59,17 +72,18 @@ class Facts:
     seconds: float
     percussive: float
     steady: float
+    smooth: float
     panning: Panning | None
 
     @property
     def is_drums(self) -> bool:
         """Whether the mixture consists almost only of drums."""
-        return self.percussive >= DRUMS_PART and self.steady < NOISE_STEADINESS
+        return self.percussive >= DRUMS_PART and self.steady < NOISY_BANDS
 
     @property
     def is_noisy(self) -> bool:
-        """Whether much of the mixture is steady noise."""
-        return self.steady >= NOISE_STEADINESS
+        """Whether steady noise fills much of the spectrum."""
+        return self.steady >= NOISY_BANDS and self.smooth >= NOISE_SMOOTHNESS
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -96,7 +110,7 @@ class Advice:
 
     Examples
     --------
-    >>> advise(Facts(1, 12.0, 0.1, 0.3, None)).separator
+    >>> advise(Facts(1, 12.0, 0.1, 0.0, 0.0, None)).separator
     'blind'
     """
 
@@ -106,7 +120,7 @@ class Advice:
     others: tuple[tuple[str, str], ...] = ()
 
 
-def listen(mixture: Blocks, *, sources: int | None = None) -> Facts:
+def listen(mixture: Blocks) -> Facts:
     """Measure the properties of a mixture that decide which separator suits it.
 
     The panning is measured on the whole mixture, the other properties on a few blocks.
@@ -115,8 +129,6 @@ def listen(mixture: Blocks, *, sources: int | None = None) -> Facts:
     ----------
     mixture : Blocks
         The mixture.
-    sources : int, optional
-        Number of sources, if it is known.
 
     Returns
     -------
@@ -129,18 +141,21 @@ def listen(mixture: Blocks, *, sources: int | None = None) -> Facts:
     Examples
     --------
     >>> from nmfaudio import STFT, Audio, Blocks
-    >>> noise = np.random.default_rng(0).standard_normal((1, 16000)) / 8
-    >>> facts = listen(Blocks(Audio(noise, 8000), STFT(512)))
+    >>> sound = np.random.default_rng(0).standard_normal((1, 16000)) / 8
+    >>> sound[:, :4000] += np.sin(np.arange(4000))  # a tone over noise
+    >>> facts = listen(Blocks(Audio(sound, 8000), STFT(512)))
     >>> facts.is_noisy, facts.is_drums
     (True, False)
     """
-    panning = find_panning(mixture, sources=sources) if mixture.channels == 2 else None
+    panning = find_panning(mixture) if mixture.channels == 2 else None
     mixture = mixture.with_stft(STFT.lasting(WINDOW_SECONDS, mixture.sample_rate))
-    measured = np.array(list(_measured(mixture)))
-    weights = measured[:, 2]
-    mean = np.average(measured[:, :2], axis=0, weights=weights) if weights.any() else np.zeros(2)
+    blocks = list(_measured(mixture))
+    weights = [float(V.sum()) for V in blocks]
+    parts = [_percussive(V) for V in blocks]
+    percussive = float(np.average(parts, weights=weights)) if any(weights) else 0.0
+    steady, smooth = _noise(np.concatenate(blocks, axis=1))
     seconds = mixture.length / mixture.sample_rate
-    return Facts(mixture.channels, seconds, float(mean[0]), float(mean[1]), panning)
+    return Facts(mixture.channels, seconds, percussive, steady, smooth, panning)
 
 
 def advise(facts: Facts, *, sources: int | None = None) -> Advice:
@@ -164,17 +179,24 @@ def advise(facts: Facts, *, sources: int | None = None) -> Advice:
 
 def _choice(facts: Facts, sources: int | None) -> tuple[str, str]:
     panning = facts.panning
-    if panning is not None and panning.doubt(sources) is None:
+    drums_suit = facts.is_drums and sources in (None, DRUM_COUNT) and _suits_drums(facts.seconds)
+    has_places = panning is not None and panning.doubt(sources) is None
+    # Two positions of a drum kit are fewer stems than its drums.
+    if panning is not None and has_places and not (drums_suit and len(panning.angles) < DRUM_COUNT):
         return (
             "stereo",
             f"the sources have {len(panning.angles)} panning positions: {', '.join(facts.places)}",
         )
-    no_panning = f" and {panning.doubt(sources)}" if panning is not None else ""
-    shortest, longest = DRUMS_SECONDS
-    if facts.is_drums and sources in (None, DRUM_COUNT) and shortest <= facts.seconds <= longest:
+    no_panning = f" and {panning.doubt(sources)}" if panning is not None and not has_places else ""
+    if drums_suit:
         return "drums", f"{facts.percussive:.0%} of the sound is percussive{no_panning}"
     if facts.is_noisy and sources in (None, 2):
         return "noise", f"much of the sound is steady noise{no_panning}"
+    if panning is not None and suits_lone_source(panning, sources):
+        return (
+            "stereo",
+            f"one source is panned ({place_name(panning.angles[0])}) and the rest has no position",
+        )
     return "blind", f"the recording has {_channels(facts)}{no_panning}, so sources are separated by timbre"
 
 
@@ -187,6 +209,12 @@ def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[st
             "--set templates=24",
             "if the sound of the sources varies much; more templates represent it better",
         )
+    if chosen == "stereo" and facts.is_drums:
+        yield "--drums", "for one stem for each drum: kick, snare and hi-hat"
+    if chosen == "stereo" and len(facts.places) < 2:
+        yield "--separator blind", "if the rest and the source in this position do not belong apart"
+    if chosen == "drums" and facts.places:
+        yield "--stereo", f"for one stem for each panning position: {', '.join(facts.places)}"
     if chosen == "drums":
         yield "--separator blind", "if the drums are others than kick, snare and hi-hat"
         yield "--drums --set oneshots=FOLDER", "if you have a recording of each drum alone"
@@ -198,17 +226,21 @@ def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[st
         yield "a longer part", f"because {facts.seconds:.1f} s are too short to learn much from"
 
 
+def _suits_drums(seconds: float) -> bool:
+    shortest, longest = DRUMS_SECONDS
+    return shortest <= seconds <= longest
+
+
 def _channels(facts: Facts) -> str:
     return {1: "one channel", 2: "two channels"}.get(facts.channels, f"{facts.channels} channels")
 
 
-def _measured(mixture: Blocks) -> Iterator[tuple[float, float, float]]:
-    """Yield the percussive part, the steadiness and the sum of magnitudes of some blocks."""
+def _measured(mixture: Blocks) -> Iterator[NDArray[np.float32]]:
+    """Yield the magnitudes of some blocks, averaged over the channels."""
     bounds = mixture.bounds
     chosen = sorted({round(i) for i in np.linspace(0, len(bounds) - 1, _MEASURED_BLOCKS)})
     for number, start in enumerate(bounds[i][0] for i in chosen):
-        V = mixture.block(start, start + _MEASURED_FRAMES).magnitude.mean(axis=0).astype(np.float32)
-        yield _percussive(V), _steady(V), float(V.sum())
+        yield mixture.block(start, start + _MEASURED_FRAMES).magnitude.mean(axis=0).astype(np.float32)
         mixture.report(Progress("measuring", number + 1, len(chosen)))
 
 
@@ -225,12 +257,23 @@ def _percussive(V: NDArray[np.float32]) -> float:
     return float((mask * V).sum()) / total if total > 0 else 0.0
 
 
-def _steady(V: NDArray[np.float32]) -> float:
-    """Return the mean temporal flatness of bands of bins, weighted by the amplitude of the bands."""
-    bands = np.add.reduceat(V.astype(np.float64) ** 2, np.arange(0, len(V), _BAND_BINS), axis=0)
-    mean = bands.mean(axis=1)
+def _noise(V: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the part of the audible bands that is steady, and the flatness of their quiet spectrum."""
+    powers = V[: len(V) // _BAND_BINS * _BAND_BINS].astype(np.float64) ** 2
+    bands = powers.reshape(-1, _BAND_BINS, powers.shape[1])
+    energies = bands.sum(axis=1)
+    mean = energies.mean(axis=1)
     if not mean.any():
-        return 0.0
-    floor = 1e-9 * mean.max()
-    flatness = np.exp(np.log(bands + floor).mean(axis=1)) / (mean + floor)
-    return float(np.average(flatness, weights=np.sqrt(mean)))
+        return 0.0, 0.0
+    audible = mean > _AUDIBLE * mean.max()
+    steady = audible & (_flatness(energies, _SILENT * mean.max()) >= STEADY_FLATNESS)
+    if not steady.any():
+        return 0.0, 0.0
+    quiet = np.quantile(bands[steady], _QUIET, axis=2)
+    by_chance = max(0.5, 1 - _CHANCE / powers.shape[1])
+    return float(steady.sum() / audible.sum()), float(np.median(_flatness(quiet, _TINY))) / by_chance
+
+
+def _flatness(values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """Return the geometric mean over the arithmetic mean of each row."""
+    return np.asarray(np.exp(np.log(values + floor).mean(axis=1)) / (values.mean(axis=1) + floor))

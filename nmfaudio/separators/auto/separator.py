@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import Options, option
+from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import Drums
 from nmfaudio.separators.noise import Noise
-from nmfaudio.separators.stereo.separator import Stereo
+from nmfaudio.separators.stereo.separator import Stereo, suits_lone_source
 from nmfaudio.sound.blocks import Blocks
 
 _SEEDED: dict[str, type[Blind] | type[Stereo]] = {"blind": Blind, "stereo": Stereo}
@@ -22,7 +23,9 @@ _SEEDED: dict[str, type[Blind] | type[Stereo]] = {"blind": Blind, "stereo": Ster
 class Auto(Options):
     """Choose `stereo`, `drums`, `noise` or `blind` to suit the mixture, and give the reason.
 
-    The choice is the one that `nmfaudio advise` recommends. To override it, name a separator.
+    The choice is the one that `nmfaudio advise` recommends. To override it, name a separator. Where the
+    sources of several channels have different positions, a Wiener filter across the channels refines the
+    stems of `drums` and `blind`.
 
     Parameters
     ----------
@@ -39,25 +42,27 @@ class Auto(Options):
 
     def fit(self, mixture: Blocks) -> Model:
         """Choose a separator and fit it."""
-        facts = listen(mixture, sources=self.sources)
+        facts = listen(mixture)
         advice = advise(facts, sources=self.sources)
         model = self._fitted(advice, facts, mixture)
         message = f"{advice.separator} was chosen: {advice.reason}"
         if advice.separator == "drums" and not self._has_enough_stems(model):
             message = f"blind was chosen: the sound is percussive, but only {_listed(model.sources)} found"
-            model = self._seeded("blind").fit(mixture)
+            model = with_spatial_filter(self._seeded("blind").fit(mixture), mixture)
         return WithMessages(model, (message, *model.messages))
 
     def _fitted(self, advice: Advice, facts: Facts, mixture: Blocks) -> Model:
         """Fit the recommended separator; panning positions are not measured again."""
         if advice.separator == "drums":
-            return Drums().fit(mixture)
+            return with_spatial_filter(Drums().fit(mixture), mixture)
         if advice.separator == "noise":
             return Noise().fit(mixture)
         separator = self._seeded(advice.separator)
         if isinstance(separator, Stereo) and facts.panning is not None:
+            if suits_lone_source(facts.panning, self.sources):
+                return separator.lone_source_by(facts.panning, mixture)
             return separator.separated_by(facts.panning, mixture)
-        return separator.fit(mixture)
+        return with_spatial_filter(separator.fit(mixture), mixture)
 
     def _seeded(self, name: str) -> Blind | Stereo:
         return _SEEDED[name](sources=self.sources, seed=self.seed)

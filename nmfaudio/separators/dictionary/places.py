@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from nmfaudio.matching import best_pairs
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
-from nmfaudio.models.wiener import WienerFilter, learn_filter
-from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.separators.stereo.panning import find_panning, place_name
 from nmfaudio.separators.stereo.separator import PannedModel, Stereo
 from nmfaudio.sound.blocks import Blocks
@@ -58,24 +56,11 @@ class NamedPlacesModel(Model):
         return dict(zip(self.sources, self.panned.separate(block).values(), strict=True))
 
 
-@dataclass(frozen=True)
-class SpatiallyFilteredModel(ModelWrapper):
-    """A model whose stems are refined by a Wiener filter across the channels."""
-
-    filter: WienerFilter
-    messages: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Split the block with the other model, then filter the stems."""
-        return self.filter.refined(block, self.model.separate(block))
-
-
 def find_places(mixture: Blocks, sources: int, seed: int) -> PannedModel | None:
     """Return a model by pan positions, or None when fewer than `sources` positions are found reliably."""
     if mixture.channels != 2:
         return None
-    panning = find_panning(mixture, sources=sources)
+    panning = find_panning(mixture)
     if panning.doubt(sources):
         return None
     return Stereo(seed=seed).separated_by(panning, mixture)
@@ -135,11 +120,3 @@ def _owners(correlations: NDArray[np.float64]) -> NDArray[np.intp]:
     rows, columns = best_pairs(share)
     owners[rows] = columns
     return np.asarray(owners, np.intp)
-
-
-def with_spatial_filter(model: Model, mixture: Blocks) -> Model:
-    """Return a model with a Wiener filter across channels, where positions differ enough; else the model."""
-    wiener_filter = learn_filter(mixture.with_stft(model.stft), model.separate, context=model.context)
-    if wiener_filter is None:
-        return model
-    return SpatiallyFilteredModel(model, wiener_filter, model.messages, model.warnings)

@@ -15,6 +15,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import option
+from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.nmf import factorize
 from nmfaudio.separators.blind.separator import Blind
@@ -22,7 +23,7 @@ from nmfaudio.separators.dictionary import adaptation
 from nmfaudio.separators.dictionary.diagnosis import diagnose
 from nmfaudio.separators.dictionary.hint_effects import learn_solos, silence_messages, within_ranges
 from nmfaudio.separators.dictionary.hints import Hints, read_hints
-from nmfaudio.separators.dictionary.places import find_places, name_places, with_spatial_filter
+from nmfaudio.separators.dictionary.places import find_places, name_places
 from nmfaudio.separators.dictionary.templates import TemplateModel, TemplateSet
 from nmfaudio.separators.dictionary.transposition import transposed
 from nmfaudio.separators.regions.model import with_regions

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import Options, option, window_option
+from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wiener import wiener_filter
 from nmfaudio.nmf.panned import PannedTemplates, learn_panned
 from nmfaudio.separators.blind.model import BlindModel
 from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.stereo.lone_source import learn_lone_source
 from nmfaudio.separators.stereo.panning import Panning, find_panning, place_name
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import complex_frames
@@ -31,8 +33,11 @@ class Stereo(Options):
 
     The angles of the sources are found from points of time and frequency at which a single source sounds. Two
     sources are then the solution of two equations. Three or more sources are separated by a Wiener filter of
-    both channels, which uses the angles and templates of each source. If the panning of the mixture does not
-    separate its sources, a message says so, and they are separated by timbre, as `blind` does.
+    both channels, which uses the angles and templates of each source. A single panned source, such as a
+    singer in the middle, is separated from a rest that has no position: templates explain both, and those of
+    the source are silent in the difference of the channels. If the panning of the mixture does not separate
+    its sources, a message says so, and they are separated by timbre, as `blind` does. Stems have the names of
+    their positions: `left60` is 60 % of the way from the middle to the left loudspeaker.
 
     Parameters
     ----------
@@ -65,14 +70,25 @@ class Stereo(Options):
     window: float = window_option(0.046)
     seed: int = option(0, "seed of the random starts", at_least=0)
 
-    def fit(self, mixture: Blocks) -> PannedModel | BlindModel:
+    def fit(self, mixture: Blocks) -> Model:
         """Find the panning positions of the sources, then learn templates of three or more sources."""
         if mixture.channels != 2:
             channels = "one channel" if mixture.channels == 1 else f"{mixture.channels} channels, not two"
             return self._blind(mixture, channels)
-        panning = find_panning(mixture, sources=self.sources)
+        panning = find_panning(mixture)
+        if suits_lone_source(panning, self.sources):
+            return self.lone_source_by(panning, mixture)
         reason = panning.doubt(self.sources)
         return self._blind(mixture, reason) if reason else self.separated_by(panning, mixture)
+
+    def lone_source_by(self, panning: Panning, mixture: Blocks) -> Model:
+        """Return a model of the source at the only panning position, and of the rest."""
+        mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
+        angle = float(panning.angles[0])
+        name = place_name(angle)
+        message = f"1 panning position found: {name}; the rest has no position and becomes the stem rest"
+        model = learn_lone_source(mixture, np.deg2rad(angle), name=name, seed=self.seed, message=message)
+        return with_spatial_filter(model, mixture)
 
     def separated_by(self, panning: Panning, mixture: Blocks) -> PannedModel:
         """Return a model of sources at known panning positions."""
@@ -196,6 +212,11 @@ class PannedModel(Model):
         shape = (len(covariances), values.shape[1], 2, 2)
         powers = self.templates.powers(values)
         return wiener_filter(values, powers, np.broadcast_to(covariances[:, None], shape))
+
+
+def suits_lone_source(panning: Panning, sources: int | None) -> bool:
+    """Whether a mixture should be separated into one panned source and the rest."""
+    return panning.is_lone and sources in (None, 2)
 
 
 def _joined(angles: NDArray[np.float64], groups: int) -> NDArray[np.intp]:
