@@ -31,7 +31,7 @@ def warnings_about(known, *sounds, **options):
 def test_notes_that_no_clip_has_are_named_with_the_clip_to_record(trio):
     words = warnings_about(trio, tone(880), tone(220), tone(659.3, 2), tone(1318.5, 2))
     assert "record piano playing E5 and E6, and add the recording" in words
-    assert "free=12" in words
+    assert "rest=True" in words
     assert "record bass playing D3" in warnings_about(trio, tone(880), tone(220), tone(146.8, 2))
 
 
