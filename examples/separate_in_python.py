@@ -2,7 +2,7 @@
 
 The script reads an audio file, separates it and writes the stems.
 
-    python examples/separate_in_python.py audio_samples/drum_loop.flac stems
+    python examples/separate_in_python.py [audio_samples/drum_loop.flac [stems]]
 """
 
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 import nmfaudio
 
 
-def main(mixture: str, folder: str) -> None:
+def main(mixture: str = "audio_samples/drum_loop.flac", folder: str = "stems") -> None:
     """Separate a mixture into three stems and write them as 24-bit WAV."""
     audio = nmfaudio.read(mixture)
     separation = nmfaudio.separate(audio, sources=3, seed=0)

@@ -57,6 +57,19 @@ def test_topics_gather_the_texts_of_a_module():
     assert any({"fft", "transform"} <= set(re.findall(r"\w+", topic)) for topic in topics)
 
 
+def test_rank_and_stability_finds_three_drums(tmp_path):
+    assert run(EXAMPLES / "rank_and_stability.py", tmp_path / "rank.png").startswith("3 components")
+    assert matplotlib.image.imread(tmp_path / "rank.png").std() > 0.1
+
+
+def test_players_at_other_places_are_separated(tmp_path):
+    lines = run(EXAMPLES / "stereo_places.py", tmp_path).splitlines()
+    for line in lines:
+        before, after = (float(value) for value in re.findall(r"(-?[\d.]+) dB", line))
+        assert after > before + 15
+    assert len(lines) == len(list(tmp_path.glob("*.flac"))) == 3
+
+
 def test_the_plugin_is_short_and_keeps_the_contract(monkeypatch):
     folder = EXAMPLES / "low_high_plugin"
     assert len((folder / "nmfaudio_low_high.py").read_text("utf-8").splitlines()) < 20

@@ -12,6 +12,7 @@ from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.convert import convert
+from nmfaudio.cli.evaluate import evaluate
 from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
@@ -95,6 +96,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     tune,
     rank,
     advise,
+    evaluate,
 )
 _WITH_SEPARATOR_FLAGS: dict[str, Callable[..., None]] = {
     "separate": separate,

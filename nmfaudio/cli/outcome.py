@@ -38,6 +38,7 @@ def succeeded(file: str, written: Written) -> Outcome:
             for stem in (written.stems[name],)
         },
         "manifest": str(written.manifest),
+        "labels": str(written.labels) if written.labels else None,
         "found": written.already_there,
         "notes": list(written.result.messages),
         "warnings": list(written.warnings),
@@ -78,6 +79,8 @@ def print_table(outcome: Outcome) -> None:
     stems = f"{count} stem{'' if count == 1 else 's'} in {one_line(str(folder))}"
     when = "existed already" if outcome["found"] else f"after {outcome['seconds']:.1f} s"
     console.print(Text(f"{stems} {when}"))
+    if outcome["labels"]:
+        console.print(Text(f"labels in {one_line(outcome['labels'])}"))
 
 
 def _components_of(written: Written, source: int) -> dict[str, float]:

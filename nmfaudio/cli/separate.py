@@ -102,6 +102,13 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         bool,
         typer.Option("--stem-file", help="Also write a .stem.mp4 file of up to four stems for DJ software."),
     ] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Also write when each stem sounds, and its level: audacity (label track) or csv.",
+        ),
+    ] = None,
     keep: Annotated[
         bool,
         typer.Option("--keep", help="Keep the components beside the stems, to look, listen and regroup."),
@@ -170,6 +177,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         "end": seconds(end, "--end"),
         "in_place": in_place,
         "stem_file": stem_file,
+        "labels": labels,
         "keep": keep,
         "overwrite": overwrite,
         "resume": resume,
@@ -245,6 +253,7 @@ def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:
     from nmfaudio.errors import OptionError
     from nmfaudio.models.phased import check_rounds
     from nmfaudio.pipeline.passage_choice import PassageChoice
+    from nmfaudio.pipeline.sounding import check_label_format
     from nmfaudio.pipeline.target import check_clip_mode, check_filename, check_keep
     from nmfaudio.sound.audio import Encoding
     from nmfaudio.sound.encoding import stem_encoding
@@ -254,6 +263,7 @@ def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:
         passage = PassageChoice(writing.get("start"), writing.get("end"), writing.get("in_place", False))
         check_keep(writing.get("keep", False), passage)
         check_clip_mode(writing["clip_mode"])
+        check_label_format(writing.get("labels"))
         check_rounds(writing["phase_rounds"])
         stem_encoding(Encoding(), writing["format"], None)
         return parse_size(memory) if memory else 0

@@ -133,8 +133,7 @@ def chosen_separator(
     """
     requests = {f"--separator {separator}": separator} if separator else {}
     requests |= switches
-    for name, (flag, _) in flags.items():
-        requests |= {f"--{name}": owner for owner, option in flag.options.items() if option.rules.selects}
+    requests |= _requests_of_flags(flags, set(requests.values()), names)
     if len(set(requests.values())) > 1:
         stop(f"{' and '.join(requests)} ask for different separators: use one of them", WRONG_USAGE)
     if requests:
@@ -146,6 +145,33 @@ def chosen_separator(
     if common & {"auto", "blind"} or len(common) != 1:
         return default_name(names)
     return common.pop()
+
+
+def _requests_of_flags(
+    flags: Mapping[str, tuple[Flag, Any]], chosen: set[str], names: set[str]
+) -> dict[str, str]:
+    """Return the separators that flags choose; a flag of several separators yields to all other requests.
+
+    Parameters
+    ----------
+    flags : mapping of str to (Flag, value)
+    chosen : set of str
+        Separators that are chosen without these flags.
+    names : set of str
+        Names of all options that were given.
+    """
+    from nmfaudio.pipeline.registry import find
+
+    requests: dict[str, str] = {}
+    for name, (flag, _) in sorted(flags.items(), key=lambda item: len(item[1][0].options)):
+        wanted = chosen | set(requests.values())
+        shared = len(flag.options) > 1
+        if shared and wanted & set(flag.options):
+            continue
+        for owner, option in flag.options.items():
+            if option.rules.selects and (not shared or wanted or names <= set(find(owner).options)):
+                requests[f"--{name}"] = owner
+    return requests
 
 
 def flag_options(separator: str, flags: Mapping[str, tuple[Flag, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ def seconds(text: str | None, flag: str) -> float | None:
 
     A time with a minus sign is counted from the end of the recording. Another text ends the command.
     """
-    from nmfaudio.separators.dictionary.hints import parse_seconds
+    from nmfaudio.sound.times import parse_seconds
 
     if text is None:
         return None

@@ -64,6 +64,12 @@ class Factorization:
         """Number of iterations made."""
         return int(self.measured_iterations[-1])
 
+    def _repr_html_(self) -> str:
+        from nmfaudio.plots.figures import as_html
+        from nmfaudio.plots.notebook import plot_factors
+
+        return as_html(repr(self), plot_factors(self.W, self.H))
+
     def __repr__(self) -> str:
         bins, frames = self.W.shape[0], self.H.shape[1]
         return (

@@ -116,6 +116,7 @@ def content(
             }
             for name, stem in written.stems.items()
         },
+        **({"labels": os.path.relpath(written.labels, target.manifest.parent)} if written.labels else {}),
         "factorization": _factorization(result.factorization),
         **_kept_entry(kept or {}, target),
         "notes": result.messages,
@@ -181,6 +182,7 @@ def obsolete_files(target: Target, new_paths: Iterable[Path]) -> list[Path]:
         document = load(target.manifest)
         kept = [document["components"]] if document.get("components") else []
         names = [str(entry["file"]) for entry in (*document["stems"].values(), *kept)]
+        names.append(str(document.get("labels", "")))
     except (InputError, KeyError, TypeError, AttributeError):
         return []
     folder = target.manifest.parent
@@ -219,6 +221,8 @@ def _fields(separator: Any) -> tuple[dataclasses.Field[Any], ...]:
 
 def _is_whole(document: Mapping[str, Any], target: Target) -> bool:
     folder = target.manifest.parent
+    if target.label_path and not target.label_path.is_file():
+        return False
     kept = [document["components"]] if document.get("components") else []
     entries = (*document["stems"].values(), *kept)
     return all(os.path.getsize(folder / entry["file"]) == entry["bytes"] for entry in entries)

@@ -68,8 +68,9 @@ class Option:
 
 
 def options_of_class(kind: type[Any]) -> dict[str, Option]:
-    """Return the options of a separator's class by name, in the order of its fields."""
+    """Return the options of a separator's class by name: its fields in order, keyword-only ones last."""
     hints = typing.get_type_hints(kind)
+    fields = sorted(dataclasses.fields(kind), key=lambda field: bool(field.kw_only))
     return {
         field.name: Option(
             field.name,
@@ -78,7 +79,7 @@ def options_of_class(kind: type[Any]) -> dict[str, Option]:
             str(field.metadata.get("help", "")),
             rules_of(field),
         )
-        for field in dataclasses.fields(kind)
+        for field in fields
         if field.init
     }
 

@@ -65,6 +65,7 @@ class Separation:
         overwrite: bool = False,
         clip_mode: str = "clamp",
         keep: bool = False,
+        labels: str | None = None,
     ) -> Written:
         """Write the stems and a manifest. Integer samples sum exactly to those of the mixture.
 
@@ -84,6 +85,8 @@ class Separation:
             are made quieter by the same factor, or all stems are written as floats.
         keep : bool
             Whether to keep the components in a file beside the manifest.
+        labels : {"audacity", "csv"}, optional
+            Format of a file `labels` beside the stems that says when each stem sounds, and how loud it is.
 
         Returns
         -------
@@ -107,6 +110,7 @@ class Separation:
             phase_rounds=self.result.phase_rounds,
             choice=self.result.choice,
             keep=keep,
+            labels=labels,
         )
         target.check_free(self.stems)
         mixture = self.mixture.read(0, self.mixture.length)
@@ -181,6 +185,11 @@ class Separation:
                 "and without=..."
             )
         return regrouped(self.stems, self.components, groups)
+
+    def _repr_html_(self) -> str:
+        from nmfaudio.plots.notebook import sounds_html
+
+        return sounds_html({f"mixture: {self.mixture.name}": self.mixture, **self.stems})
 
     def __repr__(self) -> str:
         return f"Separation({', '.join(self.stems)}: {self.mixture!r})"

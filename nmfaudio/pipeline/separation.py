@@ -121,6 +121,7 @@ def separate_file(
     filename: str = DEFAULT_FILENAME,
     overwrite: bool = False,
     clip_mode: str = "clamp",
+    labels: str | None = None,
     strict: bool = False,
     memory: int = 0,
     resume: bool = False,
@@ -145,7 +146,7 @@ def separate_file(
         software. It needs PyAV, and memory for the whole recording.
     keep : bool
         Whether to keep the components in a file beside the manifest, for pictures, listening and regrouping.
-    format, subtype, filename, overwrite, clip_mode
+    format, subtype, filename, overwrite, clip_mode, labels
         The same as for `Separation.write`.
     strict : bool
         Whether a file that ends before its header says is an error; else its existing samples are used.
@@ -187,6 +188,7 @@ def separate_file(
             phase_rounds=phase_rounds,
             choice=choice,
             passage=passage_choice,
+            labels=labels,
             keep=keep,
         )
         if resume and (document := finished(target, chosen, source.sha256())):

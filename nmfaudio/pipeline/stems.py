@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from nmfaudio.models import components_file
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline import manifest
+from nmfaudio.pipeline.sounding import LevelMeter, label_file
 from nmfaudio.pipeline.target import Result, Target, Written
 from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.encoding import float_encoding
@@ -54,7 +56,9 @@ def write_stems(
         When a file cannot be written.
     """
     start, names = time.perf_counter(), tuple(sources)
-    files, used, gain = _unplaced_files(source, names, pieces(), target, 1.0), target, 1.0
+    meter = LevelMeter(names, source.sample_rate) if target.labels else None
+    watched = meter.watching(pieces()) if meter else pieces()
+    files, used, gain = _unplaced_files(source, names, watched, target, 1.0), target, 1.0
     if target.clip_mode != "clamp" and any(stem.clipped for stem in files.stems.values()):
         files.discard()
         used, gain = _without_clipping(target, files)
@@ -75,13 +79,15 @@ def write_stems(
             warnings,
             gain,
             metadata_lost=files.stem_format.losses,
+            labels=used.label_path,
         )
         kept = {} if components is None else {used.components: components_file.content(components)}
-        new = [*(stem.path for stem in files.stems.values()), *kept]
+        labels = _label_file(meter, used, gain)
+        new = [*(stem.path for stem in files.stems.values()), *kept, *labels]
         obsolete = manifest.obsolete_files(target, new) if target.overwrite else []
         recorded = replace(used, encoding=target.encoding)
         document = manifest.content(source, written, recorded, used.encoding, kept)
-        files.commit({**kept, used.manifest: document}, obsolete)
+        files.commit({**kept, **labels, used.manifest: document}, obsolete)
         return written
 
 
@@ -94,7 +100,9 @@ def existing_stems(document: Mapping[str, Any], target: Target, separator: Separ
     }
     result = Result(separator, None, tuple(document["notes"]), (), document["seconds"])
     warnings, gain = tuple(document["warnings"]), document["written"]["gain"]
-    return Written(stems, target.manifest, result, warnings, gain, already_there=True)
+    return Written(
+        stems, target.manifest, result, warnings, gain, already_there=True, labels=target.label_path
+    )
 
 
 def _unplaced_files(
@@ -115,6 +123,13 @@ def _unplaced_files(
         files.discard()
         raise
     return files
+
+
+def _label_file(meter: LevelMeter | None, target: Target, gain: float) -> dict[Path, bytes]:
+    """Return the label file by its path; empty where none was asked for."""
+    if meter is None or target.labels is None or target.label_path is None:
+        return {}
+    return {target.label_path: label_file(meter.passages(gain), target.labels)}
 
 
 def _without_clipping(target: Target, files: StemFiles) -> tuple[Target, float]:

@@ -17,6 +17,7 @@ from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.regrouping import Regrouping
+from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
@@ -53,6 +54,8 @@ class Target:
         Stems that are wanted.
     passage : PassageChoice
         Passage of the recording that is separated.
+    labels : {"audacity", "csv"}, optional
+        Format of the label file that says when each stem sounds; by default none is written.
     keep : bool
         Whether the components are kept beside the manifest.
     """
@@ -66,12 +69,14 @@ class Target:
     phase_rounds: int = 0
     choice: StemChoice = StemChoice()
     passage: PassageChoice = PassageChoice()
+    labels: str | None = None
     keep: bool = False
 
     def __post_init__(self) -> None:
         check_filename(self.filename)
         check_clip_mode(self.clip_mode)
         check_rounds(self.phase_rounds)
+        check_label_format(self.labels)
         check_keep(self.keep, self.passage)
 
     def stem(self, name: str) -> Path:
@@ -82,6 +87,11 @@ class Target:
     def manifest(self) -> Path:
         """Path of the manifest."""
         return self._path("manifest", "json")
+
+    @property
+    def label_path(self) -> Path | None:
+        """Path of the label file; None where there is none."""
+        return self._path("labels", LABEL_FORMATS[self.labels]) if self.labels else None
 
     @property
     def components(self) -> Path:
@@ -102,13 +112,15 @@ class Target:
             **keep,
             **self.choice.settings,
             **self.passage.settings,
+            **({"labels": self.labels} if self.labels else {}),
         }
 
     def check_free(self, sources: Iterable[str]) -> None:
         """Raise OutputError when a file exists already and may not be replaced."""
         if not self.overwrite:
             kept = [self.components] if self.keep else []
-            check_absent([*(self.stem(name) for name in sources), self.manifest, *kept])
+            labels = [self.label_path] if self.label_path else []
+            check_absent([*(self.stem(name) for name in sources), *labels, self.manifest, *kept])
 
     def _path(self, stem: str, ext: str) -> Path:
         track = _safe_track(self.track)
@@ -164,6 +176,8 @@ class Written:
         Whether the stems existed before and were left unchanged.
     metadata_lost : tuple of str
         Names of what the metadata of the mixture contain and the stems cannot.
+    labels : Path or None
+        Path of the label file, where one was asked for.
     """
 
     stems: dict[str, WrittenStem]
@@ -173,6 +187,7 @@ class Written:
     gain: float = 1.0
     already_there: bool = False
     metadata_lost: tuple[str, ...] = ()
+    labels: Path | None = None
 
     @property
     def shares(self) -> dict[str, float]:

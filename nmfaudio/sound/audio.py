@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import numbers
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import AudioFileError
 from nmfaudio.sound.metadata import Metadata
+from nmfaudio.sound.playing import play
 
 Samples = NDArray[np.float64]
 
@@ -224,6 +228,65 @@ class Audio:
         check_passage(self, start, stop)
         metadata = self.metadata.of_passage(start, stop)
         return self.with_description(samples=self.samples[:, start:stop], metadata=metadata)
+
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        subtype: str | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the samples to an audio file, which appears complete or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Name of the file. Its ending decides the format where none is given.
+        format, subtype : str, optional
+            Format and sample type, as libsndfile names them. By default the sample type is that of the
+            recording, where the format has it.
+        overwrite : bool
+            Whether an existing file may be replaced.
+
+        Returns
+        -------
+        Path
+            The path of the file.
+
+        Raises
+        ------
+        OutputError
+            When the file exists already or cannot be written.
+        OptionError
+            When the format cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Audio([0.0, 0.5], 8000).write(f"{folder}/click.wav").name
+        'click.wav'
+        """
+        # The module that writes files needs this class, so it is loaded when a file is written.
+        writing = import_module("nmfaudio.sound.writing")
+        written: Path = writing.write_audio(self, path, format=format, subtype=subtype, overwrite=overwrite)
+        return written
+
+    def play(self) -> None:
+        """Play the recording on the default sound device, and return when it ends.
+
+        Raises
+        ------
+        OutputError
+            When the optional package sounddevice is missing or no device can play the recording.
+        """
+        play(self.samples, self.sample_rate)
+
+    def _repr_html_(self) -> str:
+        from nmfaudio.plots.notebook import audio_html
+
+        return audio_html(self)
 
     def __repr__(self) -> str:
         size = f"{self.channels} channels, {self.length} samples"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +64,17 @@ def source_names(
         percussive = change >= ABSOLUTE_CHANGE and change >= RELATIVE_CHANGE * roughness
         kinds.append("percussive" if percussive else _register(spectrum, frequencies))
     return tuple(f"{kind}{kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds))
+
+
+def is_generated(name: str) -> bool:
+    """Whether a name is of the kind that `source_names` gives.
+
+    Examples
+    --------
+    >>> is_generated("low1"), is_generated("snare")
+    (True, False)
+    """
+    return re.fullmatch(r"(percussive|low|mid|high)[1-9]\d*", name) is not None
 
 
 def _variation(rows: NDArray[np.floating]) -> Vector:

@@ -8,30 +8,37 @@ from typing import ClassVar
 import numpy as np
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import option
 from nmfaudio.nmf import Divergence
 from nmfaudio.separators.blind.grouping import counted, group_components
 from nmfaudio.separators.blind.model import BlindModel, aligned
-from nmfaudio.separators.blind.naming import source_names
+from nmfaudio.separators.blind.naming import is_generated, source_names
+from nmfaudio.separators.blind.region_names import regrouped_by_regions
 from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.separators.blind.single_sounds import (
     are_single_sounds,
     count_single_sounds,
     factorize_single_sounds,
 )
+from nmfaudio.separators.regions.model import with_regions
+from nmfaudio.separators.regions.options import RegionFileOptions
+from nmfaudio.separators.regions.region import Regions
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.frames import LEARNED_VALUES, evenly_spaced_frames
 from nmfaudio.sound.stft import STFT
 
 Starts = list[LabelledFactorization]
 
 DEFAULT_COMPONENTS = 24
+_NO_REGIONS = Regions()
 # Default exponent of the masks: where each source is one component, and where components are grouped.
 SIMPLE_EXPONENT, GROUPED_EXPONENT = 1.5, 1.0
 
 
 @dataclass(frozen=True)
-class Blind(Options):
+class Blind(RegionFileOptions):
     """Separate without any knowledge of the sources: find components and group them by timbre.
 
     Where each source is a single sound (drums, single notes), as many components as sources explain nearly
@@ -61,6 +68,10 @@ class Blind(Options):
         wrong.
     seed : int
         Seed of the random starts.
+    region, not_region : tuple of str
+        Regions in which a source sounds, or does not sound, such as ``snare=1.20-1.32@150-9000``. A name such
+        as ``low1`` stands for the stem that has this name without regions. Another name is given to the stem
+        that sounds most in its regions, which also gets the components that sound there.
 
     References
     ----------
@@ -96,8 +107,32 @@ class Blind(Options):
             )
         Divergence.of(self.divergence)
 
-    def fit(self, mixture: Blocks) -> BlindModel:
-        """Find components in the mixture and group them into sources."""
+    def fit(self, mixture: Blocks) -> Model:
+        """Find components in the mixture, group them into sources, and apply the regions."""
+        return self.fit_regions(mixture, self.regions())
+
+    def fit_regions(self, mixture: Blocks, regions: Regions) -> Model:
+        """Find components, and group and change them by these regions instead of those of the options.
+
+        Raises
+        ------
+        OptionError
+            When the regions name more sources than the number of sources.
+        """
+        named = regions.sources
+        if self.sources is not None and len(named) > self.sources:
+            raise OptionError(
+                f"the regions name {counted(len(named), 'source')} ({', '.join(named)}), but sources="
+                f"{self.sources}: use at least {len(named)}",
+                option="sources",
+            )
+        new = [name for name in named if not is_generated(name)]
+        sources = self.sources if self.sources or not new else max(2, len(named))
+        model = replace(self, sources=sources).grouped(mixture, regions)
+        return with_regions(model, mixture, regions, self.seed)
+
+    def grouped(self, mixture: Blocks, regions: Regions = _NO_REGIONS) -> BlindModel:
+        """Return a model of the components; regions only decide how these are grouped and named."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
         search = ComponentSearch(
             mixture, divergence=self.divergence, iterations=self.iterations, seed=self.seed
@@ -106,6 +141,9 @@ class Blind(Options):
         frequencies = mixture.stft.frequencies(mixture.sample_rate)
         first = starts[0]
         names = source_names(first.templates, first.factorization.H, first.labels, frequencies)
+        if regions:
+            times = mixture.times[evenly_spaced_frames(mixture, LEARNED_VALUES)]
+            starts, names = regrouped_by_regions(starts, names, regions, frequencies, times)
         single_sounds = first.factorization.rank == len(names)
         mask_exponent = self.mask_exponent or (SIMPLE_EXPONENT if single_sounds else GROUPED_EXPONENT)
         covers_all_frames = search.learned_frames == mixture.frames

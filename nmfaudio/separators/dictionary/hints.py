@@ -1,4 +1,4 @@
-"""Hints about a mixture: passages in which sources are alone or silent, their notes, their pan positions."""
+"""Hints about a mixture: passages of sources alone or silent, their notes, pan positions and regions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.dictionaries.labels import RESIDUAL, check_label
 from nmfaudio.dictionaries.pitch import note_frequency
-from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.errors import OptionError
+from nmfaudio.separators.dictionary.label_files import is_label_file, read_label_hints
+from nmfaudio.separators.regions.region import Regions
+from nmfaudio.separators.regions.text import source_and_rest
+from nmfaudio.sound.times import parse_seconds
 
 _LARGEST_FILE = 1 << 20  # bytes that are read of a TOML file
-_KEYS = ("solo", "silent", "range", "pan")
+_KEYS = ("solo", "silent", "range", "pan", "region", "not_region")
 _HALF_SEMITONE = 2 ** (0.5 / 12)
 
 
@@ -54,6 +57,8 @@ class Hints:
         Lowest and highest fundamental frequency of a source in Hz.
     pans : dict of str to float
         Pan position of a source, from -1 (left) to 1 (right).
+    regions : Regions
+        Rectangles of time and frequency in which sources sound, or do not sound.
 
     Examples
     --------
@@ -65,6 +70,7 @@ class Hints:
     silences: tuple[Span, ...]
     ranges: dict[str, tuple[float, float]]
     pans: dict[str, float]
+    regions: Regions = Regions()
 
     @classmethod
     def parse(
@@ -74,8 +80,10 @@ class Hints:
         silent: Sequence[str] = (),
         range: Sequence[str] = (),
         pan: Sequence[str] = (),
+        region: Sequence[str] = (),
+        not_region: Sequence[str] = (),
     ) -> Hints:
-        """Read hints in the form `source=0:05-0:12`, `source=C4-C6`, `source=-0.5`.
+        """Read hints in the form `source=0:05-0:12`, `source=C4-C6`, `source=-0.5`, `source=1-2@80-400`.
 
         Raises
         ------
@@ -87,12 +95,14 @@ class Hints:
             tuple(_span("silent", text) for text in silent),
             dict(_range(text) for text in range),
             dict(_pan(text) for text in pan),
+            Regions.parse(region, not_region),
         )
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Sources that the hints name, each once."""
-        named = [*(span.source for span in (*self.solos, *self.silences)), *self.ranges, *self.pans]
+        spans = (*self.solos, *self.silences)
+        named = [*(span.source for span in spans), *self.ranges, *self.pans, *self.regions.sources]
         return tuple(dict.fromkeys(named))
 
     def allowed(self, sources: Sequence[str], times: NDArray[np.float64]) -> NDArray[np.bool_] | None:
@@ -114,25 +124,25 @@ class Hints:
 
 
 def read_hints(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read a TOML file with a table for each source; return the texts of the hints by kind.
+    """Read a file of hints; return the texts of the hints by kind.
+
+    A file that ends in .txt, .tsv, .csv or .tab is read by `read_label_hints`. Any other file is TOML with a
+    table for each source.
 
     Each table may have `solo` and `silent`, lists of texts such as `"0:05-0:12"`; `range`, such as `"C4-C6"`;
-    and `pan`, a number from -1 to 1.
+    `pan`, a number from -1 to 1; `region` and `not_region`, lists of texts such as `"1.20-1.32@150-9000"`.
 
     Raises
     ------
     OptionError
         When the file cannot be read; the message names the file and the line or table.
     """
-    try:
-        with open(path, "rb") as file:
-            content = tomllib.loads(file.read(_LARGEST_FILE).decode("utf-8"))
-    except OSError as error:
-        raise OptionError(f"{path}: cannot be opened ({error.strerror or error})", option="hints") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise OptionError(f"{path}: is not valid TOML ({error})", option="hints") from None
     texts: dict[str, list[str]] = {key: [] for key in _KEYS}
-    for source, table in content.items():
+    if is_label_file(path):
+        for kind, text in read_label_hints(path):
+            texts[kind].append(text)
+        return texts
+    for source, table in _tables(path).items():
         if not isinstance(table, dict) or not set(table) <= set(_KEYS):
             raise OptionError(
                 f"{path}: {source!r} must be a table with some of the keys {', '.join(_KEYS)}", option="hints"
@@ -143,43 +153,20 @@ def read_hints(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     return texts
 
 
-def parse_seconds(text: str) -> float:
-    """Return the number of seconds in a text such as `7.5`, `1:02` or `1:00:05`.
-
-    Raises
-    ------
-    ValueError
-        When the text is not a time.
-
-    Examples
-    --------
-    >>> parse_seconds("1:02.5")
-    62.5
-    """
-    parts = text.strip().split(":")
-    if not 1 <= len(parts) <= 3 or not all(part and set(part) <= set("0123456789.") for part in parts):
-        raise ValueError(f"{text!r} is not a time")
-    seconds = 0.0
-    for part in parts:
-        seconds = 60 * seconds + float(part)
-    return seconds
-
-
-def _split(kind: str, text: str, form: str) -> tuple[str, str]:
-    source, equals, rest = text.rpartition("=")
-    if not equals or not source.strip() or not rest.strip():
-        raise OptionError(f"{kind} {text!r}: write it in the form {form}", option=kind)
-    source = source.strip()
-    if source != RESIDUAL:
-        try:
-            check_label(source)
-        except DictionaryError as error:
-            raise OptionError(f"{kind} {text!r}: {error}", option=kind) from None
-    return source, rest.strip()
+def _tables(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the content of a TOML file."""
+    try:
+        with open(path, "rb") as file:
+            content: dict[str, Any] = tomllib.loads(file.read(_LARGEST_FILE).decode("utf-8"))
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be opened ({error.strerror or error})", option="hints") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise OptionError(f"{path}: is not valid TOML ({error})", option="hints") from None
+    return content
 
 
 def _span(kind: str, text: str) -> Span:
-    source, rest = _split(kind, text, "source=0:05-0:12")
+    source, rest = source_and_rest(kind, text, "source=0:05-0:12")
     first, _, last = rest.partition("-")
     try:
         span = Span(source, parse_seconds(first), parse_seconds(last))
@@ -193,7 +180,7 @@ def _span(kind: str, text: str) -> Span:
 
 
 def _range(text: str) -> tuple[str, tuple[float, float]]:
-    source, rest = _split("range", text, "source=C4-C6")
+    source, rest = source_and_rest("range", text, "source=C4-C6")
     first, _, last = rest.partition("-")
     try:
         low, high = note_frequency(first.strip()), note_frequency(last.strip())
@@ -205,7 +192,7 @@ def _range(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def _pan(text: str) -> tuple[str, float]:
-    source, rest = _split("pan", text, "source=-0.5")
+    source, rest = source_and_rest("pan", text, "source=-0.5")
     try:
         value = float(rest)
     except ValueError:

@@ -10,18 +10,21 @@ from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.labels import RESIDUAL
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import option
 from nmfaudio.models.wrappers import WithMessages
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.dictionary import adaptation
 from nmfaudio.separators.dictionary.fit import DictionaryFit
 from nmfaudio.separators.dictionary.hint_effects import learn_solos, silence_messages, within_ranges
 from nmfaudio.separators.dictionary.hints import Hints, read_hints
 from nmfaudio.separators.dictionary.rest import model_with_rest
+from nmfaudio.separators.regions.model import with_regions
+from nmfaudio.separators.regions.options import RegionOptions
 from nmfaudio.sound.blocks import Blocks
 
 
 @dataclass(frozen=True)
-class FromDictionary(Options):
+class FromDictionary(RegionOptions):
     """Separate with templates that were learned of the sources before, and free ones for unknown sources.
 
     Parameters
@@ -63,7 +66,9 @@ class FromDictionary(Options):
     pan : tuple of str
         Pan position of a source, from -1 (left) to 1 (right), such as ``guitar=-0.5``.
     hints : str, optional
-        TOML file with such hints; see `nmfaudio.separators.dictionary.hints.read_hints`.
+        TOML file with such hints, or a label file; see `nmfaudio.separators.dictionary.hints.read_hints`.
+    region, not_region : tuple of str
+        Regions in which a source sounds, or does not sound, such as ``snare=1.20-1.32@150-9000``.
 
     References
     ----------
@@ -136,7 +141,8 @@ class FromDictionary(Options):
     )
     hints: str | None = option(
         None,
-        "TOML file with a table of solo, silent, range and pan for each source",
+        "TOML file with solo, silent, range, pan, region and not_region for each source, or a label file of "
+        "Audacity, Raven or CSV",
         flag="hints",
         metavar="FILE",
         selects=True,
@@ -176,11 +182,16 @@ class FromDictionary(Options):
         return bool(known and (self.rest or self.free)) or len(known) == 1
 
     def fit(self, mixture: Blocks) -> Model:
-        """Convert the dictionary to the mixture's settings, and learn free templates if there are any."""
+        """Convert the dictionary to the mixture's settings, and learn free templates if there are any.
+
+        Where the hints have regions but neither a dictionary nor solos are given, `Blind` separates.
+        """
         hints = self.all_hints()
+        if hints.regions and not (self.dictionary or hints.solos):
+            return Blind(seed=self.seed).fit_regions(mixture, hints.regions)
         known, messages = self._known_sources(hints, mixture)
         fit = DictionaryFit(self, known, hints, mixture)
-        model = self._model(fit)
+        model = with_regions(self._model(fit), mixture, hints.regions, self.seed)
         return WithMessages(model, (*messages, *model.messages))
 
     def _model(self, fit: DictionaryFit) -> Model:
@@ -192,7 +203,8 @@ class FromDictionary(Options):
 
     def all_hints(self) -> Hints:
         """Return the hints of the options together with those of the file."""
-        given = {"solo": self.solo, "silent": self.silent, "range": self.range, "pan": self.pan}
+        kinds = ("solo", "silent", "range", "pan", "region", "not_region")
+        given = {kind: getattr(self, kind) for kind in kinds}
         read = read_hints(self.hints) if self.hints else {}
         return Hints.parse(**{kind: [*read.get(kind, []), *texts] for kind, texts in given.items()})
 

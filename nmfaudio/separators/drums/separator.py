@@ -13,9 +13,11 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import option
 from nmfaudio.nmf import Convolution, convolve
 from nmfaudio.separators.drums.kit import KIT, drum_template, one_shot_templates
+from nmfaudio.separators.regions.model import with_regions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import stacked_channels
 from nmfaudio.sound.progress import Progress
@@ -31,7 +33,7 @@ OTHER = "other"
 
 
 @dataclass(frozen=True)
-class Drums(Options):
+class Drums(RegionFileOptions):
     """Separate drums by name, without training: kick, snare, hi-hat, and others on request.
 
     The method is convolutive factorization. The template of each drum is a short spectrogram. It starts with
@@ -118,7 +120,7 @@ class Drums(Options):
                 option="oneshots",
             )
 
-    def fit(self, mixture: Blocks) -> DrumsModel:
+    def fit(self, mixture: Blocks) -> Model:
         """Adapt the templates of the drums to the mixture."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
         lags = max(1, round(self.length * mixture.sample_rate / mixture.stft.hop_length))
@@ -128,7 +130,8 @@ class Drums(Options):
         H = np.tile(V.sum(axis=0, dtype=np.float64) / len(W), (len(W), 1))
         if self.others:
             W, H = self._with_others(V, W, H)
-        return DrumsModel.of(mixture, names, self._factorize(V, (W, H), mixture), self.mask_exponent)
+        model = DrumsModel.of(mixture, names, self._factorize(V, (W, H), mixture), self.mask_exponent)
+        return with_regions(model, mixture, self.regions(), self.seed)
 
     def _with_others(
         self, V: NDArray[np.float32], W: NDArray[np.float64], H: NDArray[np.float64]

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
+from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import option
 from nmfaudio.nmf import Factorization, factorize
+from nmfaudio.separators.regions.model import with_regions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.separators.score.agreement import AGREEING, agreement
 from nmfaudio.separators.score.alignment import REACH_SECONDS, aligned
 from nmfaudio.separators.score.model import ScoreModel, first_activations
@@ -29,7 +32,7 @@ _MIDDLE_C = 60
 
 
 @dataclass(frozen=True)
-class Score(Options):
+class Score(RegionFileOptions):
     """Separate the parts of a score: a MIDI file says which note of which part may sound when.
 
     Each pitch of each part has harmonic templates, which may sound only around its notes, and one for the
@@ -102,8 +105,11 @@ class Score(Options):
         """Return the parts of the score."""
         return self._plan(self._read().notes).parts
 
-    def fit(self, mixture: Blocks) -> ScoreModel:
-        """Fit templates of the notes to the mixture."""
+    def fit(self, mixture: Blocks) -> Model:
+        """Fit templates of the notes to the mixture, and apply the regions."""
+        return with_regions(self._fit(mixture), mixture, self.regions(), seed=0)
+
+    def _fit(self, mixture: Blocks) -> ScoreModel:
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
         score = self._read()
         notes, messages, warnings = self._aligned(score.notes, mixture)

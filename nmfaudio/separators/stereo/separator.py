@@ -95,7 +95,7 @@ class Stereo(Options):
         )
 
     def _blind(self, mixture: Blocks, reason: str) -> BlindModel:
-        model = Blind(sources=self.sources, seed=self.seed).fit(mixture)
+        model = Blind(sources=self.sources, seed=self.seed).grouped(mixture)
         return replace(
             model, messages=(f"{reason}: sources are separated by timbre, as blind does", *model.messages)
         )

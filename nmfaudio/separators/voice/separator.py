@@ -14,8 +14,10 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import option
 from nmfaudio.nmf.source_filter import F32, FLOOR, SourceFilter
+from nmfaudio.separators.regions.model import with_regions
+from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.separators.voice.spectra import bands, combs
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
@@ -30,7 +32,7 @@ _BREATH_ITERATIONS = 10  # updates that adjust the noise
 
 
 @dataclass(frozen=True)
-class Voice(Options):
+class Voice(RegionFileOptions):
     """Separate a lead voice from its accompaniment (source-filter model, no training).
 
     The lead has one pitch at a time, shaped by smooth filters. The accompaniment is modelled by a few
@@ -87,11 +89,12 @@ class Voice(Options):
         if self.low >= self.high:
             raise OptionError(f"high={self.high}: it must be above low={self.low}", option="high")
 
-    def fit(self, mixture: Blocks) -> VoiceModel:
+    def fit(self, mixture: Blocks) -> Model:
         """Find the melody and the parts of the mixture that belong to it."""
         # The matrix products are too small for several threads, which wait for each other on a busy machine.
         with threadpool_limits(1, user_api="blas"):
-            return self._fit(mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate)))
+            model = self._fit(mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate)))
+        return with_regions(model, mixture, self.regions(), self.seed)
 
     def _fit(self, mixture: Blocks) -> VoiceModel:
         frames, count = mixture.frames, len(self._pitches())

@@ -1,0 +1,1 @@
+"""Regions: rectangles of time and frequency in which the user says which source sounds."""
