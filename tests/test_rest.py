@@ -105,9 +105,10 @@ def test_the_rest_without_templates_gets_what_the_known_templates_leave():
     V = np.random.default_rng(0).random((3, 65)).astype(np.float32)  # frames, bins
     sets = TemplateSet.of([np.eye(65)[:, :33], np.zeros((65, 0))], 30, leaves_rest=True)
     model = TemplateModel(STFT(128), ("known", "residual"), (sets,), 1.0, 1.0, 1.0)
-    masks = model.masks_of_set(V, sets, V[:, :33])
-    assert np.allclose(masks.sum(axis=0), 1)
-    assert np.allclose(masks[0, :, :33], 1)
+    for part in (1, 0.25):  # of the mixture that the known templates explain
+        masks = model.masks_of_set(V, sets, part * V[:, :33])
+        assert np.allclose(masks.sum(axis=0), 1)
+        assert np.allclose(masks[0, :, :33], part)
     allowed = np.array([[True] * 3, [False] * 3])
     assert np.allclose(model.masks_of_set(V, sets, 0.5 * V[:, :33], allowed)[1, :, :33], 0, atol=1e-4)
 
