@@ -6,10 +6,14 @@ only the matrix functions `factorize` and `activate`, as in a textbook on superv
     python examples/own_dictionary.py
 """
 
+from pathlib import Path
+
 import numpy as np
 
 import nmfaudio
 from nmfaudio import STFT, Audio, Blocks, Spectrogram
+
+SAMPLES = Path(__file__).resolve().parent.parent / "audio_samples"
 
 
 def spectrogram(audio: Audio) -> Spectrogram:
@@ -22,11 +26,11 @@ def main() -> None:
     names = ("kick", "snare", "hihat")
     template_sets = [
         nmfaudio.factorize(
-            spectrogram(nmfaudio.read(f"audio_samples/drum_loop/{name}.flac")).magnitude[0], 8
+            spectrogram(nmfaudio.read(SAMPLES / "drum_loop" / f"{name}.flac")).magnitude[0], 8
         ).W
         for name in names
     ]
-    mixture = spectrogram(nmfaudio.read("audio_samples/drum_loop.flac"))
+    mixture = spectrogram(nmfaudio.read(SAMPLES / "drum_loop.flac"))
     H = nmfaudio.activate(mixture.magnitude[0], np.hstack(template_sets)).H
     sources = zip(names, template_sets, np.split(H, len(names)), strict=True)
     estimates = {name: (W @ h)[None] for name, W, h in sources}

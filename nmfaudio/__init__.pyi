@@ -1,6 +1,6 @@
 from .dictionaries.dictionary import Dictionary
 from .dictionaries.learning import Learner, learn
-from .errors import NmfaudioError
+from .errors import NmfaudioError, NmfaudioWarning
 from .models.combination import Combination
 from .models.components import Components
 from .models.contract import Model, Separator
@@ -57,6 +57,7 @@ __all__ = [
     "Model",
     "NMF",
     "NmfaudioError",
+    "NmfaudioWarning",
     "Outlook",
     "Penalties",
     "Progress",

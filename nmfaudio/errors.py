@@ -7,7 +7,10 @@ NmfaudioError
 │   ├── MatrixError         a matrix that cannot be factored
 │   └── OptionError         an option with an unknown name or a value outside its range
 ├── OutputError             stems that cannot be written
+│   └── ExistingFileError   a file that exists already and may not be replaced
 └── SeparatorError          a separator that is unknown, broken, or breaks its contract
+
+NmfaudioWarning             a result that may not be what the user wants
 
 Each message names the object, the wrong value, and what to do.
 """
@@ -61,5 +64,19 @@ class OutputError(NmfaudioError):
     """Stems or other files cannot be written to the requested place."""
 
 
+class ExistingFileError(OutputError):
+    """A file exists already and may not be replaced."""
+
+
 class SeparatorError(NmfaudioError):
     """A separator is unknown, cannot be loaded, or breaks its contract."""
+
+
+class NmfaudioWarning(UserWarning):
+    """A result may not be what the user wants, for example because the recording is silent.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.filterwarnings("error", category=NmfaudioWarning)  # make them errors, or "ignore" them
+    """

@@ -11,7 +11,7 @@ import nmfaudio
 PACKAGE = Path(nmfaudio.__file__).parent
 # From the ground up. A module imports only from its own room and from rooms on lower floors.
 FLOORS = (
-    ("errors", "matching"),
+    ("errors", "matching", "suggestion"),
     ("disk", "nmf"),
     ("sound",),
     ("dictionaries", "models"),

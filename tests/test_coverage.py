@@ -30,13 +30,17 @@ def warnings_about(known, *sounds, **options):
 
 def test_notes_that_no_clip_has_are_named_with_the_clip_to_record(trio):
     words = warnings_about(trio, tone(880), tone(220), tone(659.3, 2), tone(1318.5, 2))
-    assert "record piano playing E5 and E6, and add the recording" in words
+    assert "the piano recordings lack E5 and E6: record them, and add the recording" in words
     assert "rest=True" in words
-    assert "record bass playing D3" in warnings_about(trio, tone(880), tone(220), tone(146.8, 2))
+    assert "the bass recordings lack D3: record them" in warnings_about(
+        trio, tone(880), tone(220), tone(146.8, 2)
+    )
 
 
 def test_a_note_between_two_sources_may_be_of_either(trio):
-    assert "record piano or bass playing A4" in warnings_about(trio, tone(220), tone(440, 3))
+    assert "the piano or bass recordings lack A4: record them" in warnings_about(
+        trio, tone(220), tone(440, 3)
+    )
 
 
 def test_a_sound_without_pitch_belongs_to_the_strongest_source_there(trio):
@@ -68,4 +72,7 @@ def test_no_gap_is_found_where_all_sounds_are_known(trio):
 
 def test_sounds_are_listed_by_source():
     gaps = [Gap("a", 440.0, True, 0.3), Gap("b", 9120.0, False, 0.2), Gap("a", 220.0, True, 0.1)]
-    assert what_to_record(gaps) == "record a playing A3 and A4, and more of b, with sounds around 9100 Hz"
+    assert (
+        what_to_record(gaps)
+        == "the a recordings lack A3 and A4, and the b recordings lack sounds near 9100 Hz: record them"
+    )

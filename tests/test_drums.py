@@ -4,7 +4,9 @@ from conftest import sound
 
 from nmfaudio import STFT, Audio, Blocks, Convolution, Divergence, make, read, separate
 from nmfaudio.errors import OptionError
+from nmfaudio.separators.drums.evidence import weigh_evidence
 from nmfaudio.separators.drums.separator import Drums, DrumsModel, onsets
+from nmfaudio.sound.frames import stacked_channels
 from nmfaudio.testing import check_separator
 
 RATE = 22050
@@ -67,13 +69,51 @@ def test_drums_of_the_sample_come_apart(samples):
 def test_a_drum_that_explains_nothing_is_left_out_and_said():
     mixture = Blocks(Audio(sound(1, RATE), RATE), STFT(256))
     W = np.full((3, mixture.stft.bins, 2), 1 / mixture.stft.bins / 2)
-    H = np.outer([1.0, 1e-3, 0.1], np.ones(mixture.frames))
+    hits = np.zeros((3, mixture.frames))
+    hits[0, 10::40], hits[1, 10::40], hits[2, 30::40] = 1.0, 1e-3, 0.1
     none = np.zeros(1)
-    found = Convolution(W, H, Divergence(1.0), none, none.astype(int), False, 0)
-    model = DrumsModel.of(mixture, ("kick", "snare", "hihat"), found, 2.0)
+    found = Convolution(W, hits, Divergence(1.0), none, none.astype(int), False, 0)
+    V = np.sum([found.model(k, 0, mixture.frames) for k in range(3)], axis=0)
+    model = DrumsModel.of(mixture, ("kick", "snare", "hihat"), (V, W, found), 2.0)
     assert model.sources == ("kick", "hihat")
     assert "no snare" in model.messages[0]
+    assert model.members == ((0, 1), (2,))
     assert list(model.separate(mixture.whole())) == ["kick", "hihat"]
+
+
+@pytest.mark.parametrize("kind", ["kick", "snare", "hihat"])
+def test_a_drum_alone_is_the_only_one_that_is_found(samples, kind):
+    found = separate(samples / "drum_loop" / f"{kind}.flac", "drums", end=4)
+    assert list(found.stems) == [kind]
+    absent = {"kick", "snare", "hihat"} - {kind}
+    assert all(f"no {name}" in found.result.messages[0] for name in absent)
+
+
+def test_drums_that_are_asked_for_and_not_there_are_not_found(samples):
+    kit = ("kick", "snare", "hihat", "tom", "cymbal")
+    found = separate(samples / "drum_loop.flac", "drums", kit=kit)
+    assert list(found.stems) == ["kick", "snare", "hihat"]
+    truth = {n: read(samples / "drum_loop" / f"{n}.flac").samples[0] for n in found.stems}
+    assert min(gains(truth, found.stems).values()) > 8
+
+
+@pytest.mark.parametrize("name", ["piano_and_flute.flac", "piano_and_flute/flute.flac"])
+def test_other_instruments_are_not_called_drums(samples, name):
+    result = separate(samples / name, "drums", end=4).result
+    assert not any("found" in message for message in result.messages)
+    assert any("not drums alone" in warning for warning in result.warnings)
+
+
+def test_evidence_reads_long_recordings_piece_by_piece(monkeypatch):
+    tracks = loop(**BEAT)
+    mixture = Blocks(Audio(sum(tracks.values()), RATE), STFT(1024))
+    model = Drums(iterations=5).fit(mixture)
+    V = stacked_channels(mixture.with_stft(model.stft))
+    of_all = weigh_evidence(V, model.convolution, 3)
+    monkeypatch.setattr("nmfaudio.separators.drums.evidence._FRAMES_AT_A_TIME", 50)
+    in_pieces = weigh_evidence(V, model.convolution, 3)
+    assert (of_all.found, of_all.joined) == (in_pieces.found, in_pieces.joined)
+    assert of_all.fit == pytest.approx(in_pieces.fit)
 
 
 def test_channels_have_templates_of_their_own():

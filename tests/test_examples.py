@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import matplotlib.image
+import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, integers
@@ -29,6 +30,19 @@ def test_separating_in_python(tmp_path):
     stems = list((tmp_path / "stems").glob("*.wav"))
     assert {soundfile.info(stem).subtype for stem in stems} == {"PCM_24"}
     assert (sum(integers(stem, 24) for stem in stems) == integers(mixture, 16) << 8).all()
+
+
+@pytest.mark.parametrize("name", ["separate_in_python.py", "own_dictionary.py"])
+def test_examples_run_without_arguments_in_any_folder(tmp_path, name):
+    command = [sys.executable, str(EXAMPLES / name)]
+    for _ in range(1 if name == "own_dictionary.py" else 2):  # a second run replaces the stems of the first
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    if name == "separate_in_python.py":
+        assert len(list(tmp_path.glob("drum_loop_stems/*.wav"))) == 3
+        done = subprocess.run([*command, "one"], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("usage:")
 
 
 def test_a_dictionary_by_hand_finds_the_drums():
@@ -83,3 +97,24 @@ def test_every_example_opens_with_what_one_will_see_and_how_to_run_it(name):
     text = (EXAMPLES / name).read_text("utf-8")
     assert text.startswith('"""You will see ')
     assert f"    python examples/{name}" in text
+
+
+def test_components_are_heard_one_by_one(tmp_path):
+    mixture = ROOT / "audio_samples" / "night_bus.flac"
+    _, *lines = run(EXAMPLES / "listen_to_components.py", mixture, tmp_path / "parts").splitlines()
+    files = sorted((tmp_path / "parts").glob("*.wav"))
+    assert len(files) == len(lines) > 3
+    shares = [float(re.search(r"([\d.]+) %", line)[1]) for line in lines]
+    assert shares == sorted(shares, reverse=True)
+    assert (sum(integers(path, 16) for path in files) == integers(mixture, 16)).all()
+
+
+def test_low_components_are_regrouped_as_the_bass(tmp_path):
+    mixture = ROOT / "audio_samples" / "night_bus.flac"
+    output = run(EXAMPLES / "regroup.py", mixture, tmp_path / "stems")
+    assert "belongs to the bass" in output
+    stems = {path.stem: integers(path, 16) for path in (tmp_path / "stems").glob("*.wav")}
+    assert (sum(stems.values()) == integers(mixture, 16)).all()
+    bass = integers(ROOT / "audio_samples" / "night_bus" / "bass.flac", 16)
+    correlation = {name: np.corrcoef(stem.ravel(), bass.ravel())[0, 1] for name, stem in stems.items()}
+    assert correlation["bass"] == max(correlation.values()) > 0.5

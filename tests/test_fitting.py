@@ -245,3 +245,82 @@ def test_the_conformance_check_finds_what_the_spine_forgives():
 
     with pytest.raises(SeparatorError, match="changed the block|miss the mixture"):
         check_separator(broken(changing))
+
+
+def estimating(estimate, *, of_whole):
+    @dataclass(frozen=True)
+    class Estimating:
+        """Estimate two sources."""
+
+        def fit(self, mixture):
+            make = FunctionModel.of_whole if of_whole else lambda m, *rest: FunctionModel(m.stft, *rest)
+            return make(mixture, ("a", "b"), estimate)
+
+    return Estimating()
+
+
+BAD_ESTIMATES = [
+    (lambda b: {"a": b.magnitude * np.nan, "b": b.magnitude}, "estimate of 'a' contains NaN"),
+    (lambda b: {"a": b.magnitude, "b": b.magnitude - 1}, "estimate of 'b' has negative values, down to -"),
+    (lambda b: {"a": b.magnitude + np.inf, "b": b.magnitude}, "estimate of 'a' contains infinity"),
+    (lambda b: {"a": b.values, "b": b.magnitude}, "estimate of 'a' has the type complex128"),
+    (lambda b: {"a": b.magnitude.astype(object), "b": b.magnitude}, "estimate of 'a' has the type object"),
+    (lambda b: {"a": b.magnitude[:, 1:], "b": b.magnitude}, "estimate of 'a' has shape"),
+    (lambda b: {"a": b.magnitude}, r"returned estimates for \['a'\]"),
+    (lambda b: None, "returned NoneType: it must return a dict"),
+    (lambda b: b.magnitude, "returned ndarray: it must return a dict"),
+]
+
+
+@pytest.mark.parametrize("of_whole", [False, True], ids=["of blocks", "of the whole"])
+@pytest.mark.parametrize(("estimate", "message"), BAD_ESTIMATES, ids=[m for _, m in BAD_ESTIMATES])
+def test_an_estimate_that_cannot_be_used_is_named_with_its_file_and_line(estimate, message, of_whole):
+    separator = estimating(estimate, of_whole=of_whole)
+    place = r".* \(.*test_fitting\.py, line \d+\)"
+    with np.errstate(invalid="ignore"):
+        with pytest.raises(SeparatorError, match=message + place):
+            separate(AUDIO, separator)
+        with pytest.raises(SeparatorError, match="on a mono mixture: .*" + message + place):
+            check_separator(separator)
+
+
+@pytest.mark.parametrize("fault", [np.nan, -1.0, np.inf])
+def test_masks_made_by_a_model_itself_are_checked_too(fault):
+    def masked(block):
+        return soft_masks(block, {"a": np.full(block.values.shape, fault), "b": block.magnitude})
+
+    with pytest.raises(SeparatorError, match=r"Model: the estimate of 'a' .*test_fitting\.py, line \d+"):
+        separate(AUDIO, broken(masked))
+
+
+def test_an_error_of_a_plugin_names_its_file_and_line():
+    with pytest.raises(SeparatorError, match=r"ZeroDivisionError: .* \(.*test_fitting\.py, line \d+\)"):
+        separate(AUDIO, broken(lambda b: 1 / 0))
+    with pytest.raises(SeparatorError, match=r"ValueError: .* \(.*test_fitting\.py, line \d+\)"):
+        separate(AUDIO, broken(lambda b: np.ones(3).reshape(2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"stft": 2048}, "stft is int"),
+        ({"context": -1}, "context is -1"),
+        ({"context": 1.5}, "context is 1.5"),
+    ],
+)
+def test_members_of_a_model_are_checked(members, message):
+    with pytest.raises(SeparatorError, match=f"returned a model whose {message}"):
+        separate(AUDIO, broken(halves, **members))
+
+
+def test_messages_that_are_one_text_are_refused():
+    class Talking(FunctionModel):
+        messages = "done"
+
+    @dataclass(frozen=True)
+    class Separator:
+        def fit(self, mixture):
+            return Talking(mixture.stft, ("a",), lambda b: {"a": b.magnitude})
+
+    with pytest.raises(SeparatorError, match="returned a model whose messages are one text"):
+        separate(AUDIO, Separator())

@@ -144,3 +144,16 @@ def test_sources_with_the_same_templates_give_a_warning(pair):
     twins = Dictionary.join([pair, pair.pick("low").renamed("copy")])
     (warning,) = separate(audio, FromDictionary(twins)).result.warnings
     assert "sounds like" in warning
+
+
+@pytest.mark.parametrize("text", ["3000-7000", "3000Hz-7000 Hz", "3kHz-7k", "F#7-7000"])
+def test_a_range_may_be_given_in_hertz(text):
+    low, high = Hints.parse(range=[f"bird={text}"]).ranges["bird"]
+    assert low == pytest.approx(3000, rel=0.02)
+    assert high == pytest.approx(7000)
+
+
+@pytest.mark.parametrize("text", ["0-7000", "3000-inf", "-5-7", "3000", "nan-3000"])
+def test_a_range_that_is_no_range_names_both_forms(text):
+    with pytest.raises(OptionError, match="notes like C4-C6, or frequencies in Hz like 3000-7000"):
+        Hints.parse(range=[f"bird={text}"])

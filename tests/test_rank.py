@@ -290,7 +290,7 @@ def test_the_quiet_command_says_nothing(nmfaudio, make_file):
         (["--seed", "-1"], "seed=-1", 2),
         (["--set", "colour=red"], "no option 'colour': use one of divergence, window", 2),
         (["--set", "window=wide"], "window='wide'", 2),
-        (["--set", "window=-1"], "window=-1.0: it must be above 0", 2),
+        (["--set", "window=-1"], "window=-1: it must be above 0", 2),
         (["--set", "divergence=manhattan"], "manhattan", 2),
         (["-o", "c.doc"], "c.doc: not a picture", 1),
         (["-o", "none/c.png"], "none does not exist", 1),

@@ -136,7 +136,7 @@ def test_a_score_with_other_notes_gives_a_warning(tmp_path, semitones):
     ).result.warnings
     if semitones:
         assert len(warned) == 1
-        assert "is it the score of this recording" in warned[0]
+        assert "check that it is the score of this recording" in warned[0]
     else:
         assert warned == ()
 

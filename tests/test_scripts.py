@@ -122,6 +122,14 @@ def test_arguments_folder_and_exit_code_pass_through(checkout: Checkout) -> None
 
 
 @posix
+def test_extras_in_front_are_installed_and_not_passed_on(checkout: Checkout) -> None:
+    completed = checkout.run("separate.py", "--extras", "formats,live", "song.m4a", "-q")
+    assert checkout.calls[-1].endswith("-e .[formats,live]")
+    assert completed.stdout.splitlines()[-3:] == ["<separate>", "<song.m4a>", "<-q>"]
+    assert "--extras needs names" in checkout.run("separate.py", "--extras").stderr
+
+
+@posix
 def test_uv_on_the_path_is_used_and_the_stamp_is_written_last(checkout: Checkout) -> None:
     completed = checkout.run("separate.py")
     python = checkout.root / ".venv" / "bin" / "python"

@@ -236,3 +236,30 @@ def test_components_tell_shares_and_channels():
     assert (channels, count) == (2, len(components))
     assert frames == components.frames == len(components.times)
     assert set(components.labels) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("choice", [{"only": ("harmonic",)}, {"without": ("harmonic",)}])
+def test_shares_are_parts_of_the_whole_mixture(make_file, tmp_path, choice):
+    path = make_file()
+    every = separate_file(path, tmp_path / "all", "harmonic-percussive").shares
+    chosen = separate_file(path, tmp_path / "some", "harmonic-percussive", **choice)
+    (share,) = chosen.shares.values()
+    assert share == pytest.approx(every["harmonic" if "only" in choice else "percussive"], abs=1e-6)
+    assert 0.001 < share < 0.999
+    again = separate_file(path, tmp_path / "some", "harmonic-percussive", resume=True, **choice)
+    assert again.already_there
+    assert again.shares == pytest.approx(chosen.shares)
+
+
+@pytest.mark.parametrize("separator", ["auto", "blind", "drums", "noise", "voice", "harmonic-percussive"])
+def test_nothing_is_said_of_the_sources_of_silence(separator):
+    result = separate(Audio(np.zeros((1, 16000)), 8000), separator).result
+    assert result.messages == ()
+    assert result.warnings == ("the mixture is silent, so all stems are silent",)
+
+
+@pytest.mark.parametrize("pattern", ["{stem}", "{track}/{stem}", "{stem}.wav"])
+def test_a_pattern_without_an_ending_is_refused(make_file, tmp_path, pattern):
+    with pytest.raises(OptionError, match=r"lacks \{ext\}, the ending of the format: try '.*\.\{ext\}'"):
+        separate_file(make_file(), tmp_path / "out", filename=pattern, **FAST)
+    assert not (tmp_path / "out").exists()

@@ -54,7 +54,7 @@ def test_a_single_stem_is_warned_of(nmfaudio, make_file):
     done = nmfaudio("separate", make_file(), "--sources", "1", check=0)
     assert "warning: nothing was separated" in done.stderr
     assert "--sources 2" in done.stderr
-    assert "1 stem in" in done.stdout
+    assert "Wrote 1 stem to separated" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from typer.core import TyperGroup
 
 from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
-from nmfaudio.cli.console import FAILED, complain, print_safely
+from nmfaudio.cli.commands import Command
+from nmfaudio.cli.console import FAILED, complain, print_safely, warn_in_one_line
 from nmfaudio.cli.convert import convert
+from nmfaudio.cli.debugging import switch_debugging_on
 from nmfaudio.cli.evaluate import evaluate
 from nmfaudio.cli.export import export
 from nmfaudio.cli.job import NO_MEMORY, means_no_memory
@@ -21,7 +23,7 @@ from nmfaudio.cli.live import live
 from nmfaudio.cli.plot import plot
 from nmfaudio.cli.rank import rank
 from nmfaudio.cli.regroup import components, regroup
-from nmfaudio.cli.separate import separate
+from nmfaudio.cli.separate import EXAMPLES, separate
 from nmfaudio.cli.separator_flags import with_separator_flags
 from nmfaudio.cli.separators import separators
 from nmfaudio.cli.show import show
@@ -37,7 +39,8 @@ class _Commands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in _WITH_SEPARATOR_FLAGS:
             alone = typer.Typer(add_completion=False, context_settings=_CONTEXT)
-            alone.command(name)(with_separator_flags(_WITH_SEPARATOR_FLAGS[name]))
+            epilog = EXAMPLES if name == "separate" else None
+            alone.command(name, cls=Command, epilog=epilog)(with_separator_flags(_WITH_SEPARATOR_FLAGS[name]))
             command = typer.main.get_command(alone)
         return name, command, rest
 
@@ -46,7 +49,10 @@ app = typer.Typer(
     name="nmfaudio",
     cls=_Commands,
     help="Separate audio into stems by non-negative matrix factorization.",
-    epilog="Exit codes: 0 success, 1 a file failed, 2 wrong usage, 130 or 143 interrupted.",
+    epilog=(
+        "`--debug` after a command shows the traceback of an error. "
+        "Exit codes: 0 success, 1 a file failed, 2 wrong usage, 130 or 143 interrupted."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=_CONTEXT,
@@ -56,6 +62,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and exit."""
     print_safely()
+    warn_in_one_line()
     if message := limit_error():
         complain(message)
         raise SystemExit(FAILED)
@@ -81,8 +88,10 @@ def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Separate audio into stems by non-negative matrix factorization."""
+    switch_debugging_on(debug)
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (
@@ -117,6 +126,6 @@ def _stand_in(command: Callable[..., None]) -> Callable[[], None]:
 
 
 for _name, _command in _WITH_SEPARATOR_FLAGS.items():
-    app.command(_name)(_stand_in(_command))
+    app.command(_name, cls=Command)(_stand_in(_command))
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(cls=Command)(_command)

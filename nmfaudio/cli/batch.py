@@ -34,6 +34,7 @@ class OutcomePrinter:
         file = outcome["file"]
         if not outcome["ok"]:
             reason = outcome["error"]
+            print(outcome.get("traceback", ""), end="", file=sys.stderr)
             complain(reason if file in reason else f"{file}: {reason}")
         elif not self.quiet:
             for warning in outcome["warnings"]:

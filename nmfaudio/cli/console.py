@@ -10,11 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from nmfaudio.cli.debugging import traceback_text
+
 if TYPE_CHECKING:
     from nmfaudio.sound.progress import Progress
 
 FAILED, WRONG_USAGE = 1, 2
 _REFRESH_SECONDS = 0.1
+# Seconds after which a command that shows no bar prints the first line about its progress, and between lines.
+_FIRST_LINE_SECONDS, _LINE_SECONDS = 2.0, 10.0
+COMPILING = "compiling for your processor"
 # Parameters of Python that library messages name, and that are flags of the commands.
 _FLAGS = "overwrite|format|subtype|clip_mode|memory|phase_rounds|strict|sources|filename"
 _PARAMETER = re.compile(rf"\b({_FLAGS})=(True|\"[^\"]*\"|-?\d+\b)")
@@ -25,6 +30,23 @@ def print_safely() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def warn_in_one_line() -> None:
+    """Print warnings of the library as `complain` does, and not with a line of Python code."""
+    import warnings
+
+    from nmfaudio.errors import NmfaudioWarning
+
+    show = warnings.showwarning
+
+    def shown(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, NmfaudioWarning):
+            complain(f"warning: {message}")
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = shown
 
 
 def one_line(message: str) -> str:
@@ -49,7 +71,8 @@ def with_flags(message: str) -> str:
 
 
 def complain(message: str) -> None:
-    """Print an error or a warning as one line on stderr."""
+    """Print an error or a warning as one line on stderr; with `--debug`, after its traceback."""
+    print(traceback_text(), end="", file=sys.stderr)
     print(f"nmfaudio: {one_line(with_flags(message))}", file=sys.stderr, flush=True)
 
 
@@ -99,7 +122,7 @@ def announce_compilation(wanted: bool = True) -> None:
     def report(number: int, total: int) -> None:
         nonlocal has_printed
         if not has_printed:
-            message = "nmfaudio: compiling the engine, once on this machine: some ten seconds"
+            message = f"nmfaudio: {COMPILING} (first use of this method, up to a minute)"
             print(message, file=sys.stderr, flush=True)
         has_printed = True
 
@@ -108,15 +131,20 @@ def announce_compilation(wanted: bool = True) -> None:
 
 @contextmanager
 def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
-    """Yield a function that shows a `Progress` on stderr; None where nobody would see it."""
-    if not (wanted and sys.stderr.isatty()):
+    """Yield a function that shows a `Progress` on stderr; None where nobody wants it.
+
+    A terminal shows a bar. Elsewhere, as in logs and notebooks, a line is printed from time to time. Standard
+    output is left alone, because it may be a file.
+    """
+    from nmfaudio.nmf.compilation_progress import when_compiling
+
+    if not wanted:
         yield None
         return
-    from rich.console import Console
+    if not sys.stderr.isatty():
+        yield ProgressLines(one_line(name)).report
+        return
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    from nmfaudio.nmf.compilation_progress import when_compiling
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -124,7 +152,7 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
         TextColumn("{task.fields[state]}", markup=False),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar(*columns) as bar:
         line = _StageLine(bar, one_line(name))
         when_compiling(line.report_compilation)
         try:
@@ -135,57 +163,106 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
 
 @contextmanager
 def worker_bars(count: int, files: int, wanted: bool) -> Iterator[WorkerBars]:
-    """Yield a line for each worker process and one for all files; they are silent where nobody sees them."""
+    """Yield a line for each worker process and one for all files; they are silent where nobody wants them."""
     if not (wanted and sys.stderr.isatty()):
-        yield WorkerBars(None, 0, 0)
+        yield WorkerBars(None, 0, files, ProgressLines("") if wanted else None)
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar(*columns) as bar:
         yield WorkerBars(bar, count, files)
+
+
+def _bar(*columns: Any) -> Any:
+    """Return bars on stderr that do not take over standard output."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    return Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+
+
+class ProgressLines:
+    """Lines about the progress of a long run, for logs and notebooks; short runs print none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._next_time = time.monotonic() + _FIRST_LINE_SECONDS
+
+    def report(self, progress: Progress) -> None:
+        """Print a line about a `Progress` if the last line is old enough."""
+        percent = f", {100 * progress.done // progress.total} %" if progress.total else ""
+        self.print(f"{self._name}: {progress.stage}{percent}")
+
+    def print(self, message: str) -> None:
+        """Print a line if the last one is old enough."""
+        now = time.monotonic()
+        if now >= self._next_time:
+            self._next_time = now + _LINE_SECONDS
+            print(f"nmfaudio: {message}", file=sys.stderr, flush=True)
 
 
 class WorkerBars:
     """Lines of a progress bar: one for each worker process, and one for all files."""
 
-    def __init__(self, bar: Any, count: int, files: int) -> None:
-        self._bar = bar
+    def __init__(self, bar: Any, count: int, files: int, printed: ProgressLines | None = None) -> None:
+        self._bar, self._printed = bar, printed
+        self._done, self._files = 0, files
         self._lines = [bar.add_task("starting", total=None) for _ in range(count)] if bar else []
         self._all = bar.add_task("files", total=files) if bar else None
 
     def report(self, line: int, file: str, progress: Progress) -> None:
         """Show what a worker does."""
+        description = f"{one_line(Path(file).name)}: {progress.stage}"
         if self._bar:
-            description = f"{one_line(Path(file).name)}: {progress.stage}"
             done, total = progress.done, progress.total
             self._bar.update(self._lines[line], description=description, completed=done, total=total)
+        elif self._printed:
+            self._printed.print(f"{self._done} of {self._files} files are done; {description}")
 
     def advance(self) -> None:
         """Show that one more file is finished."""
+        self._done += 1
         if self._bar:
             self._bar.advance(self._all)
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Clear the bars from the terminal while something is printed."""
+        if self._bar:
+            self._bar.stop()
+        yield
+        if self._bar:
+            self._bar.start()
+
 
 class _StageLine:
-    """One line of a progress bar: the stage that is running."""
+    """One line of a progress bar: the stage that is running, or that code is being compiled for it.
+
+    While code is compiled, the stage that waits for it may report again and again that nothing is done yet.
+    Such reports change nothing.
+    """
 
     def __init__(self, bar: Any, name: str) -> None:
         self._bar, self._name, self._stage, self._last_time = bar, name, "", 0.0
+        self._is_compiling, self._done = False, 0
         self._task = bar.add_task(f"{name}: starting", total=None, state="")
 
     def report_compilation(self, number: int, total: int) -> None:
-        self._stage = "compiling"
-        described = f"{self._name}: compiling {number} of {total}, once on this machine"
+        self._is_compiling = True
+        described = f"{self._name}: {COMPILING}, {number} of {total} (first use of this method)"
         self._bar.update(self._task, description=described, completed=number, total=total, state="")
 
     def report(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if progress.stage != self._stage:
+        now, has_advanced = time.monotonic(), progress.done > self._done
+        is_new, self._done = progress.stage != self._stage, progress.done
+        if self._is_compiling and (is_new or not has_advanced):
             self._stage = progress.stage
-            self._bar.reset(self._task, description=f"{self._name}: {progress.stage}", total=progress.total)
+            return
+        if is_new or self._is_compiling:
+            self._stage, self._is_compiling = progress.stage, False
+            description = f"{self._name}: {progress.stage}"
+            self._bar.reset(self._task, description=description, total=progress.total, state="")
         elif progress.done < progress.total and now - self._last_time < _REFRESH_SECONDS:
             return
         self._last_time = now

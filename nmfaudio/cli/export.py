@@ -31,7 +31,7 @@ def export(
         int, typer.Option(help="Initial value: updates of the activations, 1 to 100.")
     ] = 30,
     sharpness: Annotated[float, typer.Option(help="Initial value: exponent of the masks, 0.5 to 4.")] = 1.5,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace plugins that exist.")] = False,
 ) -> None:
     """Turn a dictionary into a plugin with a gain, mute and solo for each source."""

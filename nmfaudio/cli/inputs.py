@@ -21,12 +21,36 @@ _ENDINGS = frozenset(
 )
 
 
+# Flags whose files have these endings, and what such a file is.
+_FLAGS_OF_ENDINGS = {
+    ".safetensors": ("--dictionary", "a dictionary"),
+    ".mid": ("--midi", "a score"),
+    ".midi": ("--midi", "a score"),
+    ".csv": ("--midi", "a table of notes"),
+    ".toml": ("--hints", "a file of hints"),
+}
+_TRUTH_VALUES = ("true", "false", "yes", "no", "on", "off")
+
+
 @dataclass(frozen=True)
 class Task:
     """A file to separate, and the folder for its stems."""
 
     file: str
     output: Path
+
+
+def check_names(names: Iterable[str]) -> None:
+    """End the command at a name that is probably the second value of a flag, and say the right form."""
+    for name in names:
+        kind = _FLAGS_OF_ENDINGS.get(Path(name).suffix.lower())
+        if kind:
+            flag, meaning = kind
+            form = f"repeat the flag for each file, as in {flag} one {flag} two"
+            stop(f"{name} is {meaning}, not audio: write {flag} {name}; for several, {form}", WRONG_USAGE)
+        if name.lower() in _TRUTH_VALUES and not os.path.lexists(name):
+            form = "write --drums, and not --drums true"
+            stop(f"{name!r} is taken for a file: a switch such as --drums has no value: {form}", WRONG_USAGE)
 
 
 def collect_tasks(names: Iterable[str], listed_in: Path | None, output: Path) -> list[Task]:

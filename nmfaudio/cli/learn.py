@@ -36,7 +36,7 @@ def learn(
         str | None, typer.Option(metavar="TIME", help="Start of the passage to use, such as 1:02.5.")
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to use.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dictionary.")] = False,
 ) -> None:

@@ -46,9 +46,10 @@ def succeeded(file: str, written: Written) -> Outcome:
     }
 
 
-def failed(file: str, reason: str) -> Outcome:
-    """Return the outcome of a file that was not separated."""
-    return {"file": file, "ok": False, "error": reason}
+def failed(file: str, reason: str, traceback: str = "") -> Outcome:
+    """Return the outcome of a file that was not separated, with the traceback of the error if it is given."""
+    outcome = {"file": file, "ok": False, "error": reason}
+    return {**outcome, "traceback": traceback} if traceback else outcome
 
 
 def print_table(outcome: Outcome) -> None:
@@ -76,11 +77,14 @@ def print_table(outcome: Outcome) -> None:
         console.print(Text(one_line(with_flags(message))))
     folder = Path(next(iter(outcome["stems"].values()))["path"]).parent
     count = len(outcome["stems"])
-    stems = f"{count} stem{'' if count == 1 else 's'} in {one_line(str(folder))}"
-    when = "existed already" if outcome["found"] else f"after {outcome['seconds']:.1f} s"
-    console.print(Text(f"{stems} {when}"))
+    stems = f"{count} stem{'' if count == 1 else 's'}"
+    place = one_line(str(folder))
+    if outcome["found"]:
+        console.print(Text(f"{stems} in {place} existed already"))
+    else:
+        console.print(Text(f"Wrote {stems} to {place} in {outcome['seconds']:.1f} s"))
     if outcome["labels"]:
-        console.print(Text(f"labels in {one_line(outcome['labels'])}"))
+        console.print(Text(f"Labels are in {one_line(outcome['labels'])}"))
 
 
 def _components_of(written: Written, source: int) -> dict[str, float]:

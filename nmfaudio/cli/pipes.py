@@ -12,6 +12,7 @@ from nmfaudio.cli.console import FAILED, WRONG_USAGE, complain, stop
 from nmfaudio.cli.inputs import Task
 from nmfaudio.cli.job import Job
 from nmfaudio.cli.signals import at_signal
+from nmfaudio.suggestion import suggestion
 
 
 def stem_to_stdout(job: Job, names: list[str], stem: str | None, printer: OutcomePrinter) -> None:
@@ -35,7 +36,8 @@ def _write(outcome: dict[str, object], stem: str | None, printer: OutcomePrinter
         raise SystemExit(FAILED)
     stems: dict[str, dict[str, str]] = outcome["stems"]  # type: ignore[assignment]
     if stem not in stems:
-        stop(f"--stem {stem or '(not given)'}: name one of {', '.join(stems)}", WRONG_USAGE)
+        meant = suggestion(stem or "", stems)
+        stop(f"--stem {stem or '(not given)'}: name one of {', '.join(stems)}{meant}", WRONG_USAGE)
     try:
         with open(stems[stem]["path"], "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)

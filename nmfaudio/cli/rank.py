@@ -20,6 +20,7 @@ from nmfaudio.cli.console import (
     progress_bar,
     stop,
 )
+from nmfaudio.suggestion import suggestion
 
 if TYPE_CHECKING:
     from nmfaudio.nmf import CrossValidation, Recommendation
@@ -35,7 +36,10 @@ def rank(
         typer.Option("-o", "--output", help="Picture of the evidence to write: .png, .svg or .pdf."),
     ] = None,
     most: Annotated[
-        int, typer.Option(help="Largest number of components to try; twice as many are tested for relevance.")
+        int,
+        typer.Option(
+            help="Largest number of components to try, at most 100; the time grows with its square."
+        ),
     ] = 12,
     restarts: Annotated[int, typer.Option(help="Number of random starts for each number of components.")] = 6,
     hidden: Annotated[
@@ -49,7 +53,7 @@ def rank(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="divergence=kl|is|... or window=SECONDS."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
@@ -91,7 +95,8 @@ def _parsed(settings: list[str]) -> dict[str, Any]:
     parsed = {}
     for name, text in parse_settings(settings).items():
         if name not in _SETTINGS:
-            stop(f"there is no option {name!r}: use one of {', '.join(_SETTINGS)}", WRONG_USAGE)
+            meant = suggestion(name, _SETTINGS)
+            stop(f"there is no option {name!r}: use one of {', '.join(_SETTINGS)}{meant}", WRONG_USAGE)
         try:
             parsed[name] = options[name].parse(text)
         except OptionError as error:

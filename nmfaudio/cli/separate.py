@@ -16,13 +16,24 @@ from nmfaudio.cli.console import (
     parse_settings,
     stop,
 )
-from nmfaudio.cli.inputs import STANDARD_STREAM, collect_tasks
+from nmfaudio.cli.debugging import is_debugging
+from nmfaudio.cli.inputs import STANDARD_STREAM, check_names, collect_tasks
 from nmfaudio.cli.job import Job
 from nmfaudio.cli.pipes import stem_to_stdout
 from nmfaudio.cli.repeat_run import refuse_other_flags, repeated_run
 from nmfaudio.cli.separator_flags import Flag, chosen_separator, flag_options
 from nmfaudio.cli.times import seconds
 
+EXAMPLES = (
+    "Examples:\n\n"
+    "nmfaudio separate song.flac -o stems\n\n"
+    "nmfaudio separate loop.wav --drums --only kick --format wav\n\n"
+    "nmfaudio separate mix.wav --dictionary piano.safetensors --dictionary flute.safetensors\n\n"
+    "nmfaudio separate takes/ -o archive -j 2 --resume --json > archive.jsonl"
+)
+# Groups of flags in the help.
+_METHOD, _STEMS, _FORMAT = "Method", "Stems", "Names and format of the stems"
+_PASSAGE, _MANY, _RUN = "Passage", "Many files", "Run"
 _SWITCHES = {"drums": "drums", "vocals": "voice", "stereo": "stereo"}  # and the separators they stand for
 
 
@@ -59,48 +70,85 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         list[str] | None,
         typer.Argument(metavar="FILE", help="Audio files, folders or patterns; `-` is standard input."),
     ] = None,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the stems; `-` is standard output.")
-    ] = Path("separated"),
     separator: Annotated[
         str | None,
         typer.Option(
             help="Separator to use; `nmfaudio separators` lists them. Default: auto.",
             autocompletion=_separator_names,
+            rich_help_panel=_METHOD,
         ),
     ] = None,
-    drums: Annotated[bool, typer.Option("--drums", help="Separate kick, snare and hi-hat.")] = False,
+    drums: Annotated[
+        bool, typer.Option("--drums", help="Separate kick, snare and hi-hat.", rich_help_panel=_METHOD)
+    ] = False,
     vocals: Annotated[
-        bool, typer.Option("--vocals", help="Separate the lead voice from its accompaniment.")
+        bool,
+        typer.Option(
+            "--vocals", help="Separate the lead voice from its accompaniment.", rich_help_panel=_METHOD
+        ),
     ] = False,
     stereo: Annotated[
-        bool, typer.Option("--stereo", help="Separate sources by their positions between the loudspeakers.")
+        bool,
+        typer.Option(
+            "--stereo",
+            help="Separate sources by their positions between the loudspeakers.",
+            rich_help_panel=_METHOD,
+        ),
     ] = False,
     sources: Annotated[
-        int | None, typer.Option(help="Number of stems. Default: chosen from the data.")
+        int | None,
+        typer.Option(help="Number of stems. Default: chosen from the data.", rich_help_panel=_METHOD),
     ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="Folder for the stems; `-` is standard output.", rich_help_panel=_STEMS
+        ),
+    ] = Path("separated"),
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Stem to keep; repeatable. Default: all.", autocompletion=_dictionary_labels),
+        typer.Option(
+            metavar="NAME",
+            help="Stem to keep; repeatable. Default: all.",
+            autocompletion=_dictionary_labels,
+            rich_help_panel=_STEMS,
+        ),
     ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
             "--except",
+            metavar="NAME",
             help="Source to leave out of a single stem, the sum of all others; repeatable.",
             autocompletion=_dictionary_labels,
+            rich_help_panel=_STEMS,
         ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Start of the passage to separate, such as 1:02.5.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Start of the passage to separate, such as 1:02.5.", rich_help_panel=_PASSAGE
+        ),
     ] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to separate.")] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="End of the passage to separate.", rich_help_panel=_PASSAGE),
+    ] = None,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Put silence around the stems of a passage, so that they fit.")
+        bool,
+        typer.Option(
+            "--in-place",
+            help="Put silence around the stems of a passage, so that they fit.",
+            rich_help_panel=_PASSAGE,
+        ),
     ] = False,
     stem_file: Annotated[
         bool,
-        typer.Option("--stem-file", help="Also write a .stem.mp4 file of up to four stems for DJ software."),
+        typer.Option(
+            "--stem-file",
+            help="Also write a .stem.mp4 file of up to four stems for DJ software.",
+            rich_help_panel=_STEMS,
+        ),
     ] = False,
     labels: Annotated[
         str | None,
@@ -120,51 +168,94 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
             metavar="NAME=VALUE",
             help="Option of the separator; repeatable.",
             autocompletion=_setting_names,
+            rich_help_panel=_METHOD,
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", rich_help_panel=_METHOD)] = None,
     format: Annotated[
-        str | None, typer.Option(help="Format of the stems: wav, flac, ... Default: that of the input.")
+        str | None,
+        typer.Option(
+            help="Format of the stems: wav, flac, ... Default: that of the input.", rich_help_panel=_FORMAT
+        ),
     ] = None,
     subtype: Annotated[
-        str | None, typer.Option(help="Sample type: PCM_16, PCM_24, FLOAT, ... Default: that of the input.")
+        str | None,
+        typer.Option(
+            help="Sample type: PCM_16, PCM_24, FLOAT, ... Default: that of the input.",
+            rich_help_panel=_FORMAT,
+        ),
     ] = None,
     filename: Annotated[
-        str, typer.Option(help="Pattern for the names of the stems inside the folder.")
+        str,
+        typer.Option(help="Pattern for the names of the stems inside the folder.", rich_help_panel=_FORMAT),
     ] = "{track}/{stem}.{ext}",
     clip_mode: Annotated[
-        str, typer.Option(help="For stems beyond full scale: clamp, rescale (all stems alike) or float.")
+        str,
+        typer.Option(
+            help="For stems beyond full scale: clamp, rescale (all stems alike) or float.",
+            rich_help_panel=_FORMAT,
+        ),
     ] = "clamp",
     phase_rounds: Annotated[
-        int, typer.Option(help="Rounds of phase refinement; 1 to 3 help where stems are good already.")
+        int,
+        typer.Option(
+            help="Rounds of phase refinement; 1 to 3 help where stems are good already.",
+            rich_help_panel=_METHOD,
+        ),
     ] = 0,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory for spectrograms, such as 2G. Default: a quarter of all."),
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for spectrograms, such as 2G. Default: a quarter of all.",
+            rich_help_panel=_RUN,
+        ),
     ] = None,
     from_file: Annotated[
-        Path | None, typer.Option(metavar="LIST", help="File with the names of audio files, one a line.")
+        Path | None,
+        typer.Option(
+            metavar="LIST", help="File with the names of audio files, one a line.", rich_help_panel=_MANY
+        ),
     ] = None,
     from_manifest: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Repeat the run that wrote this manifest.")
+        Path | None,
+        typer.Option(metavar="JSON", help="Repeat the run that wrote this manifest.", rich_help_panel=_RUN),
     ] = None,
     processes: Annotated[
-        int, typer.Option("-j", "--jobs", min=1, help="Number of files to separate at the same time.")
+        int,
+        typer.Option(
+            "-j", "--jobs", min=1, help="Number of files to separate at the same time.", rich_help_panel=_MANY
+        ),
     ] = 1,
     stem: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With `-o -`: the stem for standard output.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With `-o -`: the stem for standard output.", rich_help_panel=_STEMS
+        ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse files that end early.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Skip files whose stems exist and are up to date.")
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse files that end early.", rich_help_panel=_MANY)
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing stems.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Skip files whose stems exist and are up to date.", rich_help_panel=_MANY
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a file on stdout.", rich_help_panel=_RUN)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel=_RUN)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing stems.", rich_help_panel=_STEMS)
+    ] = False,
     flags: dict[str, tuple[Flag, Any]] | None = None,
 ) -> None:
     """Separate audio files into stems that add up to them."""
     names, flags = list(files or []), flags or {}
+    check_names(names)
     writing: dict[str, Any] = {
         "format": format,
         "subtype": subtype,
@@ -200,7 +291,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         stop(f"--stem chooses the stem for standard output: add `-o -`, or use --only {stem}", WRONG_USAGE)
     writing["memory"] = _checked_memory(writing, memory)
     announce_compilation(not quiet)
-    job, printer = Job(chosen, writing), OutcomePrinter(as_json, quiet)
+    job, printer = Job(chosen, writing, is_debugging()), OutcomePrinter(as_json, quiet)
     if str(output) == STANDARD_STREAM:
         stem_to_stdout(job, names, stem, printer)
     elif not run_files(job, collect_tasks(names, from_file, output), printer, processes):

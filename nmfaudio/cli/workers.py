@@ -96,7 +96,8 @@ class _WorkerPool:
                             self._start(waiting.popleft(), worker.line, count)
                     elif isinstance(message, dict):
                         bars.advance()
-                        yield message
+                        with bars.hidden():
+                            yield message
                         self._continue(worker, waiting)
                     else:
                         bars.report(worker.line, worker.task.file, message)

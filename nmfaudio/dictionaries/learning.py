@@ -22,6 +22,7 @@ from nmfaudio.sound.audio import Audio, SampleSource
 from nmfaudio.sound.files import AudioFile
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
+from nmfaudio.sound.window_length import check_window
 
 WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
 MOST_TEMPLATES = 40
@@ -145,8 +146,7 @@ class Learner:
         report: Report | None = None,
     ) -> None:
         _check(rank=rank, sample_rate=sample_rate, iterations=iterations)
-        if not 0 < window < 10:
-            raise OptionError(f"window={window}: it must be above 0 and below 10 seconds", option="window")
+        check_window(window)
         if seed < 0:
             raise OptionError(f"seed={seed}: it must be at least 0", option="seed")
         self.label, self.rank, self.window, self.iterations = check_label(label), rank, window, iterations

@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from nmfaudio.errors import OutputError
+from nmfaudio.errors import ExistingFileError, OutputError
 
 try:
     _fcntl: Any = importlib.import_module("fcntl")
@@ -156,7 +156,7 @@ def convert_write_errors(path: Path, what: str = "") -> Iterator[None]:
 
 def already_exists_error(path: Path) -> OutputError:
     """Return the error for a file that exists already."""
-    return OutputError(f"{path} exists: pass overwrite=True, or choose another folder")
+    return ExistingFileError(f"{path} exists: pass overwrite=True to replace it, or choose another folder")
 
 
 def _open_new(path: Path) -> FileIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import SeparatorError
 from nmfaudio.models.contract import Model
-from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.masks import check_estimate, soft_masks
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
@@ -69,9 +70,14 @@ class FunctionModel(Model):
         sources, estimate, mask_exponent
             As for `FunctionModel`.
         """
-        estimates = dict(estimate(mixture.whole()))
-        stored = {name: _stored(mixture, estimates.pop(name)) for name in tuple(estimates)}
+        whole = mixture.whole()
+        estimates = _named(estimate(whole), sources)
+        for name in sources:
+            check_estimate(name, estimates[name], whole)
+        del whole
+        stored = {name: _stored(mixture, estimates.pop(name)) for name in sources}
 
+        @wraps(estimate, assigned=(), updated=())  # an error names the file and line of the function
         def cut(block: Spectrogram) -> dict[str, NDArray[Any]]:
             return {name: e[:, :, block.start : block.stop] for name, e in stored.items()}
 
@@ -79,19 +85,24 @@ class FunctionModel(Model):
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Apply masks made of the function's estimates to the block."""
-        estimates = self.estimate(block)
-        if set(estimates) != set(self.sources):
-            raise SeparatorError(
-                f"the function returned estimates for {sorted(estimates)}, but the sources are {self.sources}"
-            )
-        return soft_masks(
-            block, {name: estimates[name] for name in self.sources}, mask_exponent=self.mask_exponent
-        )
+        estimates = _named(self.estimate(block), self.sources)
+        return soft_masks(block, estimates, mask_exponent=self.mask_exponent)
+
+
+def _named(returned: Any, sources: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Return what the function returned as an array for each source, in the order of the sources."""
+    if not isinstance(returned, Mapping):
+        kind = type(returned).__name__
+        raise SeparatorError(f"the function returned {kind}: it must return a dict of an array by source")
+    if set(returned) != set(sources):
+        names = sorted(map(str, returned))
+        raise SeparatorError(f"the function returned estimates for {names}, but the sources are {sources}")
+    return {name: np.asarray(returned[name]) for name in sources}
 
 
 def _stored(mixture: Blocks, estimate: NDArray[Any]) -> NDArray[np.float32]:
     """Copy an estimate of the whole mixture to a float32 array of the memory budget, frame by frame."""
-    channels, bins, frames = np.shape(estimate)
+    channels, bins, frames = estimate.shape
     stored = mixture.allocate(channels, frames, bins).swapaxes(1, 2)
     for start, stop in mixture.bounds:
         stored[:, :, start:stop] = estimate[:, :, start:stop]

@@ -42,7 +42,7 @@ def soft_masks(
     Raises
     ------
     SeparatorError
-        When the shape of an estimate does not fit the block.
+        When an estimate has another shape than the block, complex numbers, negative values, NaN or infinity.
 
     References
     ----------
@@ -56,9 +56,12 @@ def soft_masks(
     >>> stems["a"].values[0, 0, 0], stems["b"].values[0, 0, 0]
     (np.complex128(3+0j), np.complex128(1+0j))
     """
+    estimates = {name: np.asarray(estimate) for name, estimate in estimates.items()}
     for name, estimate in estimates.items():
-        _check_shape(name, estimate, block)
-    weights = mask_weights(_stacked(estimates, block), mask_exponent)
+        check_estimate(name, estimate, block)
+    stack = _stacked(estimates, block)
+    _check_values(tuple(estimates), stack)
+    weights = mask_weights(stack, mask_exponent)
     shared = block.values / weights.sum(axis=0)
     return {name: block.with_values(shared * w) for name, w in zip(estimates, weights, strict=True)}
 
@@ -173,10 +176,38 @@ def _stacked(estimates: Mapping[str, NDArray[Any]], block: Spectrogram) -> NDArr
     return stack
 
 
-def _check_shape(name: str, estimate: NDArray[Any], block: Spectrogram) -> None:
+def check_estimate(name: str, estimate: NDArray[Any], block: Spectrogram) -> None:
+    """Check the shape and the type of an estimate of a source.
+
+    Raises
+    ------
+    SeparatorError
+        When the shape does not fit the block, or when the estimate is not made of real numbers.
+    """
     expected = block.values.shape
     if np.shape(estimate) not in (expected, (1, *expected[1:])):
         raise SeparatorError(
             f"the estimate of {name!r} has shape {np.shape(estimate)}, but the shape of the block is "
             f"{expected} (channels, bins, frames)"
         )
+    if estimate.dtype.kind not in "buif":
+        raise SeparatorError(
+            f"the estimate of {name!r} has the type {estimate.dtype}: it must be real, such as np.abs(...) "
+            "of a complex spectrogram"
+        )
+
+
+def _check_values(names: Sequence[str], stack: NDArray[Any]) -> None:
+    """Check that all estimates are finite and not negative; `stack` has the shape (sources, ...)."""
+    if not stack.size or (stack.min() >= 0 and stack.max() < np.inf):  # NaN fails the first comparison
+        return
+    for name, estimate in zip(names, stack, strict=True):
+        if np.isnan(estimate).any():
+            fault = "contains NaN"
+        elif np.isinf(estimate).any():
+            fault = "contains infinity"
+        elif estimate.min() < 0:
+            fault = f"has negative values, down to {estimate.min():.3g}"
+        else:
+            continue
+        raise SeparatorError(f"the estimate of {name!r} {fault}: it must be finite and not negative")

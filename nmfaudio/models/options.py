@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nmfaudio.errors import OptionError
+from nmfaudio.sound.window_length import LONGEST_WINDOW_SECONDS, milliseconds_hint
 
 _METADATA_KEY = "nmfaudio"
 
@@ -38,6 +39,8 @@ class OptionRules:
         Whether a text is one value of a tuple as it stands; else it is split at its commas.
     former_name : str
         Name of the option in earlier versions, which is still accepted.
+    unit : str
+        Unit of the value, such as "seconds".
     """
 
     at_least: float | None = None
@@ -49,6 +52,7 @@ class OptionRules:
     reads: bool = False
     whole: bool = False
     former_name: str = ""
+    unit: str = ""
 
     def check(self, name: str, value: Any) -> None:
         """Check a value, or each value of a tuple; None and values that are not numbers pass.
@@ -60,13 +64,21 @@ class OptionRules:
         """
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int | float) and not isinstance(number, bool) and not self._allows(number):
-                raise OptionError(f"{name}={number}: it must be {self.described()}", option=name)
+                limits = f"{name}={number}: it must be {self.described()}"
+                raise OptionError(f"{limits}{self._hint(number)}", option=name)
 
     def described(self) -> str:
         """Return the limits in words."""
         limits = (("at least", self.at_least), ("above", self.above), ("at most", self.at_most))
         words = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
-        return " and ".join([*words, *(["finite"] if self.above is not None else [])])
+        is_open = self.above is not None and self.at_most is None
+        text = " and ".join([*words, *(["finite"] if is_open else [])])
+        return f"{text} {self.unit}" if self.unit else text
+
+    def _hint(self, number: float) -> str:
+        """Return the end of a message about a number of seconds that was meant as milliseconds."""
+        is_meant = self.unit == "seconds" and number > 0 and self._allows(number / 1000)
+        return milliseconds_hint(number) if is_meant else ""
 
     def _allows(self, number: float) -> bool:
         return (
@@ -101,6 +113,23 @@ def option(default: Any = dataclasses.MISSING, help: str = "", **rules: Any) -> 
     """
     metadata = {"help": help, _METADATA_KEY: OptionRules(**rules)}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def window_option(default: float) -> Any:
+    """Describe the option of an analysis window, as `option` does: seconds, with limits.
+
+    Parameters
+    ----------
+    default : float
+        Default length in seconds.
+    """
+    return option(
+        default,
+        "length of the analysis window in seconds",
+        above=0,
+        at_most=LONGEST_WINDOW_SECONDS,
+        unit="seconds",
+    )
 
 
 def rules_of(field: dataclasses.Field[Any]) -> OptionRules:

@@ -12,6 +12,7 @@ from nmfaudio.models.contract import Model
 from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.suggestion import suggestion
 
 REST = "rest"
 
@@ -101,8 +102,9 @@ class StemChoice:
         """
         for name in (*self.only, *self.without):
             if name not in sources:
+                known = f"{', '.join(sources)}{suggestion(name, sources)}"
                 raise OptionError(
-                    f"there is no source {name!r}: use one of {', '.join(sources)}",
+                    f"there is no source {name!r}: use one of {known}",
                     option="only" if self.only else "without",
                 )
         if self.without and set(self.without) >= set(sources):

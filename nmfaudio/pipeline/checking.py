@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from nmfaudio.errors import NmfaudioError, SeparatorError
 from nmfaudio.models.contract import Model, Separator
 from nmfaudio.models.wrappers import as_model
+from nmfaudio.pipeline.code_places import innermost_place, place_of, place_outside_libraries
 from nmfaudio.sound.spectrogram import Spectrogram
+from nmfaudio.sound.stft import STFT
 
 _SUM_TOLERANCE = 1e-5  # relative to the mixture; a larger difference is a fault of the separator
 _SUM_ROUNDING = 1e-9  # relative to the mixture; a smaller difference is rounding and is left alone
@@ -31,8 +34,12 @@ class naming_plugin:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         self._arithmetic.__exit__(kind, error, traceback)
-        if isinstance(error, Exception) and not isinstance(error, NmfaudioError | MemoryError):
-            raise plugin_error(self._plugin, f"failed with {type(error).__name__}: {error}") from error
+        if isinstance(error, SeparatorError):
+            if place := place_outside_libraries(traceback) or place_of(self._plugin):
+                raise SeparatorError(f"{_name(self._plugin)}: {error}{place}") from error
+        elif isinstance(error, Exception) and not isinstance(error, NmfaudioError | MemoryError):
+            fault = f"failed with {type(error).__name__}: {error}{innermost_place(traceback)}"
+            raise plugin_error(self._plugin, fault) from error
 
 
 def underflow_ignored() -> np.errstate:
@@ -42,8 +49,12 @@ def underflow_ignored() -> np.errstate:
 
 def plugin_error(plugin: object, fault: str) -> SeparatorError:
     """Return an error that names the class of a separator or model and its fault."""
-    kind = type(plugin)
-    return SeparatorError(f"{kind.__module__}.{kind.__qualname__} {fault}")
+    return SeparatorError(f"{_name(plugin)} {fault}")
+
+
+def _name(plugin: object) -> str:
+    kind = type(getattr(plugin, "original", plugin))
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def checked_model(fitted: object, separator: Separator) -> Model:
@@ -62,9 +73,26 @@ def checked_model(fitted: object, separator: Separator) -> Model:
     if not sources or len(set(sources)) != len(sources):
         raise plugin_error(separator, f"names its sources {sources}: give each stem a name of its own")
     for name in sources:
-        if not name or name.startswith(".") or set(name) & set("/\\\0"):
+        if not isinstance(name, str) or not name or name.startswith(".") or set(name) & set("/\\\0"):
             raise plugin_error(separator, f"names a source {name!r}, which cannot be part of a file name")
+    _check_members(model, separator)
     return model
+
+
+def _check_members(model: Model, separator: Separator) -> None:
+    """Check the types of what a model says of itself."""
+    members: dict[str, Any] = {n: getattr(model, n) for n in ("stft", "context", "messages", "warnings")}
+    stft, context = members["stft"], members["context"]
+    fault = ""
+    if not isinstance(stft, STFT):
+        fault = f"stft is {type(stft).__name__}: use mixture.stft or STFT(...)"
+    elif isinstance(context, bool) or not isinstance(context, int) or context < 0:
+        fault = f"context is {context!r}: use a number of frames, 0 or more"
+    for name in ("messages", "warnings"):
+        if isinstance(members[name], str):
+            fault = f"{name} are one text: use a tuple of texts"
+    if fault:
+        raise plugin_error(separator, f"returned a model whose {fault}")
 
 
 def checked_stems(model: Model, block: Spectrogram) -> dict[str, Spectrogram]:
@@ -77,6 +105,8 @@ def checked_stems(model: Model, block: Spectrogram) -> dict[str, Spectrogram]:
     """
     with naming_plugin(model):
         stems = model.separate(block)
+    if not isinstance(stems, Mapping):
+        raise plugin_error(model, f"gave {type(stems).__name__}, not a dict of stems{place_of(model)}")
     if tuple(stems) != tuple(model.sources):
         raise plugin_error(model, f"gave stems {tuple(stems)}, but its sources are {tuple(model.sources)}")
     for name, stem in stems.items():

@@ -86,6 +86,8 @@ class Fitted:
     def messages(self) -> tuple[str, ...]:
         """Messages of the model, and what became of an offset."""
         source = self.mixture.source
+        if source.peak == 0:  # what a model says of silence is not true of anything
+            return ()
         if self.offset_stem is None or not isinstance(source, WithoutOffset):
             return self.model.messages
         removed = f"{source.offset.description} was removed before the analysis"
@@ -196,7 +198,9 @@ def fit(
         fitted = separator.fit(mixture)
     model = with_phases(checked_model(fitted, separator), phase_rounds)
     mixture = mixture.with_stft(model.stft)
-    warnings = (*_mixture_warnings(source, mixture), *model.warnings, *_single_stem_warning(model))
+    warnings = tuple(_mixture_warnings(source, mixture))
+    if mixture.source.peak > 0:
+        warnings = (*warnings, *model.warnings, *_single_stem_warning(model))
     model = choice.applied_to(model)
     offset_stem = lowest_stem(mixture, model) if isinstance(mixture.source, WithoutOffset) else None
     return Fitted(mixture, model, warnings, offset_stem)

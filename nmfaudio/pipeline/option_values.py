@@ -10,6 +10,7 @@ from typing import Any
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.options import OptionRules, rules_of
+from nmfaudio.suggestion import suggestion
 
 _TRUTH_VALUES = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -102,7 +103,10 @@ def _parsed(text: str, kind: Any, name: str) -> Any:
     if origin is typing.Literal:
         if text in map(str, arguments):
             return next(a for a in arguments if str(a) == text)
-        raise OptionError(f"{name}={text!r}: use one of {', '.join(map(str, arguments))}", option=name)
+        values = list(map(str, arguments))
+        raise OptionError(
+            f"{name}={text!r}: use one of {', '.join(values)}{suggestion(text, values)}", option=name
+        )
     if origin is tuple:
         return tuple(_parsed(part.strip(), arguments[0], name) for part in text.split(",") if part.strip())
     if kind is bool:

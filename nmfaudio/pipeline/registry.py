@@ -14,9 +14,22 @@ from nmfaudio.errors import OptionError, SeparatorError
 from nmfaudio.models.contract import Separator
 from nmfaudio.models.options import check_options
 from nmfaudio.pipeline.option_values import Option, options_of_class
+from nmfaudio.suggestion import suggestion
 
 GROUP = "nmfaudio.separators"  # of entry points
 DEFAULT_SEPARATOR, GENERAL_SEPARATOR = "auto", "blind"
+# Names that the methods have elsewhere, and the separators that are meant.
+_USUAL_NAMES = {
+    "hpss": "harmonic-percussive",
+    "repet": "repeating",
+    "repet-sim": "repeating",
+    "vocals": "voice",
+    "singing": "voice",
+    "midi": "score",
+    "pan": "stereo",
+    "denoise": "noise",
+    "nmf": "blind",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,8 @@ def find(name: str) -> Entry:
     entries = installed_separators()
     if name not in entries:
         names = ", ".join(entries) or "none: install nmfaudio itself with `pip install .`"
-        raise SeparatorError(f"there is no separator {name!r}: use one of {names}")
+        meant = _meant(name, entries)
+        raise SeparatorError(f"there is no separator {name!r}: use one of {names}{meant}")
     if entries[name].error:
         raise SeparatorError(f"separator {name!r}: {entries[name].error}")
     return entries[name]
@@ -143,7 +157,10 @@ def make(name: str, **settings: Any) -> Separator:
     for option in values:
         if option not in options:
             names = ", ".join(options) or "none"
-            raise OptionError(f"separator {name!r} has no option {option!r}: it has {names}", option=option)
+            meant = suggestion(option, options) or _owners(option)
+            raise OptionError(
+                f"separator {name!r} has no option {option!r}: it has {names}{meant}", option=option
+            )
     missing = [o.name for o in options.values() if o.default is dataclasses.MISSING and o.name not in values]
     if missing:
         raise OptionError(f"separator {name!r} needs a value for {', '.join(missing)}", option=missing[0])
@@ -164,17 +181,29 @@ def with_present_names(settings: Mapping[str, Any], options: Mapping[str, Option
 
 
 def default_name(settings: Iterable[str] = ()) -> str:
-    """Return the separator for runs that name none: `auto`, or `blind` where options of its own are given.
+    """Return the separator for runs that name none: `auto`, or `blind` where `auto` lacks an option.
 
     Examples
     --------
     >>> default_name(["sources"]), default_name(["sources", "components"])
     ('auto', 'blind')
     """
-    given = set(settings)
-    if given <= set(find(DEFAULT_SEPARATOR).options) or not given <= set(find(GENERAL_SEPARATOR).options):
-        return DEFAULT_SEPARATOR
-    return GENERAL_SEPARATOR
+    is_default = set(settings) <= set(find(DEFAULT_SEPARATOR).options)
+    return DEFAULT_SEPARATOR if is_default else GENERAL_SEPARATOR
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that suggests a separator."""
+    known = tuple(known)
+    usual = _USUAL_NAMES.get(name.casefold().replace("_", "-"), "")
+    return f"; did you mean {usual!r}?" if usual in known else suggestion(name, known)
+
+
+def _owners(option: str) -> str:
+    """Return the end of a message about an option that other separators have."""
+    entries = installed_separators().items()
+    owners = [name for name, entry in entries if not entry.error and option in entry.options]
+    return f"; {option} is an option of {' and '.join(owners)}" if owners else ""
 
 
 def _package(point: EntryPoint) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nmfaudio.errors import InputError
 from nmfaudio.models.components import Components
+from nmfaudio.pipeline.announcements import announce
 from nmfaudio.pipeline.component_sounds import in_memory, regrouped
 from nmfaudio.pipeline.fitting import Fitted
 from nmfaudio.pipeline.overlap_add import StemStream
@@ -117,7 +118,11 @@ class Separation:
         all_stems = {**self.stems, **self.unwritten}
         samples = {name: stem.read(0, stem.length) for name, stem in all_stems.items()}
         kept = self.components if keep else None
-        return write_stems(self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result, kept)
+        written = write_stems(
+            self.mixture, self.stems, lambda: [(mixture, samples)], target, self.result, kept
+        )
+        announce((), written.warnings[len(self.result.warnings) :])  # those of `separate` were issued by it
+        return written
 
     def component(self, number: int) -> Audio:
         """Return the sound of a component; the components of a stem sum to the stem.

@@ -13,6 +13,7 @@ import numpy as np
 from nmfaudio.errors import InputError, OptionError
 from nmfaudio.models.contract import Separator
 from nmfaudio.models.selection import StemChoice
+from nmfaudio.pipeline.announcements import announce
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
 from nmfaudio.pipeline.passage_choice import PassageChoice
@@ -41,6 +42,10 @@ def separate(
     **options: Any,
 ) -> Separation:
     """Separate a mixture into stems, in memory.
+
+    Warnings about the result, such as that the mixture is silent, are issued by the `warnings` module with
+    the category `NmfaudioWarning`, and are also in `result.warnings`. Notes, such as which separator was
+    chosen, go to the logger `nmfaudio` at level INFO, and are also in `result.messages`.
 
     Parameters
     ----------
@@ -101,6 +106,7 @@ def separate(
     stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
     written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
     result = _result(chosen, fitted, start_time, phase_rounds, choice)
+    announce(result.messages, result.warnings)
     return Separation(audio, written, result, unwritten, fitted)
 
 
@@ -130,6 +136,8 @@ def separate_file(
     **options: Any,
 ) -> Written:
     """Separate a file into stems on disk, reading and writing block by block.
+
+    Warnings and notes are issued as by `separate`.
 
     Parameters
     ----------
@@ -215,6 +223,7 @@ def separate_file(
         written = write_stems(recording, fitted.written, pieces, target, result, kept)
     if stem_file:
         write_stem_file(path, passage_choice, written, target)
+    announce(written.result.messages, written.warnings)
     return written
 
 

@@ -80,6 +80,7 @@ def write_stems(
             gain,
             metadata_lost=files.stem_format.losses,
             labels=used.label_path,
+            unwritten_energy=files.unwritten_energy,
         )
         kept = {} if components is None else {used.components: components_file.content(components)}
         labels = _label_file(meter, used, gain)
@@ -100,8 +101,16 @@ def existing_stems(document: Mapping[str, Any], target: Target, separator: Separ
     }
     result = Result(separator, None, tuple(document["notes"]), (), document["seconds"])
     warnings, gain = tuple(document["warnings"]), document["written"]["gain"]
+    unwritten = max(0.0, 1 - sum(stem.energy for stem in stems.values()))
     return Written(
-        stems, target.manifest, result, warnings, gain, already_there=True, labels=target.label_path
+        stems,
+        target.manifest,
+        result,
+        warnings,
+        gain,
+        already_there=True,
+        labels=target.label_path,
+        unwritten_energy=unwritten,
     )
 
 

@@ -21,6 +21,7 @@ from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
 from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
 from nmfaudio.sound.stem_files import WrittenStem
+from nmfaudio.suggestion import suggestion
 
 DEFAULT_FILENAME = "{track}/{stem}.{ext}"
 CLIP_MODES = ("clamp", "rescale", "float")
@@ -178,6 +179,8 @@ class Written:
         Names of what the metadata of the mixture contain and the stems cannot.
     labels : Path or None
         Path of the label file, where one was asked for.
+    unwritten_energy : float
+        Energy of the stems that were not chosen, in the unit of the energies of the stems.
     """
 
     stems: dict[str, WrittenStem]
@@ -188,11 +191,12 @@ class Written:
     already_there: bool = False
     metadata_lost: tuple[str, ...] = ()
     labels: Path | None = None
+    unwritten_energy: float = 0.0
 
     @property
     def shares(self) -> dict[str, float]:
-        """Part of the energy of all stems that each stem has."""
-        total = sum(stem.energy for stem in self.stems.values())
+        """Part that each stem has of the energy of all stems, also of those that are not written."""
+        total = sum(stem.energy for stem in self.stems.values()) + self.unwritten_energy
         return {n: s.energy / total if total > 0 else 1 / len(self.stems) for n, s in self.stems.items()}
 
 
@@ -202,7 +206,7 @@ def check_filename(pattern: str) -> None:
     Raises
     ------
     OptionError
-        When the pattern has unknown fields, lacks `{stem}`, or could lead out of its folder.
+        When the pattern has unknown fields, lacks `{stem}` or `{ext}`, or could lead out of its folder.
 
     Examples
     --------
@@ -221,6 +225,11 @@ def check_filename(pattern: str) -> None:
             f"try {DEFAULT_FILENAME!r}",
             option="filename",
         )
+    if "ext" not in fields:
+        raise OptionError(
+            f"filename {pattern!r} lacks {{ext}}, the ending of the format: try {pattern + '.{ext}'!r}",
+            option="filename",
+        )
     folders = pattern.replace("\\", "/").split("/")
     if Path(pattern).is_absolute() or ".." in folders or "" in folders:
         raise OptionError(
@@ -232,9 +241,8 @@ def check_filename(pattern: str) -> None:
 def check_clip_mode(mode: str) -> None:
     """Raise OptionError for an unknown clip mode."""
     if mode not in CLIP_MODES:
-        raise OptionError(
-            f"clip mode {mode!r} does not exist: use one of {', '.join(CLIP_MODES)}", option="clip_mode"
-        )
+        known = f"{', '.join(CLIP_MODES)}{suggestion(mode, CLIP_MODES)}"
+        raise OptionError(f"clip mode {mode!r} does not exist: use one of {known}", option="clip_mode")
 
 
 def check_keep(keep: bool, passage: PassageChoice) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.function import FunctionModel
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
@@ -57,7 +57,7 @@ class HarmonicPercussive(Options):
     needs_whole: ClassVar[bool] = False
 
     reach: int = option(31, "width of the medians in frames and bins, an odd number", at_least=3)
-    window: float = option(0.093, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.093)
     mask_exponent: float = option(
         2.0,
         "exponent of the masks; higher values separate more strongly",

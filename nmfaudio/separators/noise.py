@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
 from nmfaudio.sound.spectrogram import Spectrogram
@@ -52,7 +52,7 @@ class Noise(Options):
     smoothing: float = option(
         1.0, "standard deviation of the smoothing of powers, in bins and frames", at_least=0, at_most=1
     )
-    window: float = option(0.064, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.064)
 
     def __post_init__(self) -> None:
         super().__post_init__()

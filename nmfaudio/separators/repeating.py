@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from nmfaudio.models.function import FunctionModel
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
 from nmfaudio.sound.progress import Progress
@@ -52,9 +52,17 @@ class Repeating(Options):
     needs_whole: ClassVar[bool] = True
 
     similar: int = option(20, "largest number of frames in a median", at_least=1)
-    apart: float = option(1.0, "smallest distance in seconds between frames in a median", above=0)
-    within: float = option(600.0, "seconds around a frame in which similar frames are searched", above=0)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    apart: float = option(
+        1.0, "smallest distance in seconds between frames in a median", above=0, at_most=600, unit="seconds"
+    )
+    within: float = option(
+        600.0,
+        "seconds around a frame in which similar frames are searched",
+        above=0,
+        at_most=86400,
+        unit="seconds",
+    )
+    window: float = window_option(0.046)
     mask_exponent: float = option(
         1.0,
         "exponent of the masks; higher values separate more strongly",

@@ -77,8 +77,9 @@ def open_decoder(stream: IO[bytes], name: str, track: int = 0) -> Decoder | None
         return None
     if find_spec("av") is None:
         raise AudioFileError(
-            f"{name}: it looks like {container.upper()}, which needs PyAV: pip install 'nmfaudio[formats]', "
-            "or convert the file to WAV or FLAC first"
+            f"{name}: it looks like {container.upper()}, which needs PyAV: pip install 'nmfaudio[formats]' "
+            "(in a clone: python3 scripts/separate.py --extras formats ...), or convert the file to WAV or "
+            "FLAC first"
         )
     return Decoder(stream, name, container, track)
 

@@ -61,6 +61,7 @@ class StemFiles:
     ) -> None:
         self.stem_format, self.encoding = stem_format, stem_format.encoding
         self.stems = {name: WrittenStem(path) for name, path in paths.items()}
+        self.unwritten_energy = 0.0  # of the stems without a path
         self._overwrite = overwrite
         self._partial_files: dict[str, PartialFile] = {}
         self._writers: dict[str, StemWriter] = {}
@@ -164,6 +165,7 @@ class StemFiles:
 
     def _append(self, name: str, samples: Samples, values: NDArray[Any], clipped: int) -> None:
         if name not in self.stems:
+            self.unwritten_energy += float(np.vdot(samples, samples).real)
             return
         stem = self.stems[name]
         with convert_write_errors(stem.path):

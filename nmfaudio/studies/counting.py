@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmfaudio.errors import OptionError
+from nmfaudio.models.options import OptionRules
 from nmfaudio.nmf import Divergence, Recommendation, recommend, relevant_rank, stability
 from nmfaudio.pipeline.fitting import DEFAULT_WINDOW_SECONDS, Report
 from nmfaudio.sound.analysis import analysis_blocks
@@ -12,6 +12,10 @@ from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
+from nmfaudio.sound.window_length import check_window
+
+# Limits of the work, which grows with the square of the number of components: 100 take some minutes.
+MOST_COMPONENTS, MOST_RESTARTS = 100, 100
 
 FRAMES = 512  # evenly spaced frames of the spectrogram; more frames would hardly change the result
 
@@ -42,9 +46,9 @@ def count_components(
     mixture : Audio or AudioFile
         The recording.
     most : int
-        Greatest number of components to try; the relevance is measured for twice as many.
+        Greatest number of components to try, at most 100; the relevance is measured for twice as many.
     restarts : int
-        Number of random starts for each number of components; at least 2.
+        Number of random starts for each number of components; 2 to 100.
     divergence : str, float or Divergence
         `"kl"` on magnitudes, `"is"` on powers, others on magnitudes.
     window : float
@@ -102,9 +106,8 @@ def _checked(
     most: int, restarts: int, divergence: Divergence | str | float, window: float, seed: int
 ) -> Divergence:
     """Check the options before the recording is read, and return the divergence."""
-    for name, value, least in (("most", most, 1), ("restarts", restarts, 2), ("seed", seed, 0)):
-        if value < least:
-            raise OptionError(f"{name}={value}: it must be at least {least}", option=name)
-    if not 0 < window < np.inf:
-        raise OptionError(f"window={window}: it must be above 0", option="window")
+    OptionRules(at_least=1, at_most=MOST_COMPONENTS).check("most", most)
+    OptionRules(at_least=2, at_most=MOST_RESTARTS).check("restarts", restarts)
+    OptionRules(at_least=0).check("seed", seed)
+    check_window(window)
     return Divergence.of(divergence)

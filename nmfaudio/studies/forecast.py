@@ -7,6 +7,7 @@ default of 93 ms gained 9.59 dB. The best window of each mixture, known only aft
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.learning import learn
-from nmfaudio.errors import DictionaryError, OptionError
+from nmfaudio.errors import DictionaryError, NmfaudioWarning, OptionError
 from nmfaudio.pipeline.separation import separate
 from nmfaudio.separators.dictionary.separator import FromDictionary
 from nmfaudio.sound.audio import Audio
@@ -139,6 +140,13 @@ def _halves(label: str, clip: Audio) -> tuple[Audio, Audio]:
     return tuple(Audio(part, clip.sample_rate, name=label) for part in (samples[:middle], rest))  # type: ignore[return-value]
 
 
+def _stems(mixture: Audio, separator: FromDictionary) -> list[NDArray[np.float64]]:
+    """Return the samples of the stems; warnings about a mixture of the forecast concern nobody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NmfaudioWarning)
+        return [stem.samples[0] for stem in separate(mixture, separator).stems.values()]
+
+
 def _outlook(both: Dictionary, one: Audio, other: Audio, options: dict[str, Any]) -> Outlook:
     length = min(one.length, other.length)
     a, b = (clip.samples[0, :length] / np.sqrt(np.mean(clip.samples[0] ** 2)) for clip in (one, other))
@@ -146,7 +154,7 @@ def _outlook(both: Dictionary, one: Audio, other: Audio, options: dict[str, Any]
     for level in LEVELS_DB:
         parts = (0.1 * a * 10 ** (level / 20), 0.1 * b)
         mixed = Audio(sum(parts), one.sample_rate)
-        stems = [s.samples[0] for s in separate(mixed, FromDictionary(both, **options)).stems.values()]
+        stems = _stems(mixed, FromDictionary(both, **options))
         gains.append(
             [
                 si_sdr(part[None], stem[None]) - si_sdr(part[None], mixed.samples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmfaudio.errors import OptionError
+from nmfaudio.models.options import OptionRules
 from nmfaudio.nmf import CrossValidation, Divergence, cross_validate
 from nmfaudio.pipeline.fitting import DEFAULT_WINDOW_SECONDS, Report
 from nmfaudio.sound.analysis import analysis_blocks
@@ -13,7 +13,8 @@ from nmfaudio.sound.bands import band_starts, sum_in_bands
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
-from nmfaudio.studies.counting import FRAMES
+from nmfaudio.sound.window_length import check_window
+from nmfaudio.studies.counting import FRAMES, MOST_COMPONENTS
 
 _BANDS_PER_OCTAVE = 12  # neighbouring bins predict each other, so single bins are summed to bands
 
@@ -34,7 +35,7 @@ def predict_hidden_entries(
     mixture : Audio or AudioFile
         The recording. About 500 of its frames are used, in bands of a twelfth of an octave.
     most : int
-        Greatest number of components to try; at least 1.
+        Greatest number of components to try; 1 to 100.
     divergence : str, float or Divergence
         Divergence of the factorization and of the prediction; on powers for `"is"`, else on magnitudes.
     window : float
@@ -53,7 +54,7 @@ def predict_hidden_entries(
     Raises
     ------
     OptionError
-        When `most` is less than 1.
+        When `most` or `window` is outside its limits.
 
     Examples
     --------
@@ -63,8 +64,8 @@ def predict_hidden_entries(
     >>> bool(errors[2] < errors[1] < errors[0])
     True
     """
-    if most < 1:
-        raise OptionError(f"most={most}: it must be at least 1", option="most")
+    OptionRules(at_least=1, at_most=MOST_COMPONENTS).check("most", most)
+    check_window(window)
     measure = Divergence.of(divergence)
     stft = STFT.lasting(window, mixture.sample_rate)
     whole = channel_frames(analysis_blocks(mixture, stft, report=report), 1, LEARNED_VALUES)

@@ -10,7 +10,7 @@ import numpy as np
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.models.options import option
+from nmfaudio.models.options import option, window_option
 from nmfaudio.nmf import Divergence
 from nmfaudio.separators.blind.grouping import counted, group_components
 from nmfaudio.separators.blind.model import BlindModel, aligned
@@ -87,7 +87,7 @@ class Blind(RegionFileOptions):
     divergence: str | float = option("kl", "kl, is, euclidean, or a beta in [-1, 3]")
     iterations: int = option(100, "number of updates of each start", at_least=1)
     starts: int = option(3, "number of random starts, whose masks are averaged", at_least=1)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.046)
     mask_exponent: float | None = option(
         None,
         "exponent of the masks; higher values separate more strongly; default: 1.5 or 1",
@@ -193,5 +193,5 @@ def _single_sounds(search: ComponentSearch, sources: int, origin: str) -> tuple[
     factorization = factorize_single_sounds(search, sources)
     unordered = LabelledFactorization(factorization, search.mixture.channels, np.zeros(sources, np.intp))
     by_energy = replace(unordered.ordered(), labels=np.arange(sources))
-    message = f"{counted(sources, 'source')} {origin}; each is a single sound, so each is one component"
+    message = f"{counted(sources, 'source')} {origin}; each source is one repeated sound"
     return [by_energy], (message,)

@@ -44,7 +44,7 @@ class Gap:
     Examples
     --------
     >>> Gap("flute", 440.0, True, 0.1).name, Gap("hihat", 9000.0, False, 0.1).name
-    ('A4', 'sounds around 9000 Hz')
+    ('A4', 'sounds near 9000 Hz')
     """
 
     source: str
@@ -58,7 +58,7 @@ class Gap:
         if self.pitched:
             return note_name(self.frequency)
         step = 10 ** int(np.log10(max(self.frequency, 10))) // 10
-        return f"sounds around {step * round(self.frequency / step)} Hz"
+        return f"sounds near {step * round(self.frequency / step)} Hz"
 
 
 def find_gaps(
@@ -154,21 +154,22 @@ def _strongest_at(known: Dictionary, frequency: float) -> str:
 
 
 def what_to_record(gaps: Sequence[Gap]) -> str:
-    """Return a phrase that names the sources to record more of, and what they should play.
+    """Return a clause that says what the recordings of the sources lack.
 
     Examples
     --------
     >>> what_to_record([Gap("flute", 440.0, True, 0.2), Gap("flute", 880.0, True, 0.1)])
-    'record flute playing A4 and A5'
+    'the flute recordings lack A4 and A5: record them'
     """
     by_source: dict[str, list[Gap]] = {}
     for gap in gaps:
         by_source.setdefault(gap.source, []).append(gap)
-    return "record " + ", and ".join(_phrase(source, of) for source, of in by_source.items())
+    lacking = ", and ".join(_phrase(source, of) for source, of in by_source.items())
+    return f"{lacking}: record them"
 
 
 def _phrase(source: str, gaps: list[Gap]) -> str:
     pitched = sorted((gap for gap in gaps if gap.pitched), key=lambda gap: gap.frequency)
     names = [gap.name for gap in (*pitched, *(gap for gap in gaps if not gap.pitched))]
     listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-    return f"{source} playing {listed}" if pitched else f"more of {source}, with {listed}"
+    return f"the {source} recordings lack {listed}"

@@ -129,8 +129,9 @@ def read_hints(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     A file that ends in .txt, .tsv, .csv or .tab is read by `read_label_hints`. Any other file is TOML with a
     table for each source.
 
-    Each table may have `solo` and `silent`, lists of texts such as `"0:05-0:12"`; `range`, such as `"C4-C6"`;
-    `pan`, a number from -1 to 1; `region` and `not_region`, lists of texts such as `"1.20-1.32@150-9000"`.
+    Each table may have `solo` and `silent`, lists of texts such as `"0:05-0:12"`; `range`, such as `"C4-C6"`
+    or `"3000-7000"` in Hz; `pan`, a number from -1 to 1; `region` and `not_region`, lists of texts such as
+    `"1.20-1.32@150-9000"`.
 
     Raises
     ------
@@ -183,12 +184,27 @@ def _range(text: str) -> tuple[str, tuple[float, float]]:
     source, rest = source_and_rest("range", text, "source=C4-C6")
     first, _, last = rest.partition("-")
     try:
-        low, high = note_frequency(first.strip()), note_frequency(last.strip())
+        low, high = _frequency(first), _frequency(last)
     except ValueError:
-        raise OptionError(f"range {text!r}: write notes like C4-C6", option="range") from None
+        way_out = "write notes like C4-C6, or frequencies in Hz like 3000-7000"
+        raise OptionError(f"range {text!r}: {way_out}", option="range") from None
     if high < low:
         raise OptionError(f"range {text!r}: write the lower note first", option="range")
     return source, (low, high)
+
+
+def _frequency(text: str) -> float:
+    """Return the frequency in Hz of a note such as `C4`, or of a number such as `3000` or `3kHz`."""
+    number, factor = text.strip().lower().removesuffix("hz"), 1.0
+    if number.endswith("k"):
+        number, factor = number[:-1], 1000.0
+    try:
+        frequency = factor * float(number)
+    except ValueError:
+        return note_frequency(text.strip())
+    if not 0 < frequency < np.inf:
+        raise ValueError(f"{text!r} is not a frequency")
+    return frequency
 
 
 def _pan(text: str) -> tuple[str, float]:

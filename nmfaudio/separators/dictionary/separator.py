@@ -62,7 +62,7 @@ class FromDictionary(RegionOptions):
     silent : tuple of str
         Passages in which a source is silent, such as ``voice=1:02-1:15``.
     range : tuple of str
-        Lowest and highest note of a source, such as ``piano=C4-C6``.
+        Lowest and highest note of a source, such as ``piano=C4-C6``, or frequencies in Hz.
     pan : tuple of str
         Pan position of a source, from -1 (left) to 1 (right), such as ``guitar=-0.5``.
     hints : str, optional
@@ -127,7 +127,7 @@ class FromDictionary(RegionOptions):
     )
     range: tuple[str, ...] = option(
         (),
-        "lowest and highest note of a source, such as piano=C4-C6",
+        "lowest and highest note of a source, or frequency in Hz, such as piano=C4-C6 or bird=3000-7000",
         flag="range",
         metavar="SOURCE=LOW-HIGH",
         whole=True,

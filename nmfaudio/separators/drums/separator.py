@@ -13,8 +13,9 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import option
+from nmfaudio.models.options import option, window_option
 from nmfaudio.nmf import Convolution, convolve
+from nmfaudio.separators.drums.evidence import LEAST_FIT, best_name, weigh_evidence
 from nmfaudio.separators.drums.kit import KIT, drum_template, one_shot_templates
 from nmfaudio.separators.regions.model import with_regions
 from nmfaudio.separators.regions.options import RegionFileOptions
@@ -23,9 +24,8 @@ from nmfaudio.sound.frames import stacked_channels
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
+from nmfaudio.suggestion import suggestion
 
-# A drum whose energy is below this part of the loudest drum's energy (30 dB) is not in the recording.
-_SILENT = 1e-3
 _ITERATIONS, _ITERATIONS_WITH_ONESHOTS = 40, 20
 _BETWEEN_ONSETS = 0.05  # starting level of drums between onsets, where they may still sound
 _FRAMES_AT_A_TIME = 512  # bounds the size of intermediate arrays
@@ -96,8 +96,8 @@ class Drums(RegionFileOptions):
     iterations: int | None = option(
         None, "number of updates; default: 40, or 20 with one-shots, which start nearer", at_least=1
     )
-    length: float = option(0.116, "length of a template in seconds", above=0)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    length: float = option(0.116, "length of a template in seconds", above=0, at_most=2, unit="seconds")
+    window: float = window_option(0.046)
     mask_exponent: float = option(
         2.0,
         "exponent of the masks; higher values separate more strongly",
@@ -109,7 +109,8 @@ class Drums(RegionFileOptions):
         super().__post_init__()
         for name in self.kit:
             if name not in KIT:
-                raise OptionError(f"kit={name!r} is not known: use some of {', '.join(KIT)}", option="kit")
+                known = f"{', '.join(KIT)}{suggestion(name, KIT)}"
+                raise OptionError(f"kit={name!r} is not known: use some of {known}", option="kit")
         if not self.kit or len(set(self.kit)) < len(self.kit):
             raise OptionError(
                 f"kit={','.join(self.kit)!r}: it must name at least one drum, and each once", option="kit"
@@ -128,9 +129,11 @@ class Drums(RegionFileOptions):
         V, W = stacked_channels(mixture), np.tile(starts, (1, mixture.channels, 1))
         W /= W.sum(axis=(1, 2), keepdims=True)
         H = np.tile(V.sum(axis=0, dtype=np.float64) / len(W), (len(W), 1))
+        drums = W
         if self.others:
             W, H = self._with_others(V, W, H)
-        model = DrumsModel.of(mixture, names, self._factorize(V, (W, H), mixture), self.mask_exponent)
+        factorized = V, drums, self._factorize(V, (W, H), mixture)
+        model = DrumsModel.of(mixture, names, factorized, self.mask_exponent)
         return with_regions(model, mixture, self.regions(), self.seed)
 
     def _with_others(
@@ -195,24 +198,47 @@ class DrumsModel(Model):
     members: tuple[tuple[int, ...], ...]
     mask_exponent: float
     messages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     context: int = 0
 
     @classmethod
     def of(
-        cls, mixture: Blocks, names: tuple[str, ...], convolution: Convolution, mask_exponent: float
+        cls,
+        mixture: Blocks,
+        names: tuple[str, ...],
+        factorized: tuple[NDArray[np.float32], NDArray[np.float64], Convolution],
+        mask_exponent: float,
     ) -> DrumsModel:
-        """Return a model of the drums that are in the recording; a message names the others."""
-        energies = np.array([_energy(convolution, k) for k in range(len(names))])
-        present = np.flatnonzero((energies > _SILENT * energies.max()) | (energies.max() == 0))
-        absent = [name for k, name in enumerate(names) if k not in present]
-        messages = [f"{', '.join(names[k] for k in present)} found"]
-        if absent:
-            messages.append(f"no {' and no '.join(absent)}: more than 30 dB below the loudest drum")
-        sources = tuple(names[k] for k in present)
-        members: tuple[tuple[int, ...], ...] = tuple((int(k),) for k in present)
-        if len(convolution.W) > len(names):
+        """Return a model of the drums that are in the recording; a message names those that are not.
+
+        Parameters
+        ----------
+        mixture : Blocks
+        names : tuple of str
+            Names of the drums that were looked for.
+        factorized : tuple
+            Magnitudes (bins, frames), starts of the drums (drums, bins, lags), and the factorization.
+        mask_exponent : float
+            Exponent of the masks.
+        """
+        V, starts, convolution = factorized
+        evidence = weigh_evidence(V, convolution, len(names))
+        has_others = len(convolution.W) > len(names)
+        if evidence.fit < LEAST_FIT and not has_others:  # names are all that such stems share with drums
+            groups: dict[int, tuple[int, ...]] = {k: (k,) for k in range(len(names))}
+            warnings: tuple[str, ...] = (_not_drums(evidence.fit),)
+            messages: tuple[str, ...] = ()
+        else:
+            sounds = convolution.W[: len(names)].astype(np.float64)
+            sounds *= convolution.H[: len(names)].sum(axis=1, dtype=np.float64)[:, None, None]
+            joined = [evidence.members(drum) for drum in evidence.found]
+            groups = {best_name(sounds, starts, members): members for members in joined}
+            warnings, messages = (), (_found([names[k] for k in sorted(groups)], names),)
+        sources = tuple(names[k] for k in sorted(groups))
+        members = tuple(groups[k] for k in sorted(groups))
+        if has_others:
             sources, members = (*sources, OTHER), (*members, tuple(range(len(names), len(convolution.W))))
-        return cls(mixture.stft, sources, convolution, members, mask_exponent, ("; ".join(messages),))
+        return cls(mixture.stft, sources, convolution, members, mask_exponent, messages, warnings)
 
     def find_components(self, mixture: Blocks) -> Components:
         """Return the drums, whose templates last several frames, and the other instruments."""
@@ -245,10 +271,22 @@ class DrumsModel(Model):
         return soft_masks(block, of_channels, mask_exponent=self.mask_exponent)
 
 
-def _energy(convolution: Convolution, component: int) -> float:
-    """Return the approximate energy of a component; the overlap of hits is ignored."""
-    W, H = convolution.W[component].astype(np.float64), convolution.H[component].astype(np.float64)
-    return float(np.sum(W**2) * np.sum(H**2))
+def _found(found: list[str], names: tuple[str, ...]) -> str:
+    """Return a message about the drums that were found and those that were not."""
+    absent = [name for name in names if name not in found]
+    message = f"{', '.join(found)} found"
+    if absent:
+        message += f"; no {' and no '.join(absent)} with hits of its own"
+    return message
+
+
+def _not_drums(fit: float) -> str:
+    """Return a warning about a recording that does not consist of drums."""
+    return (
+        f"the recording is not drums alone: repeated drum sounds explain {fit:.0%} of it, where drums reach "
+        f"{LEAST_FIT:.0%}. The stems only have the names of drums: pass others=10 if drums play with other "
+        "instruments, or use another separator"
+    )
 
 
 def onsets(V: NDArray[Any]) -> NDArray[np.float64]:

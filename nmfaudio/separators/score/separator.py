@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.models.options import option
+from nmfaudio.models.options import option, window_option
 from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.separators.regions.model import with_regions
 from nmfaudio.separators.regions.options import RegionFileOptions
@@ -90,7 +90,7 @@ class Score(RegionFileOptions):
     iterations: int = option(
         16, "number of updates; with more, the model fits more closely and separates less", at_least=1
     )
-    window: float = option(0.093, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.093)
     mask_exponent: float = option(
         1.5, "exponent of the masks; higher values separate more strongly", above=0, former_name="exponent"
     )
@@ -188,6 +188,6 @@ def _agreement_warnings(value: float) -> list[str]:
     if value >= AGREEING:
         return []
     return [
-        f"the notes explain {value:.1f} times as much of the recording as the same notes at other pitches; "
-        "12 and more is usual: is it the score of this recording, in its key, with all instruments?"
+        f"these notes hardly match the recording ({value:.1f}; usually 12 or more): check that it is the "
+        "score of this recording, in its key, with all instruments"
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
-from nmfaudio.models.options import Options, option
+from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.models.wiener import wiener_filter
 from nmfaudio.nmf.panned import PannedTemplates, learn_panned
 from nmfaudio.separators.blind.model import BlindModel
@@ -62,7 +62,7 @@ class Stereo(Options):
     )
     templates: int = option(16, "number of templates of each source, if there are three or more", at_least=1)
     iterations: int = option(60, "number of updates of the templates", at_least=1)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.046)
     seed: int = option(0, "seed of the random starts", at_least=0)
 
     def fit(self, mixture: Blocks) -> PannedModel | BlindModel:

@@ -14,7 +14,7 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
-from nmfaudio.models.options import option
+from nmfaudio.models.options import option, window_option
 from nmfaudio.nmf.source_filter import F32, FLOOR, SourceFilter
 from nmfaudio.separators.regions.model import with_regions
 from nmfaudio.separators.regions.options import RegionFileOptions
@@ -75,7 +75,7 @@ class Voice(RegionFileOptions):
     components: int = option(40, "number of templates of the accompaniment", at_least=1)
     iterations: int = option(15, "number of updates in each of two rounds", at_least=1)
     reach: float = option(0.4, "semitones around the melody that belong to the lead", above=0)
-    window: float = option(0.046, "length of the analysis window in seconds", above=0)
+    window: float = window_option(0.046)
     mask_exponent: float = option(
         1.0,
         "exponent of the masks; 1 is the Wiener filter, higher values separate more strongly",
