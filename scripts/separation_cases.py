@@ -195,11 +195,14 @@ def dictionary(case: Case, folder: Path) -> Iterator[Task]:
 
 
 def one_known(case: Case, folder: Path) -> Iterator[Task]:
-    """Learn a dictionary of a single stem, for each stem in turn."""
+    """Learn a dictionary of a single stem, for each stem in turn; the rest with and without a number."""
     for clip in case.clips:
         before, path = learning([clip], folder)
-        command = separate(case, "--dictionary", path, "--free", 12)
-        yield Task("one known", case, command, before, labelled=True, known=clip.stem)
+        for options in (("--free", 16), ("--rest",)):
+            command = separate(case, "--dictionary", path, *options)
+            way = " ".join(map(str, ("one known", *options)))
+            yield Task(way, case, command, before, labelled=True, known=clip.stem)
+            before = []
 
 
 def hints(case: Case, folder: Path) -> Iterator[Task]:

@@ -31,6 +31,11 @@ def test_learn_join_show_convert_separate(nmfaudio, clips, make_file, tmp_path):
     assert sorted(p.name for p in tmp_path.glob("all/song/*.wav")) == ["high.wav", "low.wav"]
     nmfaudio("separate", song, "--dictionary", "low.safetensors", "--free", "3", "-o", "free", "-q", check=0)
     assert sorted(p.name for p in tmp_path.glob("free/song/*.wav")) == ["low.wav", "residual.wav"]
+    for number, flags in enumerate((("--rest",), ("--free", "auto"), ())):
+        folder = f"rest{number}"
+        known = ("--dictionary", "low.safetensors")
+        nmfaudio("separate", song, *known, *flags, "-o", folder, "-q", check=0)
+        assert sorted(p.name for p in tmp_path.glob(f"{folder}/song/*.wav")) == ["low.wav", "residual.wav"]
     several = ("--dictionary", "low.safetensors", "--dictionary", "high.safetensors")
     nmfaudio("separate", song, *several, "--only", "low", "-o", "only", "-q", check=0)
     assert [p.name for p in tmp_path.glob("only/song/*.wav")] == ["low.wav"]

@@ -31,7 +31,7 @@ def warnings_about(known, *sounds, **options):
 def test_notes_that_no_clip_has_are_named_with_the_clip_to_record(trio):
     words = warnings_about(trio, tone(880), tone(220), tone(659.3, 2), tone(1318.5, 2))
     assert "the piano recordings lack E5 and E6: record them, and add the recording" in words
-    assert "free=12" in words
+    assert "rest=True" in words
     assert "the bass recordings lack D3: record them" in warnings_about(
         trio, tone(880), tone(220), tone(146.8, 2)
     )

@@ -17,8 +17,8 @@ from nmfaudio.sound.stft import STFT
 class Combination(Model):
     """A model made of several models, which may use different STFT settings.
 
-    Each model makes its own stems. The resulting stems are the means over all models, sample by sample.
-    Errors that the models do not share become smaller in the mean. The means also sum to the mixture.
+    Each model makes its own stems. The resulting stems are the weighted means over all models, sample by
+    sample. Errors that the models do not share become smaller in the mean. The means also sum to the mixture.
 
     Parameters
     ----------
@@ -26,11 +26,13 @@ class Combination(Model):
         Models with the same sources in the same order.
     messages, warnings : tuple of str
         Messages and warnings for the user.
+    weights : tuple of float
+        Positive weight of each model in the mean; empty for equal weights.
 
     Raises
     ------
     SeparatorError
-        When there is no model, or when the sources differ.
+        When there is no model, when the sources differ, or when a weight is missing or not positive.
 
     Examples
     --------
@@ -43,12 +45,17 @@ class Combination(Model):
     models: tuple[Model, ...]
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.models or any(m.sources != self.models[0].sources for m in self.models):
             raise SeparatorError(
                 f"models with sources {[m.sources for m in self.models]} cannot be combined: "
                 "they must have the same sources in the same order"
+            )
+        if self.weights and (len(self.weights) != len(self.models) or min(self.weights) <= 0):
+            raise SeparatorError(
+                f"weights={self.weights}: give one positive weight for each of the {len(self.models)} models"
             )
 
     @property
@@ -79,6 +86,16 @@ class Combination(Model):
     def parts(self) -> tuple[Model, ...]:
         """Models whose stems are averaged."""
         return tuple(part for model in self.models for part in model.parts)
+
+    @property
+    def part_weights(self) -> tuple[float, ...]:
+        """Weight of each model, shared among its own parts."""
+        weights = self.weights or (1.0,) * len(self.models)
+        return tuple(
+            weight * own / (sum(model.part_weights) if self.weights else 1.0)
+            for model, weight in zip(self.models, weights, strict=True)
+            for own in model.part_weights
+        )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Return the stems of the model whose STFT settings are those of the block."""

@@ -39,6 +39,8 @@ class Model(ABC):
         Names of the stems that are not written to files. Default: none.
     parts : tuple of Model
         Models whose stems are averaged. Default: only the model itself.
+    part_weights : tuple of float
+        Weight of each of these models in the average. Default: equal weights.
 
     Examples
     --------
@@ -85,6 +87,11 @@ class Model(ABC):
     def parts(self) -> tuple[Model, ...]:
         """Models whose stems are averaged."""
         return (self,)
+
+    @property
+    def part_weights(self) -> tuple[float, ...]:
+        """Weight of each of the models in `parts`."""
+        return (1.0,) * len(self.parts)
 
     def find_components(self, mixture: Blocks) -> Components | None:  # noqa: ARG002
         """Return templates and activations of all frames of the mixture, or None where there are none.

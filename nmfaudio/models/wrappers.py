@@ -73,6 +73,11 @@ class ModelWrapper(Model):
         parts = self.model.parts
         return (self,) if len(parts) == 1 else tuple(replace(self, model=part) for part in parts)
 
+    @property
+    def part_weights(self) -> tuple[float, ...]:
+        """Weights of the parts of the other model."""
+        return self.model.part_weights
+
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Return the stems of the other model."""
         return self.model.separate(block)

@@ -131,7 +131,7 @@ class Fitted:
         # Models with long windows read ahead of the others, which then find the same samples in memory.
         recent = CachedSource(self.mixture.source, 3 * BLOCK_SECONDS * self.mixture.sample_rate)
         sharing = [replace(part, mixture=replace(part.mixture, source=recent)) for part in parts]
-        return averaged([part._own_stems() for part in sharing])
+        return averaged([part._own_stems() for part in sharing], self.model.part_weights)
 
     def _own_stems(self) -> StemStream:
         position, exponent = 0, self.mixture.scale_exponent

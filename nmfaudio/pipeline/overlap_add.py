@@ -31,12 +31,22 @@ class OverlapAdd:
         return samples[:, max(0, -first) : min(complete, max(0, self._length - first))]
 
 
-def averaged(streams: Sequence[StemStream]) -> StemStream:
-    """Yield the mixture and the mean of each stem over several streams, whose pieces may differ in length."""
+def averaged(streams: Sequence[StemStream], weights: Sequence[float] | None = None) -> StemStream:
+    """Yield the mixture and the mean of each stem over several streams, whose pieces may differ in length.
+
+    Parameters
+    ----------
+    streams : sequence of iterators
+        Pieces of the mixture, each with its stems.
+    weights : sequence of float, optional
+        Weight of each stream in the mean. Default: equal weights.
+    """
     pieces = [next(stream) for stream in streams]
     while True:
         length = min(mixture.shape[1] for mixture, _ in pieces)
-        mean = {name: _mean([stems[name][:, :length] for _, stems in pieces]) for name in pieces[0][1]}
+        mean = {
+            name: _mean([stems[name][:, :length] for _, stems in pieces], weights) for name in pieces[0][1]
+        }
         yield pieces[0][0][:, :length], mean
         for number, (mixture, stems) in enumerate(pieces):
             pieces[number] = mixture[:, length:], {name: stem[:, length:] for name, stem in stems.items()}
@@ -47,5 +57,7 @@ def averaged(streams: Sequence[StemStream]) -> StemStream:
                 pieces[number] = following
 
 
-def _mean(pieces: list[Samples]) -> Samples:
-    return np.asarray(np.mean(pieces, axis=0))
+def _mean(pieces: list[Samples], weights: Sequence[float] | None) -> Samples:
+    if weights is None or len(set(weights)) == 1:
+        return np.asarray(np.mean(pieces, axis=0))
+    return np.asarray(np.average(pieces, axis=0, weights=weights))

@@ -19,6 +19,7 @@ from nmfaudio.sound.frames import mean_frames
 
 FRAMES = 512  # largest number of frames of the mixture, evenly spaced, that are analysed
 POOR = 0.75  # a warning appears where the templates explain a smaller part of the mixture
+SWALLOWED = 0.04  # a warning appears where the known sources have a smaller part of the mixture
 SIMILAR = 0.95  # cosine similarity above which two templates count as the same
 _SHARED_ENERGY = 0.25  # a warning appears where a larger part of a source's energy is in shared templates
 _MOST_TEMPLATES = 400  # number of templates of a source that are compared: those with the most energy
@@ -48,25 +49,43 @@ def diagnose(
         return (), tuple(warnings)
     allowed = model.hints.allowed(model.sources, times) if model.hints else None
     fixed = model.template_sets[0].templates
-    losses, single_spectrum_losses = _losses(
-        V, fixed @ model.activations(V, 0, allowed), model.stft.frequencies(mixture.sample_rate)
-    )
+    H = model.activations(V, 0, allowed)
+    losses, single_spectrum_losses = _losses(V, fixed @ H, model.stft.frequencies(mixture.sample_rate))
     total = max(single_spectrum_losses.sum(), np.finfo(float).tiny)
     explained = float(np.clip(1 - losses.sum() / total, 0, 1))
-    if explained < POOR:
-        warnings.append(_poor_fit_warning(explained, model, known, find_gaps(V, fixed, losses, known)))
+    if explained < POOR and model.sources == known.sources:
+        warnings.append(_poor_fit_warning(explained, find_gaps(V, fixed, losses, known)))
+    warnings += _swallowed_warnings(known, fixed.sum(axis=0) * H.sum(axis=1))
     return (f"the templates explain {100 * explained:.0f} % of the mixture",), tuple(warnings)
 
 
-def _poor_fit_warning(explained: float, model: TemplateModel, known: Dictionary, gaps: Sequence[Gap]) -> str:
-    remedy = "more free templates (free=...) explain more"
-    if model.sources == known.sources:
-        remedy = "free=12 learns templates for what no template explains"
+def _poor_fit_warning(explained: float, gaps: Sequence[Gap]) -> str:
     wanted = what_to_record(gaps) if gaps else "record each source playing what it plays here"
     return (
         f"the templates explain only {100 * explained:.0f} % of the mixture: {wanted}, and add the recording "
-        f"to the dictionary (nmfaudio learn --add-to); {remedy}"
+        "to the dictionary (nmfaudio learn --add-to). If other sources sound too, such as wind, rest=True "
+        "gives them a stem of their own"
     )
+
+
+def _swallowed_warnings(known: Dictionary, levels: NDArray[Any]) -> list[str]:
+    """Return a warning where free templates leave the known sources next to nothing.
+
+    Parameters
+    ----------
+    known : Dictionary
+    levels : ndarray, shape (components,)
+        Level of each component of the mixture; those of the known sources come first.
+    """
+    total = float(levels.sum())
+    share = float(levels[: len(known.labels)].sum()) / total if total > 0 else 1.0
+    if share >= SWALLOWED:
+        return []
+    names = " and ".join(known.sources)
+    return [
+        f"the free templates leave {names} only {100 * share:.1f} % of the mixture: use fewer of them "
+        "(free=...), or let their number be chosen (rest=True)"
+    ]
 
 
 def _losses(

@@ -38,15 +38,25 @@ class TemplateSet:
         Number of updates of the activations.
     weight : float
         Weight of the masks in the average over all template sets.
+    leaves_rest : bool
+        Whether the last source has no templates and gets what the other templates leave of the mixture.
     """
 
     templates: Matrix
     labels: NDArray[np.intp]
     iterations: int
     weight: float = 1.0
+    leaves_rest: bool = False
 
     @classmethod
-    def of(cls, groups: Sequence[NDArray[Any]], iterations: int, weight: float = 1.0) -> TemplateSet:
+    def of(
+        cls,
+        groups: Sequence[NDArray[Any]],
+        iterations: int,
+        weight: float = 1.0,
+        *,
+        leaves_rest: bool = False,
+    ) -> TemplateSet:
         """Make a template set from the templates of each source.
 
         Examples
@@ -55,7 +65,8 @@ class TemplateSet:
         array([0, 0, 1])
         """
         labels = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
-        return cls(np.ascontiguousarray(np.hstack(groups), np.float32), labels, iterations, weight)
+        templates = np.ascontiguousarray(np.hstack(groups), np.float32)
+        return cls(templates, labels, iterations, weight, leaves_rest)
 
     @cached_property
     def by_component(self) -> Matrix:
@@ -186,16 +197,36 @@ class TemplateModel(Model):
         """Return the weighted sum of the masks of all template sets, shape (sources, frames, bins)."""
         masks = np.zeros((len(self.sources), *V.shape), np.float32)
         for template_set, H in zip(self.template_sets, activations, strict=True):
-            estimates = np.empty_like(masks)
-            for source in range(len(self.sources)):
-                members = template_set.members(source)
-                np.matmul(H[:, members], template_set.by_component[members], out=estimates[source])
-            self._extend(estimates)
-            if allowed is not None:  # what no template explains goes to the sources that may sound
-                estimates += _ALLOWED_FLOOR * V[None] * allowed[:, :, None]
-            exponent = self.mask_exponent / self.magnitude_power
-            masks += template_set.weight * normalised_masks(estimates, exponent, by_root=True)
+            masks += template_set.weight * self.masks_of_set(V, template_set, H, allowed)
         return masks
+
+    def masks_of_set(
+        self, V: Matrix, template_set: TemplateSet, H: Matrix, allowed: NDArray[np.bool_] | None = None
+    ) -> Matrix:
+        """Return the masks that one template set gives, shape (sources, frames, bins); they sum to one.
+
+        Parameters
+        ----------
+        V : ndarray, shape (frames, bins)
+        template_set : TemplateSet
+        H : ndarray, shape (frames, components)
+            Activations of its templates.
+        allowed : ndarray of bool, shape (sources, frames), optional
+            Frames in which each source may sound.
+        """
+        estimates = np.empty((len(self.sources), *V.shape), np.float32)
+        for source in range(len(self.sources)):
+            members = template_set.members(source)
+            np.matmul(H[:, members], template_set.by_component[members], out=estimates[source])
+        if template_set.leaves_rest:
+            estimates[-1] = np.maximum(V - estimates[:-1].sum(axis=0), 0)
+            if allowed is not None:
+                estimates[-1] *= allowed[-1][:, None]
+        self._extend(estimates)
+        if allowed is not None:  # what no template explains goes to the sources that may sound
+            estimates += _ALLOWED_FLOOR * V[None] * allowed[:, :, None]
+        exponent = self.mask_exponent / self.magnitude_power
+        return normalised_masks(estimates, exponent, by_root=True)
 
     def _extend(self, estimates: Matrix) -> None:
         """Fill uncovered bins with each source's mean level in the third of an octave below them."""

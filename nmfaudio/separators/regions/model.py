@@ -83,5 +83,9 @@ def with_regions(model: Model, mixture: Blocks, regions: Regions, seed: int) -> 
         RegionModel(part, regions, find_evidence(part, mixture.with_stft(part.stft), regions, seed))
         for part in model.parts
     ]
-    changed = parts[0] if len(parts) == 1 else Combination(tuple(parts), model.messages, model.warnings)
+    changed = (
+        parts[0]
+        if len(parts) == 1
+        else Combination(tuple(parts), model.messages, model.warnings, model.part_weights)
+    )
     return WithMessages(changed, (*model.messages, *messages))

@@ -1,0 +1,93 @@
+"""Separation of known sources from an unknown rest, with a number of free templates that needs no choice.
+
+Separations with few, some and many free templates, with a long and a short window, and with the known
+templates alone are averaged. Their weights follow from how well few and many free templates agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nmfaudio.models.combination import Combination
+from nmfaudio.models.contract import Model
+from nmfaudio.separators.dictionary.agreement import UNCERTAIN, Blend, disagreement
+from nmfaudio.separators.dictionary.diagnosis import shared_template_warnings
+from nmfaudio.separators.dictionary.fit import DictionaryFit
+from nmfaudio.separators.dictionary.templates import TemplateModel
+from nmfaudio.sound.stft import STFT
+
+LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
+FEW, SOME, MEDIUM, MANY = 4, 8, 16, 32  # numbers of free templates
+_SETS = ("few", "some", "many", "known alone")  # template sets of the model with the long window, in order
+
+
+def model_with_rest(fit: DictionaryFit) -> Model:
+    """Return a model of the known sources and of the rest.
+
+    Parameters
+    ----------
+    fit : DictionaryFit
+        The known sources, the hints and the mixture.
+    """
+    if (by_place := fit.by_place_with_rest(MEDIUM)) is not None:
+        return by_place
+    long = _long_model(fit)
+    measured = disagreement(long, _SETS.index("few"), _SETS.index("many"), fit.mixture)
+    blend = Blend.of(measured)
+    known = fit.known.to_settings(fit.mixture.sample_rate, long.stft)
+    warnings = [*shared_template_warnings(known), *_uncertainty(fit, measured)]
+    models: list[Model] = [fit.spatially_filtered(_weighted(long, blend))]
+    weights = [1 - blend.short_window]
+    if blend.short_window > 0:
+        models.append(fit.spatially_filtered(_short_model(fit, blend)))
+        weights.append(blend.short_window)
+    messages = (*long.messages, *_choice(fit, measured))
+    return Combination(tuple(models), messages, tuple(warnings), tuple(weights))
+
+
+def _long_model(fit: DictionaryFit) -> TemplateModel:
+    """Return the model with the long window and one template set for each of `_SETS`."""
+    stft = STFT.lasting(LONG_WINDOW, fit.mixture.sample_rate)
+    return fit.free_model(stft, (FEW, SOME, MANY), "learning the rest, long window", known_alone=True)
+
+
+def _weighted(long: TemplateModel, blend: Blend) -> TemplateModel:
+    """Return the model with the weights of a blend, its main template set first, without unused ones."""
+    weights = (blend.caution / 2, (1 - blend.caution) / 2, (1 - blend.caution) / 2, blend.caution / 2)
+    sets = [replace(s, weight=w) for s, w in zip(long.template_sets, weights, strict=True) if w > 0]
+    sets.sort(key=lambda one: (one.leaves_rest, -one.weight))
+    return replace(long, template_sets=tuple(sets))
+
+
+def _short_model(fit: DictionaryFit, blend: Blend) -> TemplateModel:
+    """Return the model with the short window: medium numbers of free templates, and few where unsure."""
+    stft = STFT.lasting(SHORT_WINDOW, fit.mixture.sample_rate)
+    sizes = (MEDIUM, FEW) if blend.caution > 0 else (MEDIUM,)
+    model = fit.free_model(stft, sizes, "learning the rest, short window")
+    weights = (1 - blend.caution / 2, blend.caution / 2)
+    sets = (replace(s, weight=w) for s, w in zip(model.template_sets, weights, strict=False))
+    return replace(model, template_sets=tuple(sets))
+
+
+def _choice(fit: DictionaryFit, measured: float) -> tuple[str, ...]:
+    """Return messages about what was learned, and how certain the split is."""
+    listed = " and ".join(fit.known.sources)
+    word = "agree" if measured < UNCERTAIN else "disagree"
+    return (
+        f"known: {listed}; everything else was learned from the mixture as the stem `residual` (separations "
+        f"with {FEW} and {MANY} free templates {word}: they differ by {100 * measured:.0f} %)",
+    )
+
+
+def _uncertainty(fit: DictionaryFit, measured: float) -> list[str]:
+    """Return a warning where few and many free templates disagree about the known sources."""
+    if measured < UNCERTAIN:
+        return []
+    listed = " and ".join(fit.known.sources)
+    return [
+        f"the split between {listed} and the residual is uncertain: it depends on the number of free "
+        f"templates more than on the mixture. Add recordings of {listed} playing the notes of this mixture "
+        "(nmfaudio learn --add-to), or give the passages where a source is alone or silent (solo=..., "
+        "silent=...). Where another sound is alone, such as wind before a bird calls, teach that sound "
+        "instead (solo='wind=0:00-0:03') and keep the residual"
+    ]
