@@ -31,10 +31,11 @@ from .pipeline.separation import separate, separate_file
 from .plots.components import plot_components
 from .plots.rank import plot_rank
 from .plots.templates import plot_dictionary
-from .sound.audio import Audio, Encoding
+from .sound.audio import Audio
 from .sound.blocks import Blocks
 from .sound.files import read
 from .sound.progress import Progress
+from .sound.source import Encoding
 from .sound.spectrogram import Spectrogram
 from .sound.stft import STFT
 from .studies.counting import count_components

@@ -10,8 +10,8 @@ from conftest import sound
 
 from nmfaudio.errors import AudioFileError
 from nmfaudio.sound import files
-from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.files import AudioFile, read
+from nmfaudio.sound.source import Encoding
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])

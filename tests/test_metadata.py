@@ -17,11 +17,11 @@ from nmfaudio import Audio, read, separate, separate_file
 from nmfaudio.disk import partial_file
 from nmfaudio.errors import AudioFileError, OutputError
 from nmfaudio.sound import flac_metadata, id3, timeline
-from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.files import AudioFile
 from nmfaudio.sound.metadata import Metadata, Picture, decode_text
 from nmfaudio.sound.metadata_reading import read_metadata
 from nmfaudio.sound.riff import chunk_list, packed
+from nmfaudio.sound.source import Encoding
 from nmfaudio.sound.stem_format import StemFormat
 from nmfaudio.sound.stem_writer import StemWriter
 

@@ -9,7 +9,7 @@ from nmfaudio.pipeline.manifest import load
 from nmfaudio.pipeline.sounding import LevelMeter, label_file, sounding_frames
 from nmfaudio.pipeline.target import Target
 from nmfaudio.separators.dictionary.hints import Hints, read_hints
-from nmfaudio.sound.audio import Encoding
+from nmfaudio.sound.source import Encoding
 
 RATE = 8000
 

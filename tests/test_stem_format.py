@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from nmfaudio.errors import OutputError
-from nmfaudio.sound.audio import Encoding
+from nmfaudio.sound.source import Encoding
 from nmfaudio.sound.stem_format import StemFormat
 
 # Runs in a child process, because a crash of libsndfile would end the test run.
@@ -16,7 +16,7 @@ EVERY_COMBINATION = """
     import numpy as np
     import soundfile
     from nmfaudio.sound import encoding
-    from nmfaudio.sound.audio import Encoding
+    from nmfaudio.sound.source import Encoding
     from nmfaudio.sound.stem_format import StemFormat
 
     RATES = (1, 1000, 8000, 11025, 44056, 44100, 48000, 65535, 65537, 96000, 96001, 192000, 197368, 200000,

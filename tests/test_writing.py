@@ -6,8 +6,8 @@ import soundfile
 from conftest import integers
 
 from nmfaudio.errors import OptionError, OutputError
-from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension, stem_encoding
+from nmfaudio.sound.source import Encoding
 from nmfaudio.sound.stem_files import StemFiles
 from nmfaudio.sound.stem_format import StemFormat
 

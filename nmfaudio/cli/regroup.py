@@ -16,7 +16,7 @@ from nmfaudio.cli.separator_flags import Flag
 if TYPE_CHECKING:
     from nmfaudio.models.components import Components
     from nmfaudio.pipeline.regrouping import Groups
-    from nmfaudio.sound.audio import SampleSource
+    from nmfaudio.sound.source import SampleSource
 
 _FILE = typer.Argument(metavar="FILE", help="Folder of a run with --keep, or an audio file.")
 _SEPARATOR = typer.Option(help="Separator for an audio file. Default: auto.")

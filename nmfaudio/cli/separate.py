@@ -374,8 +374,8 @@ def _checked_memory(writing: dict[str, Any], memory: str | None) -> int:
     from nmfaudio.pipeline.passage_choice import PassageChoice
     from nmfaudio.pipeline.sounding import check_label_format
     from nmfaudio.pipeline.target import check_clip_mode, check_filename, check_keep
-    from nmfaudio.sound.audio import Encoding
     from nmfaudio.sound.encoding import stem_encoding
+    from nmfaudio.sound.source import Encoding
 
     try:
         check_filename(writing["filename"])

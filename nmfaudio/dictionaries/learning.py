@@ -18,9 +18,10 @@ from nmfaudio.dictionaries.sufficient_rank import sufficient_rank
 from nmfaudio.dictionaries.training_frames import Frames, Report, Reservoir, Spectra
 from nmfaudio.errors import DictionaryError, OptionError
 from nmfaudio.nmf import Divergence, Factorization, factorize
-from nmfaudio.sound.audio import Audio, SampleSource
+from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.files import AudioFile
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 from nmfaudio.sound.window_length import check_window
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.sound.analysis import analysis_blocks
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 
 _SILENT = 1e-4  # part of the loudest frame's level below which a frame is silent

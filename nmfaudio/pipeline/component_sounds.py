@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from nmfaudio.models.components import Components
 from nmfaudio.models.masks import masked_in_parts
 from nmfaudio.pipeline.overlap_add import OverlapAdd, StemStream
-from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.source import Samples, SampleSource
 
 Groups = Mapping[str, Sequence[int]]
 

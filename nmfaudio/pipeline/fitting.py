@@ -23,10 +23,10 @@ from nmfaudio.pipeline.checking import (
 from nmfaudio.pipeline.offset_stem import lowest_stem, with_offset
 from nmfaudio.pipeline.overlap_add import OverlapAdd, StemStream, averaged
 from nmfaudio.sound.analysis import analysis_blocks
-from nmfaudio.sound.audio import CachedSource, SampleSource
 from nmfaudio.sound.blocks import BLOCK_SECONDS, Blocks
 from nmfaudio.sound.offset import WithoutOffset
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import CachedSource, SampleSource
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 

@@ -21,7 +21,7 @@ from nmfaudio.models.options import fingerprint, rules_of
 from nmfaudio.pipeline.registry import Entry, entry_of
 from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.pipeline.target import Target, Written
-from nmfaudio.sound.audio import Encoding, SampleSource
+from nmfaudio.sound.source import Encoding, SampleSource
 
 _LARGEST = 64 << 20  # bytes; manifests have some kilobytes
 _LIBRARIES = ("numpy", "scipy", "numba", "soundfile")

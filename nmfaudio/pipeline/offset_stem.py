@@ -7,8 +7,8 @@ import numpy as np
 from nmfaudio.models.contract import Model
 from nmfaudio.pipeline.checking import checked_stems
 from nmfaudio.pipeline.overlap_add import StemStream
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.source import SampleSource
 
 _LOW_HZ = 150.0  # the stem with most energy below this frequency gets the offset
 _BLOCKS = 3  # of the mixture, evenly spaced, that are compared

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nmfaudio.sound.audio import Samples
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.source import Samples
 from nmfaudio.sound.spectrogram import Spectrogram
 
 StemStream = Iterator[tuple[Samples, dict[str, Samples]]]  # pieces of the mixture, each with its stems

@@ -9,8 +9,8 @@ import numpy as np
 
 from nmfaudio.errors import OptionError
 from nmfaudio.pipeline.overlap_add import StemStream
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.passage import Passage, passage_in_seconds
+from nmfaudio.sound.source import SampleSource
 
 _SILENCE_SAMPLES = 1 << 16  # samples of silence that are written at a time
 

@@ -13,8 +13,8 @@ from nmfaudio.pipeline.finished_run import FinishedRun
 from nmfaudio.pipeline.regrouping import Groups, Regrouping, complete_groups
 from nmfaudio.pipeline.stems import write_stems
 from nmfaudio.pipeline.target import Result, Target, Written
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.encoding import stem_encoding
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.sum_of_sources import SumOfSources
 
 FILENAME = "{stem}.{ext}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
-from nmfaudio.sound.audio import Samples
+from nmfaudio.sound.source import Samples
 
 # Formats of label files, and the endings of their names.
 LABEL_FORMATS = {"audacity": "txt", "csv": "csv"}

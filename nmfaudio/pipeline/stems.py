@@ -16,8 +16,8 @@ from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline import manifest
 from nmfaudio.pipeline.sounding import LevelMeter, label_file
 from nmfaudio.pipeline.target import Result, Target, Written
-from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.encoding import float_encoding
+from nmfaudio.sound.source import Samples, SampleSource
 from nmfaudio.sound.stem_files import StemFiles, WrittenStem
 from nmfaudio.sound.stem_format import StemFormat
 

@@ -18,8 +18,8 @@ from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
-from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import extension
+from nmfaudio.sound.source import Encoding
 from nmfaudio.sound.stem_files import WrittenStem
 from nmfaudio.suggestion import suggestion
 

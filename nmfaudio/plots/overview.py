@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 
 COLUMNS = 1000  # greatest number of columns; each shows the loudest of its frames

@@ -10,7 +10,8 @@ from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components
 from nmfaudio.pipeline.finished_run import FinishedRun
 from nmfaudio.pipeline.fitting import Fitted
-from nmfaudio.sound.audio import Audio, SampleSource
+from nmfaudio.sound.audio import Audio
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.sum_of_sources import SumOfSources
 
 _LONGEST = 20 * 60.0  # seconds of a recording whose stems are held in memory

@@ -14,9 +14,9 @@ from nmfaudio.models.components import Components
 from nmfaudio.report import pictures
 from nmfaudio.report.preview import Preview
 from nmfaudio.report.sounds import Sound, Sounds, describe, encode_sounds
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.preview_encoding import MIME_TYPES
 from nmfaudio.sound.progress import Progress, ignore_progress
+from nmfaudio.sound.source import SampleSource
 
 Scores = Mapping[str, Mapping[str, float]]
 _OWN_SEPARATORS = "nmfaudio.separators."

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nmfaudio.models.components import Components
 from nmfaudio.report.preview import Preview
-from nmfaudio.sound.audio import Audio, SampleSource
+from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 
 RANGE_DB = 80.0  # of levels below the highest one

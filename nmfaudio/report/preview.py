@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmfaudio.errors import InputError
-from nmfaudio.sound.audio import SampleSource
+from nmfaudio.sound.source import SampleSource
 
 # A browser keeps decoded sound as 32-bit floats: this many values take 23 MB for each stem.
 _MOST_VALUES = 60 * 2 * 48_000

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from nmfaudio.models.components import Components
 from nmfaudio.pipeline.component_sounds import regrouped
 from nmfaudio.report.preview import Preview
-from nmfaudio.sound.audio import Audio, Encoding, SampleSource
+from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.preview_encoding import VORBIS, PreviewEncoder, as_vorbis, has_vorbis, lossless_encoding
 from nmfaudio.sound.progress import Progress, ignore_progress
+from nmfaudio.sound.source import Encoding, SampleSource
 
 # A page of 15 MB holds 3/4 of that as base64, of which pictures take at most 1 MB.
 ROOM_BYTES = 10_200_000

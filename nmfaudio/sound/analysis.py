@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.offset import WithoutOffset, find_offset
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 
 

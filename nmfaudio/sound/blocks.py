@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nmfaudio.disk.memory_budget import MemoryBudget, default_budget
 from nmfaudio.errors import AudioFileError
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.progress import Progress, ignore_progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.spectrogram import Spectrogram, frame_times
 from nmfaudio.sound.stft import STFT
 

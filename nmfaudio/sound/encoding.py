@@ -5,7 +5,7 @@ from __future__ import annotations
 import soundfile
 
 from nmfaudio.errors import OptionError
-from nmfaudio.sound.audio import Encoding
+from nmfaudio.sound.source import Encoding
 
 _EXTENSIONS = {
     "WAV": "wav",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.sound.audio import Samples
+from nmfaudio.sound.source import Samples
 
 _LARGEST = 2.0**52  # larger float64 values have no fractional part to round
 

@@ -13,12 +13,13 @@ import soundfile
 
 from nmfaudio.errors import AudioFileError
 from nmfaudio.sound import containers, ogg_channels
-from nmfaudio.sound.audio import Audio, Encoding, Samples, check_finite
+from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.header_repair import RepairedFile, find_repair, minimal_header
 from nmfaudio.sound.metadata_reading import read_metadata
 from nmfaudio.sound.mp4_boxes import names_in
 from nmfaudio.sound.opening import Source, open_source
 from nmfaudio.sound.passage import Passage
+from nmfaudio.sound.source import Encoding, Samples, check_finite
 
 _CHUNK_VALUES = 1 << 19  # number of values (samples times channels) that are decoded at a time
 # Decoded samples that are stored before the start of the last request: models read some samples again.

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.sound.audio import Encoding, Samples, SampleSource
+from nmfaudio.sound.source import Encoding, Samples, SampleSource
 
 # Parts of the root mean square of the recording. An offset below the first changes stems by less than 0.1 dB.
 # The second lies above what drums have below hearing, at most 0.06 of their level.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio.errors import AudioFileError
-from nmfaudio.sound.audio import Samples, SampleSource, check_passage
+from nmfaudio.sound.source import Samples, SampleSource, check_passage
 
 _CHUNK_VALUES = 1 << 19  # number of values (samples times channels) that are read at a time
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from nmfaudio.sound.audio import SampleSource
+from nmfaudio.sound.source import SampleSource
 
 SECONDS = 10.0  # longest preview
 MOST_BYTES = 300_000  # largest preview

@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import limit_reason
+from nmfaudio.sound.source import Encoding
 
 _LARGEST_PIECE = 4096  # samples; libsndfile needs much stack memory for larger pieces of Vorbis
 VORBIS = Encoding("OGG", "VORBIS")

@@ -17,8 +17,8 @@ from nmfaudio.disk.atomic import check_absent, make_folder
 from nmfaudio.disk.partial_file import PartialFile, convert_write_errors, flush_folder, remove_orphaned_files
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
-from nmfaudio.sound.audio import Samples
 from nmfaudio.sound.exact import split_integers
+from nmfaudio.sound.source import Samples
 from nmfaudio.sound.stem_format import StemFormat
 from nmfaudio.sound.stem_writer import StemWriter
 

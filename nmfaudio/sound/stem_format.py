@@ -16,10 +16,10 @@ import soundfile
 
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import OutputError
-from nmfaudio.sound.audio import Encoding
 from nmfaudio.sound.encoding import LOSSLESS_FORMATS, limit_reason, stem_encoding
 from nmfaudio.sound.metadata import CHUNK_NAMES, Metadata
 from nmfaudio.sound.metadata_reading import read_metadata
+from nmfaudio.sound.source import Encoding
 from nmfaudio.sound.stem_writer import StemWriter, has_layout
 
 _LIMIT = (1 << 32) - (1 << 16)  # largest number of bytes of samples in a file whose header has 32-bit sizes

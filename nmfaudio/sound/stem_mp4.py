@@ -22,11 +22,12 @@ from nmfaudio.disk.atomic import check_absent, check_folder
 from nmfaudio.disk.partial_file import PartialFile, convert_write_errors, flush_folder
 from nmfaudio.disk.signals import DeferredSignals
 from nmfaudio.errors import AudioFileError, OptionError, OutputError
-from nmfaudio.sound.audio import Audio, Samples
+from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.exact import split_integers
 from nmfaudio.sound.files import AudioFile
 from nmfaudio.sound.mp4_boxes import write_stem_text
 from nmfaudio.sound.opening import Source
+from nmfaudio.sound.source import Samples
 
 STEMS = 4  # number of stems in a stem file
 COLORS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
-from nmfaudio.sound.audio import Samples
+from nmfaudio.sound.source import Samples
 
 _SMALLEST_N_FFT = 16
 _PIECE = 1 << 17  # windowed samples that are transformed at a time, so that they fit into the cache

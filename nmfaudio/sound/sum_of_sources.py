@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from nmfaudio.sound.audio import Encoding, Samples, SampleSource
 from nmfaudio.sound.metadata import Metadata
+from nmfaudio.sound.source import Encoding, Samples, SampleSource
 
 _SAMPLES_AT_A_TIME = 1 << 18
 

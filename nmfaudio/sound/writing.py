@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from nmfaudio.errors import OutputError
-from nmfaudio.sound.audio import Encoding, SampleSource
 from nmfaudio.sound.encoding import stem_encoding
+from nmfaudio.sound.source import Encoding, SampleSource
 from nmfaudio.sound.stem_files import StemFiles
 from nmfaudio.sound.stem_format import StemFormat
 

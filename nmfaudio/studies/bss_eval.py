@@ -16,8 +16,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from nmfaudio.errors import InputError
 from nmfaudio.pipeline.fitting import Report
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.studies.correlations import TAPS, Correlations, padded
 
 _RIDGES = (1e-13, 1e-10, 1e-7)  # parts of the mean power that are added to the diagonal

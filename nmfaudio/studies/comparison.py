@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from nmfaudio.errors import InputError, OptionError
 from nmfaudio.matching import best_pairs
 from nmfaudio.pipeline.fitting import Report
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.progress import Progress, ignore_progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.studies.bss_eval import LIMIT, WORST, Projections, Ratios, Target
 from nmfaudio.studies.correlations import correlate, padded
 from nmfaudio.studies.ideal_mask import IdealMasks, SumOfSources, silence_like

@@ -11,8 +11,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.linalg import toeplitz
 
 from nmfaudio.pipeline.fitting import Report
-from nmfaudio.sound.audio import Samples, SampleSource
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import Samples, SampleSource
 
 TAPS = 512  # length of the filter by which an estimate may differ from its reference
 _LONGEST_TRANSFORM = 1 << 14  # samples; the cross spectra of all pairs of signals stay in memory

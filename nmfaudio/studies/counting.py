@@ -8,9 +8,9 @@ from nmfaudio.models.options import OptionRules
 from nmfaudio.nmf import Divergence, Recommendation, recommend, relevant_rank, stability
 from nmfaudio.pipeline.fitting import DEFAULT_WINDOW_SECONDS, Report
 from nmfaudio.sound.analysis import analysis_blocks
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 from nmfaudio.sound.window_length import check_window
 

@@ -8,10 +8,10 @@ from nmfaudio.models.options import OptionRules
 from nmfaudio.nmf import CrossValidation, Divergence, cross_validate
 from nmfaudio.pipeline.fitting import DEFAULT_WINDOW_SECONDS, Report
 from nmfaudio.sound.analysis import analysis_blocks
-from nmfaudio.sound.audio import SampleSource
 from nmfaudio.sound.bands import band_starts, sum_in_bands
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames
 from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.source import SampleSource
 from nmfaudio.sound.stft import STFT
 from nmfaudio.sound.window_length import check_window
 from nmfaudio.studies.counting import FRAMES, MOST_COMPONENTS

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nmfaudio.sound.audio import Audio, Encoding, Samples, SampleSource
+from nmfaudio.sound.audio import Audio
 from nmfaudio.sound.metadata import Metadata
+from nmfaudio.sound.source import Encoding, Samples, SampleSource
 from nmfaudio.sound.stft import STFT
 from nmfaudio.studies.correlations import padded
 
