@@ -118,3 +118,22 @@ def test_low_components_are_regrouped_as_the_bass(tmp_path):
     bass = integers(ROOT / "audio_samples" / "night_bus" / "bass.flac", 16)
     correlation = {name: np.corrcoef(stem.ravel(), bass.ravel())[0, 1] for name, stem in stems.items()}
     assert correlation["bass"] == max(correlation.values()) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "least", "folder"),
+    [
+        ("drum_loop.py", "drum_loop.png", 5, "drums"),
+        ("learn_and_reuse.py", "instruments.png", 5, None),
+        ("birds_over_wind.py", "bird.png", 8, "bird"),
+    ],
+)
+def test_examples_leave_pictures_and_better_sounds(tmp_path, name, picture, least, folder):
+    command = [sys.executable, str(EXAMPLES / name)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    scores = re.findall(r"(-?[\d.]+) dB in the \w+, (-?[\d.]+) dB in its stem", done.stdout)
+    assert scores
+    assert all(float(after) - float(before) > least for before, after in scores)
+    assert matplotlib.image.imread(tmp_path / picture).std() > 0.1
+    assert folder is None or len(list((tmp_path / folder).glob("*.*"))) >= 3

@@ -31,7 +31,10 @@ def plot(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Picture to write: .png, .svg or .pdf.")
     ] = Path("components.png"),
-    view: Annotated[str, typer.Option(help=f"What to draw: {_VIEWS}.")] = "components",
+    view: Annotated[
+        str | None,
+        typer.Option(help=f"What to draw: {_VIEWS}. Default: components, or stems where there are none."),
+    ] = None,
     components: Annotated[
         str | None, typer.Option(metavar="3,7", help="Numbers of the components to draw. Default: all.")
     ] = None,
@@ -86,7 +89,9 @@ def plot(
         typer.echo(f"Wrote {output}")
 
 
-def _figure(file: Path, view: str, excerpt: Excerpt, dark: bool, options: Analysis, quiet: bool) -> Any:
+def _figure(
+    file: Path, view: str | None, excerpt: Excerpt, dark: bool, options: Analysis, quiet: bool
+) -> Any:
     """Return the picture of a dictionary, of a finished run, or of an audio file."""
     from nmfaudio.pipeline.finished_run import FinishedRun
     from nmfaudio.pipeline.fitting import fit

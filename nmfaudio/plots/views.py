@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _ALL = Excerpt()
 
 
-def draw(view: str, scene: Scene, *, excerpt: Excerpt = _ALL, dark: bool = False) -> Figure:
+def draw(view: str | None, scene: Scene, *, excerpt: Excerpt = _ALL, dark: bool = False) -> Figure:
     """Draw a view of a separation.
 
     Parameters
     ----------
-    view : str
-        One of `VIEWS`.
+    view : str or None
+        One of `VIEWS`; None draws the components, or the stems where these were made without templates.
     scene : Scene
     excerpt : Excerpt
         The part to draw.
@@ -43,6 +43,8 @@ def draw(view: str, scene: Scene, *, excerpt: Excerpt = _ALL, dark: bool = False
     OptionError
         When the view does not exist, or the separation has nothing that it shows.
     """
+    if view is None:
+        view = "components" if len(scene.components) else "stems"
     if view not in VIEWS:
         raise OptionError(f"there is no view {view!r}: use {', '.join(VIEWS)}", option="view")
     with ground(dark=dark):
