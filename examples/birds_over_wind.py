@@ -1,6 +1,6 @@
 """You will hear a bird without the wind around it, and see the spectrograms of both.
 
-The wind is taught from two seconds in which it is alone; everything else goes to the stem `residual`, the bird.
+The wind is taught from two seconds in which it is alone. All else goes to the stem `residual`: the bird.
 
     python examples/birds_over_wind.py [bird.png [bird]]
 """

@@ -1,4 +1,4 @@
-"""You will see that a dictionary learned from seven seconds of each instrument separates what they play later.
+"""You will see that a dictionary learned from seven seconds of instruments separates what they play later.
 
 The dictionary is saved to a file, which also works with `nmfaudio separate --dictionary`. A picture shows it.
 
