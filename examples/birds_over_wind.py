@@ -1,4 +1,4 @@
-"""You will hear a bird without the wind around it, and see the spectrograms of both.
+"""You will see the spectrograms of a bird and of the wind around it, and hear the bird without the wind.
 
 The wind is taught from two seconds in which it is alone. All else goes to the stem `residual`: the bird.
 
