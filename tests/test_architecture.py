@@ -17,7 +17,7 @@ FLOORS = (
     ("dictionaries", "models"),
     ("separators",),
     ("pipeline",),
-    ("plots", "studies", "testing", "live"),
+    ("plots", "studies", "testing", "live", "cluster"),
     ("cli",),
     ("__main__",),
     ("__init__",),
@@ -33,6 +33,9 @@ ONLY_IN = {
     "sklearn": ("nmf",),
     "rich": ("cli",),
     "typer": ("cli",),
+    "dask": ("cluster",),
+    "distributed": ("cluster",),
+    "fsspec": ("cluster",),
 }
 
 

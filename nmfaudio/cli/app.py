@@ -10,10 +10,10 @@ from typer.core import TyperGroup
 
 from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
+from nmfaudio.cli.archive_status import archive_status
 from nmfaudio.cli.console import FAILED, complain, print_safely
 from nmfaudio.cli.convert import convert
 from nmfaudio.cli.export import export
-from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
 from nmfaudio.cli.learn import learn
 from nmfaudio.cli.live import live
@@ -24,6 +24,7 @@ from nmfaudio.cli.separator_flags import with_separator_flags
 from nmfaudio.cli.separators import separators
 from nmfaudio.cli.show import show
 from nmfaudio.cli.tune import tune
+from nmfaudio.cluster.job import NO_MEMORY, means_no_memory
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -99,6 +100,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     plot,
     rank,
     advise,
+    archive_status,
 )
 # Stands for `separate` in the list of commands; `_Commands` puts the real one in its place.
 _separate_without_flags.__doc__ = separate.__doc__

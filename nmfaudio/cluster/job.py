@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.outcome import Outcome, failed, succeeded
+from nmfaudio.cluster.outcome import Outcome, failed, succeeded
 
 NO_MEMORY = "there is not enough memory: lower --memory, separate a shorter part, or close other programs"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file to separate, and the folder for its stems; both may be URLs, which are texts."""
+
+    file: str
+    output: Path | str
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,9 @@ class Job:
         file = task.file
         try:
             from nmfaudio.errors import NmfaudioError
-            from nmfaudio.pipeline.separation import separate_file
 
             try:
-                written = separate_file(file, task.output, self.separator, report=report, **self.options)
+                written = self._separated(task, report)
             except NmfaudioError as error:
                 return failed(file, str(error))
             return succeeded(file, written)
@@ -44,6 +51,17 @@ class Job:
             if means_no_memory(error):
                 return failed(file, NO_MEMORY)
             return failed(file, f"{type(error).__name__}: {error} (a bug in nmfaudio: please report it)")
+
+    def _separated(self, task: Task, report: Any) -> Any:
+        from nmfaudio.cluster.places import is_url
+
+        if is_url(task.file) or is_url(task.output):
+            from nmfaudio.cluster.remote import separate_remote
+
+            return separate_remote(task.file, task.output, self.separator, report=report, **self.options)
+        from nmfaudio.pipeline.separation import separate_file
+
+        return separate_file(task.file, task.output, self.separator, report=report, **self.options)
 
 
 def means_no_memory(error: BaseException) -> bool:
