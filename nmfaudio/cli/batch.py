@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmfaudio.cli.cluster_run import ClusterChoice, part_of_archive, run_over_cluster
+from nmfaudio.cli.cluster_run import ClusterChoice, part_of_archive, run_over_cluster, write_list
 from nmfaudio.cli.console import complain, progress_bar
 from nmfaudio.cli.outcome import print_table
 from nmfaudio.cluster.archive import note_outcome
@@ -78,11 +78,17 @@ def run_files(
             printer.print(outcomes[-1])
         else:
             possible.append(task)
-    if archive is not None:
-        possible = part_of_archive(possible, archive, shard, job.options["filename"])
-    _sweep(possible)
+    everything = possible
+    if shard:
+        possible = part_of_archive(possible, shard)
+
+    def begin() -> None:
+        if archive is not None:
+            write_list(everything, archive, job.options["filename"])
+        _sweep(possible)
+
     by_name = {task.file: task for task in possible}
-    for outcome in _run(job, possible, printer, processes, cluster):
+    for outcome in _run(job, possible, printer, processes, cluster, begin):
         if shard and not cluster:  # workers of a cluster do it themselves
             note_outcome(by_name[outcome["file"]], job.options, outcome)
         printer.print(outcome)
@@ -92,18 +98,25 @@ def run_files(
 
 
 def _run(
-    job: Job, tasks: list[Task], printer: OutcomePrinter, processes: int, cluster: ClusterChoice | None
+    job: Job,
+    tasks: list[Task],
+    printer: OutcomePrinter,
+    processes: int,
+    cluster: ClusterChoice | None,
+    begin: Callable[[], None],
 ) -> Iterator[Outcome]:
+    shown = not printer.quiet
     if cluster:
-        yield from run_over_cluster(job, tasks, cluster, not printer.quiet, lambda: _sweep(tasks))
+        yield from run_over_cluster(job, tasks, cluster, shown, begin=begin, sweep=lambda: _sweep(tasks))
         return
+    begin()
     if processes > 1 and len(tasks) > 1:
         from nmfaudio.cli.workers import run_parallel
 
-        yield from run_parallel(job, tasks, processes, not printer.quiet)
+        yield from run_parallel(job, tasks, processes, shown)
         return
     for task in tasks:
-        with progress_bar(Path(task.file).name, not printer.quiet) as report:
+        with progress_bar(Path(task.file).name, shown) as report:
             outcome = job.run(task, report)
         yield outcome
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -39,7 +38,13 @@ class ClusterChoice:
 
 
 def run_over_cluster(
-    job: Job, tasks: list[Task], choice: ClusterChoice, shown: bool, sweep: Callable[[], None]
+    job: Job,
+    tasks: list[Task],
+    choice: ClusterChoice,
+    shown: bool,
+    *,
+    begin: Callable[[], None],
+    sweep: Callable[[], None],
 ) -> Iterator[Outcome]:
     """Separate files on a cluster; yield each outcome when it comes; end the command where that fails.
 
@@ -53,6 +58,8 @@ def run_over_cluster(
         The cluster.
     shown : bool
         Whether to show the progress and a summary.
+    begin : callable
+        Called once when the cluster is ready.
     sweep : callable
         Removes what killed processes left; called when a signal ends the command.
     """
@@ -60,14 +67,14 @@ def run_over_cluster(
     from nmfaudio.cluster.separation import run_on_cluster
     from nmfaudio.errors import ClusterError, OptionError
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the command says itself what is wrong
     outcomes, start = list[Outcome](), time.monotonic()
     try:
         with (
-            connected(choice.address, any_version=choice.any_version) as client,
+            connected(choice.address, any_version=choice.any_version, silent=True) as client,
             _ending_at_signals(client, sweep),
             _progress(len(tasks), shown) as advance,
         ):
+            begin()
             for outcome in run_on_cluster(client, job, tasks, any_version=choice.any_version):
                 outcomes.append(outcome)
                 advance(outcome)
@@ -82,19 +89,26 @@ def run_over_cluster(
         _print_report(outcomes, time.monotonic() - start)
 
 
-def part_of_archive(tasks: list[Task], output: Place, shard: str | None, filename: str) -> list[Task]:
-    """Write the list of the archive's files; return those that this job of an array takes, or all."""
-    from nmfaudio.cluster.archive import note_files, shard_of
-    from nmfaudio.errors import NmfaudioError, OptionError
+def part_of_archive(tasks: list[Task], shard: str) -> list[Task]:
+    """Return the files that this job of an array takes; end the command at a malformed part."""
+    from nmfaudio.cluster.archive import shard_of
+    from nmfaudio.errors import OptionError
 
     try:
-        part = shard_of(tasks, shard) if shard else tasks
-        note_files(output, tasks, filename)
+        return shard_of(tasks, shard)
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
+
+
+def write_list(tasks: list[Task], output: Place, filename: str) -> None:
+    """Write the list of an archive's files beside its stems; end the command where that fails."""
+    from nmfaudio.cluster.archive import note_files
+    from nmfaudio.errors import NmfaudioError
+
+    try:
+        note_files(output, tasks, filename)
     except NmfaudioError as error:
         stop(str(error), FAILED)
-    return part
 
 
 @contextmanager

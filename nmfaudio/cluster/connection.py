@@ -14,13 +14,12 @@ from typing import Any
 from nmfaudio.cluster.versions import check_workers, own_versions
 from nmfaudio.errors import ClusterError, OptionError
 
-SECONDS_FOR_WORKERS = 60  # that the first worker may take to appear
-SECONDS_FOR_SCHEDULER = 10
+_SECONDS = "distributed.comm.timeouts.connect"  # setting of Dask: how long to wait for others
 _LOCAL = re.compile(r"local(?::(\d+))?")
 
 
 @contextlib.contextmanager
-def connected(address: str, *, any_version: bool = False) -> Iterator[Any]:
+def connected(address: str, *, any_version: bool = False, silent: bool = False) -> Iterator[Any]:
     """Provide a client of Dask whose workers can run nmfaudio.
 
     Encrypted connections follow the settings of Dask (`distributed.comm.tls`).
@@ -32,6 +31,8 @@ def connected(address: str, *, any_version: bool = False) -> Iterator[Any]:
         worker processes on this machine, each with one thread.
     any_version : bool
         Whether workers with other versions of nmfaudio, numba or numpy may be used.
+    silent : bool
+        Whether to switch off the log of Dask in this process, for programs that print errors themselves.
 
     Raises
     ------
@@ -46,6 +47,10 @@ def connected(address: str, *, any_version: bool = False) -> Iterator[Any]:
         raise ClusterError(
             "a cluster needs the package distributed: pip install 'nmfaudio[cluster]'"
         ) from None
+    if silent:
+        for name in ("distributed", *logging.root.manager.loggerDict):
+            if name.partition(".")[0] == "distributed":
+                logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(_client(address, stack))
         wait_for_a_worker(client)
@@ -54,7 +59,7 @@ def connected(address: str, *, any_version: bool = False) -> Iterator[Any]:
         yield client
 
 
-def wait_for_a_worker(client: Any, seconds: float = SECONDS_FOR_WORKERS) -> None:
+def wait_for_a_worker(client: Any) -> None:
     """Wait until a worker can work. Clusters that grow on demand start one for this.
 
     Raises
@@ -62,6 +67,7 @@ def wait_for_a_worker(client: Any, seconds: float = SECONDS_FOR_WORKERS) -> None
     ClusterError
         When there is none in time, or it cannot load nmfaudio.
     """
+    seconds = _seconds_to_wait()
     probe = client.submit(own_versions, pure=False)
     try:
         error = probe.exception(timeout=seconds)
@@ -69,7 +75,7 @@ def wait_for_a_worker(client: Any, seconds: float = SECONDS_FOR_WORKERS) -> None
         probe.cancel()
         raise ClusterError(
             f"{_name(client)}: no worker took work within {seconds:.0f} seconds: start workers "
-            "(dask worker) and run the same command again"
+            f"(dask worker), or raise {_SECONDS} in the settings of Dask, and run the same command again"
         ) from None
     if error is not None:
         raise ClusterError(
@@ -88,7 +94,7 @@ def _client(address: str, stack: contextlib.ExitStack) -> Any:
         _check_scheduler_file(address)
         given = {"scheduler_file": address}
     try:
-        return Client(**given, timeout=SECONDS_FOR_SCHEDULER, set_as_default=False)
+        return Client(**given, timeout=_seconds_to_wait(), set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClusterError(
@@ -127,6 +133,12 @@ def _check_scheduler_file(path: str) -> None:
             f"{path}: it is no scheduler file: name the file that `dask scheduler --scheduler-file` wrote",
             option="cluster",
         )
+
+
+def _seconds_to_wait() -> float:
+    import dask
+
+    return float(dask.utils.parse_timedelta(dask.config.get(_SECONDS)))
 
 
 def _name(client: Any) -> str:
