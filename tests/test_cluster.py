@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ distributed = pytest.importorskip("distributed", reason="the extra cluster is no
 
 from dask_processes import CutNetwork, DaskProcesses, free_port, why_no_namespace  # noqa: E402
 
-from nmfaudio.cluster.job import Job, Task  # noqa: E402
+from nmfaudio import learn  # noqa: E402
+from nmfaudio.cluster.job import Job  # noqa: E402
+from nmfaudio.cluster.task import Task  # noqa: E402
 from nmfaudio.cluster.versions import check_workers, own_versions  # noqa: E402
 from nmfaudio.errors import ClusterError  # noqa: E402
 from nmfaudio.pipeline.registry import make  # noqa: E402
@@ -174,6 +177,29 @@ def test_what_is_no_cluster_is_told_and_nothing_is_written(archive, tmp_path, nm
         alone.end()
     assert "no worker took work within 1 seconds: start workers (dask worker)" in told
     assert not (tmp_path / "out").exists()
+
+
+def test_templates_are_the_same_for_any_number_of_workers_and_after_a_death(archive, cluster):
+    folder, _ = archive
+    clips = [folder / "in" / f"{number:03}.wav" for number in range(40)]
+    options = {"rank": 3, "iterations": 3}
+    expected = learn(clips, "bell", **options, whole_corpus=True).templates
+    doomed, deaths = cluster.start_worker(), []
+
+    def kill_in_the_next_epoch(progress):
+        if progress.done == 1:
+            deaths.append(threading.Timer(0.02, cluster.kill, [doomed]))
+            deaths[0].start()
+
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        for count in (1, 2, 3):
+            client.wait_for_workers(count, timeout=60)
+            assert np.array_equal(learn(clips, "bell", **options, client=client).templates, expected)
+            if count < 3:
+                cluster.start_worker()
+        found = learn(clips, "bell", **options, client=client, report=kill_in_the_next_epoch).templates
+        assert len(client.scheduler_info()["workers"]) == 2, "the test is to kill a worker"
+    assert np.array_equal(found, expected)
 
 
 class Workers:

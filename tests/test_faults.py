@@ -20,7 +20,8 @@ from conftest import sound
 
 from nmfaudio import make, separate_file
 from nmfaudio.cli.workers import run_parallel
-from nmfaudio.cluster.job import Job, Task
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.task import Task
 from nmfaudio.disk import memory_budget as storage
 from nmfaudio.disk import partial_file as part
 from nmfaudio.disk.partial_file import PartialFile, remove_orphaned_files

@@ -12,9 +12,10 @@ from nmfaudio.cli.cluster_run import ClusterChoice, part_of_archive, run_over_cl
 from nmfaudio.cli.console import complain, progress_bar
 from nmfaudio.cli.outcome import print_table
 from nmfaudio.cluster.archive import note_outcome
-from nmfaudio.cluster.job import Job, Task
+from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome, failed
 from nmfaudio.cluster.places import Place
+from nmfaudio.cluster.task import Task
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Any
 
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, complain, one_line, stop
 from nmfaudio.cli.signals import at_signal
-from nmfaudio.cluster.job import Job, Task
+from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome
 from nmfaudio.cluster.places import Place
+from nmfaudio.cluster.task import Task
 
 _SLOWEST = 3  # files that the summary names
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, stop
-from nmfaudio.cluster.job import Task
 from nmfaudio.cluster.places import Place, files_below, is_url, joined, place_of
+from nmfaudio.cluster.task import Task
 
 STANDARD_STREAM = "-"
 # Files of these endings are separated when a folder is named; a file that is named itself may have any name.

@@ -10,7 +10,8 @@ from pathlib import Path
 from nmfaudio.cli.batch import OutcomePrinter
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, complain, stop
 from nmfaudio.cli.signals import at_signal
-from nmfaudio.cluster.job import Job, Task
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.task import Task
 
 
 def stem_to_stdout(job: Job, names: list[str], stem: str | None, printer: OutcomePrinter) -> None:

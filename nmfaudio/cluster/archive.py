@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nmfaudio.cluster.job import Task
 from nmfaudio.cluster.outcome import Outcome
 from nmfaudio.cluster.places import (
     Place,
@@ -23,6 +22,7 @@ from nmfaudio.cluster.places import (
     size,
     write_bytes,
 )
+from nmfaudio.cluster.task import Task
 from nmfaudio.errors import InputError, NmfaudioError, OptionError
 
 LIST_NAME = "archive.json"  # names all files of the archive, in the folder of the stems

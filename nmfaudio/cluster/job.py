@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.outcome import Outcome, failed, succeeded
+from nmfaudio.cluster.task import Task
 
 NO_MEMORY = "there is not enough memory: lower --memory, separate a shorter part, or close other programs"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A file to separate, and the folder for its stems; both may be URLs, which are texts."""
-
-    file: str
-    output: Path | str
 
 
 @dataclass(frozen=True)
@@ -41,10 +33,9 @@ class Job:
             from nmfaudio.errors import NmfaudioError
 
             try:
-                written = self._separated(task, report)
+                return self._separated(task, report)
             except NmfaudioError as error:
                 return failed(file, str(error))
-            return succeeded(file, written)
         except MemoryError:
             return failed(file, NO_MEMORY)
         except Exception as error:  # one file must not end the others
@@ -52,16 +43,16 @@ class Job:
                 return failed(file, NO_MEMORY)
             return failed(file, f"{type(error).__name__}: {error} (a bug in nmfaudio: please report it)")
 
-    def _separated(self, task: Task, report: Any) -> Any:
+    def _separated(self, task: Task, report: Any) -> Outcome:
         from nmfaudio.cluster.places import is_url
+        from nmfaudio.pipeline.separation import separate_file
 
         if is_url(task.file) or is_url(task.output):
             from nmfaudio.cluster.remote import separate_remote
 
             return separate_remote(task.file, task.output, self.separator, report=report, **self.options)
-        from nmfaudio.pipeline.separation import separate_file
-
-        return separate_file(task.file, task.output, self.separator, report=report, **self.options)
+        written = separate_file(task.file, task.output, self.separator, report=report, **self.options)
+        return succeeded(task.file, written)
 
 
 def means_no_memory(error: BaseException) -> bool:

@@ -7,11 +7,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.archive import record_place
+from nmfaudio.cluster.outcome import Outcome, succeeded
 from nmfaudio.cluster.places import Place, file_system, is_url, joined, place_of, read_bytes, remove, size
 from nmfaudio.errors import InputError, OutputError
 from nmfaudio.pipeline.separation import separate_file
@@ -20,7 +20,7 @@ from nmfaudio.pipeline.target import Written
 LARGEST_INPUT = 16 << 30  # bytes of a recording that is copied to the disk of a worker
 
 
-def separate_remote(file: str, output: Place, separator: Any, **options: Any) -> Written:
+def separate_remote(file: str, output: Place, separator: Any, **options: Any) -> Outcome:
     """Separate a file as `separate_file` does; the file and the folder of the stems may be URLs.
 
     A recording behind a URL is copied to a temporary folder. Stems for a URL are written to a temporary
@@ -37,8 +37,8 @@ def separate_remote(file: str, output: Place, separator: Any, **options: Any) ->
 
     Returns
     -------
-    Written
-        The paths in it are those of the temporary folder where `output` is a URL.
+    Outcome
+        Paths of stems are URLs where `output` is one.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def separate_remote(file: str, output: Place, separator: Any, **options: Any) ->
             written = separate_file(path, output, separator, **options)
             if is_url(file) and not written.already_there:
                 _name_input(written.manifest, file)
-            return written
+            return succeeded(file, written)
         with tempfile.TemporaryDirectory(prefix="nmfaudio-") as folder:
             return _separate_and_upload(file, path, Path(folder), output, separator, options)
 
@@ -81,7 +81,7 @@ def _fetched(file: str) -> Iterator[str]:
 
 def _separate_and_upload(
     file: str, path: str, folder: Path, output: str, separator: Any, options: dict[str, Any]
-) -> Written:
+) -> Outcome:
     place, local = record_place(file, output, options), record_place(path, folder, options)
     assert isinstance(local, Path)
     before = read_bytes(place)
@@ -94,7 +94,7 @@ def _separate_and_upload(
     if not written.already_there:
         _name_input(written.manifest, file)
         _upload(written, folder, output)
-    return _placed(written, folder, output)
+    return _placed(succeeded(file, written), folder, output)
 
 
 def _stand_ins(manifest: bytes, local: Path, place: Place) -> None:
@@ -155,21 +155,10 @@ def _place(path: Path, folder: Path, output: str) -> str:
     return f"{output}/{path.relative_to(folder).as_posix()}"
 
 
-def _placed(written: Written, folder: Path, output: str) -> Written:
-    """Return the same with URLs in place of temporary paths."""
+def _placed(outcome: Outcome, folder: Path, output: str) -> Outcome:
+    """Return the same outcome with URLs in place of temporary paths."""
     stems = {
-        name: replace(stem, path=_UrlPath(_place(stem.path, folder, output)))
-        for name, stem in written.stems.items()
+        name: {**stem, "path": _place(Path(stem["path"]), folder, output)}
+        for name, stem in outcome["stems"].items()
     }
-    return replace(written, stems=stems, manifest=_UrlPath(_place(written.manifest, folder, output)))
-
-
-class _UrlPath(type(Path())):  # type: ignore[misc]
-    """A URL where a path is expected: it keeps both slashes when it is printed."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self._url = url
-
-    def __str__(self) -> str:
-        return self._url
+    return {**outcome, "stems": stems, "manifest": _place(Path(outcome["manifest"]), folder, output)}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.archive import audio_seconds, exists_already, note_outcome
-from nmfaudio.cluster.job import Job, Task
+from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome, failed
 from nmfaudio.cluster.places import place_of
+from nmfaudio.cluster.task import Task
 from nmfaudio.cluster.versions import Versions, difference, own_versions
 from nmfaudio.errors import ClusterError
 
