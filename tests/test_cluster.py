@@ -15,7 +15,7 @@ distributed = pytest.importorskip("distributed", reason="the extra cluster is no
 
 from dask_processes import CutNetwork, DaskProcesses, free_port, why_no_namespace  # noqa: E402
 
-from nmfaudio import learn  # noqa: E402
+from nmfaudio import learn, separate_files  # noqa: E402
 from nmfaudio.cluster.job import Job  # noqa: E402
 from nmfaudio.cluster.task import Task  # noqa: E402
 from nmfaudio.cluster.versions import check_workers, own_versions  # noqa: E402
@@ -200,6 +200,20 @@ def test_templates_are_the_same_for_any_number_of_workers_and_after_a_death(arch
         found = learn(clips, "bell", **options, client=client, report=kill_in_the_next_epoch).templates
         assert len(client.scheduler_info()["workers"]) == 2, "the test is to kill a worker"
     assert np.array_equal(found, expected)
+
+
+def test_python_uses_the_client_that_is_open(archive, cluster, tmp_path):
+    folder, expected = archive
+    paths = [folder / "in" / f"{number:03}.wav" for number in (1, 0)]
+    cluster.start_worker()
+    with distributed.Client(cluster.address) as client:
+        outcomes = separate_files(paths, tmp_path / "out", "harmonic-percussive")
+        workers = list(client.scheduler_info()["workers"])
+    assert [outcome["worker"] for outcome in outcomes] == workers * 2
+    assert [outcome["file"] for outcome in outcomes] == list(map(str, paths))
+    found = stems_in(tmp_path / "out")
+    assert found == {name: expected[name] for name in found}
+    assert len(found) == 4
 
 
 class Workers:
