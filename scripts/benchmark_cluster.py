@@ -2,9 +2,9 @@
 
 The script makes short files and separates them with ``-j 1``, ``-j 2``, ``--cluster local:1`` and
 ``--cluster local:2``, in turns, each as one command with its starting time. It prints medians of rounds and
-the ratios of the cluster to ``-j``. Then it measures the tasks a second of a scheduler with trivial tasks, the
-bytes that workers send each other in an epoch of learning, the peak memory of the workers beside their limit,
-and the time that the death of a worker costs.
+the ratios of the cluster to ``-j``. Then it measures the tasks a second of a scheduler with trivial tasks,
+the bytes that workers send each other in an epoch of learning, the peak memory of the workers beside their
+limit, and the time that the death of a worker costs.
 """
 
 from __future__ import annotations
