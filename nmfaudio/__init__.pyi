@@ -1,3 +1,4 @@
+from .cluster.files import separate_files
 from .dictionaries.dictionary import Dictionary
 from .dictionaries.learning import Learner, learn
 from .errors import NmfaudioError, NmfaudioWarning
@@ -90,6 +91,7 @@ __all__ = [
     "relevant_rank",
     "separate",
     "separate_file",
+    "separate_files",
     "si_sdr",
     "soft_masks",
     "stability",

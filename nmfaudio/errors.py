@@ -6,6 +6,7 @@ NmfaudioError
 │   ├── DictionaryError     a dictionary that is malformed, or does not fit its use
 │   ├── MatrixError         a matrix that cannot be factored
 │   └── OptionError         an option with an unknown name or a value outside its range
+├── ClusterError            a cluster that cannot be reached or used
 ├── OutputError             stems that cannot be written
 │   └── ExistingFileError   a file that exists already and may not be replaced
 └── SeparatorError          a separator that is unknown, broken, or breaks its contract
@@ -58,6 +59,10 @@ class OptionError(InputError):
     def __init__(self, message: str, *, option: str = "") -> None:
         super().__init__(message)
         self.option = option
+
+
+class ClusterError(NmfaudioError):
+    """A cluster cannot be reached, has no workers that fit, or was lost during a run."""
 
 
 class OutputError(NmfaudioError):

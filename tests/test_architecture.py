@@ -18,6 +18,7 @@ FLOORS = (
     ("separators",),
     ("pipeline",),
     ("plots", "report", "studies", "testing", "live"),
+    ("cluster",),
     ("cli",),
     ("__main__",),
     ("__init__",),
@@ -33,6 +34,9 @@ ONLY_IN = {
     "sklearn": ("nmf",),
     "rich": ("cli",),
     "typer": ("cli",),
+    "dask": ("cluster",),
+    "distributed": ("cluster",),
+    "fsspec": ("cluster",),
 }
 
 

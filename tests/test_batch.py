@@ -12,8 +12,9 @@ from conftest import integers, sound
 
 from nmfaudio import Audio, Encoding, separate, separate_file
 from nmfaudio.cli.batch import OutcomePrinter, run_files
-from nmfaudio.cli.inputs import Task, collect_tasks
-from nmfaudio.cli.job import Job
+from nmfaudio.cli.inputs import collect_tasks
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.task import Task
 from nmfaudio.disk.memory_budget import parse_size
 from nmfaudio.errors import AudioFileError, InputError, OptionError, OutputError
 from nmfaudio.pipeline.manifest import load

@@ -19,9 +19,9 @@ import soundfile
 from conftest import sound
 
 from nmfaudio import make, separate_file
-from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.job import Job
 from nmfaudio.cli.workers import run_parallel
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.task import Task
 from nmfaudio.disk import memory_budget as storage
 from nmfaudio.disk import partial_file as part
 from nmfaudio.disk.partial_file import PartialFile, remove_orphaned_files

@@ -18,7 +18,7 @@ BLOCKS = [block for page in PAGES for block in BLOCK.findall(page.read_text("utf
 SHELL = [content for kind, content in BLOCKS if kind == "sh"]
 PYTHON = [content for kind, content in BLOCKS if kind == "python"]
 # Programs that a block needs where it contains a word; elsewhere it is skipped.
-NEEDED = {"nmfaudio export": ("cc", "gcc", "clang"), "ffmpeg -v": ("ffmpeg",)}
+NEEDED = {"nmfaudio export": ("cc", "gcc", "clang"), "ffmpeg -v": ("ffmpeg",), "--cluster": ("dask",)}
 TEST_COMMAND = "python3 scripts/test.py\n"
 
 

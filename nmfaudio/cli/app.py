@@ -10,13 +10,13 @@ from typer.core import TyperGroup
 
 from nmfaudio.cli.address_space import limit_error
 from nmfaudio.cli.advise import advise
+from nmfaudio.cli.archive_status import archive_status
 from nmfaudio.cli.commands import Command
 from nmfaudio.cli.console import FAILED, complain, print_safely, warn_in_one_line
 from nmfaudio.cli.convert import convert
 from nmfaudio.cli.debugging import switch_debugging_on
 from nmfaudio.cli.evaluate import evaluate
 from nmfaudio.cli.export import export
-from nmfaudio.cli.job import NO_MEMORY, means_no_memory
 from nmfaudio.cli.join import join
 from nmfaudio.cli.learn import learn
 from nmfaudio.cli.live import live
@@ -29,6 +29,7 @@ from nmfaudio.cli.separator_flags import with_separator_flags
 from nmfaudio.cli.separators import separators
 from nmfaudio.cli.show import show
 from nmfaudio.cli.tune import tune
+from nmfaudio.cluster.job import NO_MEMORY, means_no_memory
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -108,6 +109,7 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (
     report,
     advise,
     evaluate,
+    archive_status,
 )
 _WITH_SEPARATOR_FLAGS: dict[str, Callable[..., None]] = {
     "separate": separate,

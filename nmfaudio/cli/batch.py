@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmfaudio.cli.cluster_run import ClusterChoice, part_of_archive, run_over_cluster, write_list
 from nmfaudio.cli.console import complain, progress_bar
-from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.job import Job
-from nmfaudio.cli.outcome import Outcome, failed, print_table
+from nmfaudio.cli.outcome import print_table
+from nmfaudio.cluster.archive import note_outcome
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.outcome import Outcome, failed
+from nmfaudio.cluster.places import Place
+from nmfaudio.cluster.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,21 @@ class OutcomePrinter:
             print(f"nmfaudio: {summary}", file=sys.stderr, flush=True)
 
 
-def run_files(job: Job, tasks: list[Task], printer: OutcomePrinter, processes: int = 1) -> bool:
-    """Separate files, several at a time if wanted; return whether all succeeded."""
+def run_files(
+    job: Job,
+    tasks: list[Task],
+    printer: OutcomePrinter,
+    processes: int = 1,
+    *,
+    cluster: ClusterChoice | None = None,
+    shard: str | None = None,
+    archive: Place | None = None,
+) -> bool:
+    """Separate files, several at a time if wanted; return whether all succeeded.
+
+    `archive` is the folder of all stems where the run is one of an archive, on a cluster or in an array of
+    jobs: a list of the files, and the reason of each failure, are written there.
+    """
     possible, outcomes = [], []
     for task, clash in _clashes(tasks):
         if clash:
@@ -63,29 +80,52 @@ def run_files(job: Job, tasks: list[Task], printer: OutcomePrinter, processes: i
             printer.print(outcomes[-1])
         else:
             possible.append(task)
-    _sweep(possible)
-    for outcome in _run(job, possible, printer, processes):
+    everything = possible
+    if shard:
+        possible = part_of_archive(possible, shard)
+
+    def begin() -> None:
+        if archive is not None:
+            write_list(everything, archive, job.options["filename"])
+        _sweep(possible)
+
+    by_name = {task.file: task for task in possible}
+    for outcome in _run(job, possible, printer, processes, cluster, begin):
+        if shard and not cluster:  # workers of a cluster do it themselves
+            note_outcome(by_name[outcome["file"]], job.options, outcome)
         printer.print(outcome)
         outcomes.append(outcome)
     printer.print_summary(outcomes)
     return all(outcome["ok"] for outcome in outcomes)
 
 
-def _run(job: Job, tasks: list[Task], printer: OutcomePrinter, processes: int) -> Iterator[Outcome]:
+def _run(
+    job: Job,
+    tasks: list[Task],
+    printer: OutcomePrinter,
+    processes: int,
+    cluster: ClusterChoice | None,
+    begin: Callable[[], None],
+) -> Iterator[Outcome]:
+    shown = not printer.quiet
+    if cluster:
+        yield from run_over_cluster(job, tasks, cluster, shown, begin=begin, sweep=lambda: _sweep(tasks))
+        return
+    begin()
     if processes > 1 and len(tasks) > 1:
         from nmfaudio.cli.workers import run_parallel
 
-        yield from run_parallel(job, tasks, processes, not printer.quiet)
+        yield from run_parallel(job, tasks, processes, shown)
         return
     for task in tasks:
-        with progress_bar(Path(task.file).name, not printer.quiet) as report:
+        with progress_bar(Path(task.file).name, shown) as report:
             outcome = job.run(task, report)
         yield outcome
 
 
 def _clashes(tasks: Iterable[Task]) -> Iterator[tuple[Task, str | None]]:
     """Yield each file with an error where its stems would have the names of those of an earlier file."""
-    seen: dict[tuple[Path, str], str] = {}
+    seen: dict[tuple[Place, str], str] = {}
     for task in tasks:
         key = task.output, Path(task.file).stem
         first = seen.setdefault(key, task.file)
@@ -97,6 +137,6 @@ def _sweep(tasks: Iterable[Task]) -> None:
     """Remove what crashed runs left in the folders of the stems."""
     from nmfaudio.disk.partial_file import remove_orphaned_files
 
-    for folder in {task.output for task in tasks}:
+    for folder in {task.output for task in tasks if isinstance(task.output, Path)}:
         for place in (folder, *(path for path in folder.glob("*") if path.is_dir())):
             remove_orphaned_files(place)

@@ -6,10 +6,11 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from nmfaudio.cli.console import WRONG_USAGE, stop
+from nmfaudio.cli.console import FAILED, WRONG_USAGE, stop
+from nmfaudio.cluster.places import Place, files_below, is_url, joined, place_of
+from nmfaudio.cluster.task import Task
 
 STANDARD_STREAM = "-"
 # Files of these endings are separated when a folder is named; a file that is named itself may have any name.
@@ -32,14 +33,6 @@ _FLAGS_OF_ENDINGS = {
 _TRUTH_VALUES = ("true", "false", "yes", "no", "on", "off")
 
 
-@dataclass(frozen=True)
-class Task:
-    """A file to separate, and the folder for its stems."""
-
-    file: str
-    output: Path
-
-
 def check_names(names: Iterable[str]) -> None:
     """End the command at a name that is probably the second value of a flag, and say the right form."""
     for name in names:
@@ -53,15 +46,18 @@ def check_names(names: Iterable[str]) -> None:
             stop(f"{name!r} is taken for a file: a switch such as --drums has no value: {form}", WRONG_USAGE)
 
 
-def collect_tasks(names: Iterable[str], listed_in: Path | None, output: Path) -> list[Task]:
+def collect_tasks(names: Iterable[str], listed_in: Path | None, output: Place) -> list[Task]:
     """Return a task for each file that is meant by names, folders, patterns, and a list in a file.
 
     A folder stands for the audio files in it; its subfolders are repeated in the output. A name that does not
     exist becomes a task too, so that the error is reported when its turn comes.
     """
     tasks = []
-    for name in [*names, *(_listed_names(listed_in) if listed_in else [])]:
-        if name == STANDARD_STREAM or os.path.isfile(name):
+    for given in [*names, *(_listed_names(listed_in) if listed_in else [])]:
+        name = os.fspath(place_of(given)) if is_url(given) else given
+        if is_url(name):
+            tasks += _tasks_at(name, output)
+        elif name == STANDARD_STREAM or os.path.isfile(name):
             tasks.append(Task(name, output))
         elif os.path.isdir(name):
             tasks += _tasks_in_folder(Path(name), output)
@@ -74,7 +70,29 @@ def collect_tasks(names: Iterable[str], listed_in: Path | None, output: Path) ->
     return tasks
 
 
-def _tasks_in_folder(folder: Path, output: Path) -> Iterator[Task]:
+def _tasks_at(url: str, output: Place) -> list[Task]:
+    """Return the audio files below a URL, or the file itself; end the command where it cannot be listed."""
+    from nmfaudio.errors import NmfaudioError
+
+    try:
+        names = [name for name in files_below(url) if name]
+    except (NmfaudioError, OSError) as error:
+        stop(str(error), FAILED)
+    except Exception as error:  # stores have errors of their own, such as those of access
+        stop(f"{url}: cannot be listed ({type(error).__name__}: {error})", FAILED)
+    found = [
+        Task(f"{url}/{name}", joined(output, os.path.dirname(name)))
+        for name in names
+        if _is_audio(os.path.basename(name))
+    ]
+    return found or [Task(url, output)]
+
+
+def _is_audio(name: str) -> bool:
+    return not name.startswith(".") and name.rpartition(".")[2].lower() in _ENDINGS
+
+
+def _tasks_in_folder(folder: Path, output: Place) -> Iterator[Task]:
     """Yield the audio files below a folder, without hidden files and without the folder of the stems."""
     output_path = os.path.realpath(output)
     is_empty = True
@@ -86,9 +104,9 @@ def _tasks_in_folder(folder: Path, output: Path) -> Iterator[Task]:
         )
         folders[:] = sorted(visible)
         for name in sorted(files):
-            if not name.startswith(".") and name.rpartition(".")[2].lower() in _ENDINGS:
+            if _is_audio(name):
                 is_empty = False
-                yield Task(os.path.join(place, name), output / os.path.relpath(place, folder))
+                yield Task(os.path.join(place, name), joined(output, os.path.relpath(place, folder)))
     if is_empty:
         yield Task(str(folder), output)  # fails with a message about the folder
 

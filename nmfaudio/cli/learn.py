@@ -37,6 +37,19 @@ def learn(
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the passage to use.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    whole_corpus: Annotated[
+        bool, typer.Option("--whole-corpus", help="Learn from all frames, not from a random choice of them.")
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask cluster to learn on from the whole corpus: tcp://HOST:8786, a file, or local:4.",
+        ),
+    ] = None,
+    any_version: Annotated[
+        bool, typer.Option("--any-version", help="Use workers with other versions; bits may differ.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dictionary.")] = False,
 ) -> None:
@@ -60,7 +73,13 @@ def learn(
             check_absent([target])
         options["add_to"] = Dictionary.load(add_to) if add_to else None
         with progress_bar(label, not quiet) as report:
-            dictionary, silent = _learned(files, label, passage, options, report)
+            if whole_corpus or cluster:
+                _refuse_passage(passage)
+                options["checkpoint"] = target.with_suffix(".checkpoint")
+                dictionary = _learned_from_corpus(files, label, cluster, any_version, report, options)
+                silent: list[str] = []
+            else:
+                dictionary, silent = _learned(files, label, passage, options, report)
         dictionary.save(target)
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
@@ -88,6 +107,31 @@ def _learned(
     for file in files:
         learner.partial_fit(_clip(file, passage))
     return learner.dictionary(), learner.silent
+
+
+def _learned_from_corpus(
+    files: list[Path],
+    label: str,
+    cluster: str | None,
+    any_version: bool,
+    report: Any,
+    options: dict[str, Any],
+) -> Any:
+    """Learn from all frames of the files, and of the audio files in folders."""
+    from nmfaudio.cli.inputs import collect_tasks
+    from nmfaudio.dictionaries.learning import learn
+
+    recordings = [task.file for task in collect_tasks(map(str, files), None, Path("."))]
+    if cluster is None:
+        return learn(recordings, label, whole_corpus=True, report=report, **options)
+    from nmfaudio.cluster.learning import learn_on_cluster
+
+    return learn_on_cluster(cluster, recordings, label, any_version=any_version, report=report, **options)
+
+
+def _refuse_passage(passage: tuple[float | None, float | None]) -> None:
+    if passage != (None, None):
+        stop("--start and --end choose a passage, and a whole corpus has none: leave them out", WRONG_USAGE)
 
 
 def _clip(file: Path, passage: tuple[float | None, float | None]) -> Any:

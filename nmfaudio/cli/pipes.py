@@ -9,9 +9,9 @@ from pathlib import Path
 
 from nmfaudio.cli.batch import OutcomePrinter
 from nmfaudio.cli.console import FAILED, WRONG_USAGE, complain, stop
-from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.job import Job
 from nmfaudio.cli.signals import at_signal
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.task import Task
 from nmfaudio.suggestion import suggestion
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nmfaudio.cli.batch import OutcomePrinter, run_files
+from nmfaudio.cli.cluster_run import ClusterChoice
 from nmfaudio.cli.console import (
     FAILED,
     WRONG_USAGE,
@@ -18,11 +19,12 @@ from nmfaudio.cli.console import (
 )
 from nmfaudio.cli.debugging import is_debugging
 from nmfaudio.cli.inputs import STANDARD_STREAM, check_names, collect_tasks
-from nmfaudio.cli.job import Job
 from nmfaudio.cli.pipes import stem_to_stdout
 from nmfaudio.cli.repeat_run import refuse_other_flags, repeated_run
 from nmfaudio.cli.separator_flags import Flag, chosen_separator, flag_options
 from nmfaudio.cli.times import seconds
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.places import place_of
 
 EXAMPLES = (
     "Examples:\n\n"
@@ -100,11 +102,14 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         typer.Option(help="Number of stems. Default: chosen from the data.", rich_help_panel=_METHOD),
     ] = None,
     output: Annotated[
-        Path,
+        str,
         typer.Option(
-            "-o", "--output", help="Folder for the stems; `-` is standard output.", rich_help_panel=_STEMS
+            "-o",
+            "--output",
+            help="Folder or URL for the stems; `-` is standard output.",
+            rich_help_panel=_STEMS,
         ),
-    ] = Path("separated"),
+    ] = "separated",
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -239,6 +244,30 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
             "-j", "--jobs", min=1, help="Number of files to separate at the same time.", rich_help_panel=_MANY
         ),
     ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask cluster to separate on: tcp://HOST:8786, a scheduler file, or local:4.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
+    any_version: Annotated[
+        bool,
+        typer.Option(
+            "--any-version",
+            help="Use workers with other versions; samples may differ.",
+            rich_help_panel=_MANY,
+        ),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Part of the files that this job of an array takes, such as 3/20.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
     stem: Annotated[
         str | None,
         typer.Option(
@@ -304,17 +333,30 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         _check_choice(chosen, writing["only"], writing["without"])
     if not names and not from_file:
         stop("no files: name one, or a folder, or a list with --from-file", WRONG_USAGE)
-    if stem and str(output) != STANDARD_STREAM:
+    if stem and output != STANDARD_STREAM:
         stop(f"--stem chooses the stem for standard output: add `-o -`, or use --only {stem}", WRONG_USAGE)
     if report:
         _check_report(writing, output)
     writing["memory"] = _checked_memory(writing, memory)
     announce_compilation(not quiet)
     job, printer = Job(chosen, writing, is_debugging(), report), OutcomePrinter(as_json, quiet)
-    if str(output) == STANDARD_STREAM:
+    choice = _cluster_choice(cluster, any_version, processes)
+    if output == STANDARD_STREAM:
         stem_to_stdout(job, names, stem, printer)
-    elif not run_files(job, collect_tasks(names, from_file, output), printer, processes):
+        return
+    folder = place_of(output)
+    tasks = collect_tasks(names, from_file, folder)
+    archive = folder if cluster or shard else None
+    if not run_files(job, tasks, printer, processes, cluster=choice, shard=shard, archive=archive):
         raise typer.Exit(FAILED)
+
+
+def _cluster_choice(address: str | None, any_version: bool, processes: int) -> ClusterChoice | None:
+    if address and processes > 1:
+        stop(
+            "-j counts processes of this machine, and --cluster names workers: give one of them", WRONG_USAGE
+        )
+    return ClusterChoice(address, any_version) if address else None
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -357,7 +399,7 @@ def _check_choice(chosen: Any, only: tuple[str, ...], without: tuple[str, ...]) 
         stop(str(error), FAILED)
 
 
-def _check_report(writing: dict[str, Any], output: Path) -> None:
+def _check_report(writing: dict[str, Any], output: str) -> None:
     """End the command where no report is possible; else the components are kept, also in a repeated run."""
     if str(output) == STANDARD_STREAM:
         stop("--report needs a folder: leave out `-o -`", WRONG_USAGE)

@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from nmfaudio.cli.console import announce_compilation, worker_bars
-from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.job import Job
-from nmfaudio.cli.outcome import Outcome, failed
 from nmfaudio.cli.signals import at_signal, listen
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.outcome import Outcome, failed
+from nmfaudio.cluster.task import Task
 
 _REPORT_SECONDS = 0.2  # between two reports of a worker
 _CLEANUP_SECONDS = 0.3  # that workers have to clean up when the run ends

@@ -10,11 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.dictionaries.corpus import Settings, learn_corpus
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.format import Clip
 from nmfaudio.dictionaries.labels import check_label
 from nmfaudio.dictionaries.pitch import template_pitches
-from nmfaudio.dictionaries.sufficient_rank import sufficient_rank
+from nmfaudio.dictionaries.submission import Client, ThisProcess
+from nmfaudio.dictionaries.sufficient_rank import FRAMES_PER_TEMPLATE, MOST_TEMPLATES, sufficient_rank
 from nmfaudio.dictionaries.training_frames import Frames, Report, Reservoir, Spectra
 from nmfaudio.errors import DictionaryError, OptionError
 from nmfaudio.nmf import Divergence, Factorization, factorize
@@ -26,8 +28,6 @@ from nmfaudio.sound.stft import STFT
 from nmfaudio.sound.window_length import check_window
 
 WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
-MOST_TEMPLATES = 40
-FRAMES_PER_TEMPLATE = 4  # least number of frames for each template; with fewer, a template copies one frame
 KEPT_FRAMES = 2048  # greatest number of frames to learn from: a random choice of all frames with sound
 
 Clips = Iterable[Audio | str | os.PathLike[str]] | Audio | str | os.PathLike[str]
@@ -44,6 +44,9 @@ def learn(
     iterations: int = 60,
     seed: int = 0,
     add_to: Dictionary | None = None,
+    whole_corpus: bool = False,
+    client: Client | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     report: Report | None = None,
 ) -> Dictionary:
     """Learn a dictionary of one source from recordings of the source alone.
@@ -73,6 +76,15 @@ def learn(
     add_to : Dictionary, optional
         Dictionary of the same source that was learned before. Its templates count as much as the seconds of
         its recordings.
+    whole_corpus : bool
+        Whether to learn from all frames, not from a random choice of 2048. Without a client, all of them are
+        kept in memory, 8 kB each at 44.1 kHz.
+    client : distributed.Client, optional
+        Connection to a Dask cluster, whose workers learn from the whole corpus. The templates are the same
+        bits as with `whole_corpus` on one machine, for any number of workers.
+    checkpoint : path-like, optional
+        File for the templates of each epoch of a whole corpus: a later call with the same recordings and
+        settings goes on from it. It is removed at the end.
     report : callable, optional
         Function that takes a `Progress`; it may raise an exception to stop the work.
 
@@ -95,6 +107,11 @@ def learn(
     >>> kick.sources, kick.sample_rate
     (('kick',), 44100)
     """
+    if whole_corpus or client is not None:
+        settings = _corpus_settings(add_to, label, rank, sample_rate, window, divergence, iterations, seed)
+        recordings = [clips] if isinstance(clips, Audio | str | os.PathLike) else list(clips)
+        place = None if checkpoint is None else Path(checkpoint)
+        return learn_corpus(recordings, settings, client or ThisProcess(), checkpoint=place, report=report)
     learner = Learner(
         label,
         rank=rank,
@@ -110,6 +127,32 @@ def learn(
     for clip in [clips] if isinstance(clips, Audio | str | os.PathLike) else clips:
         learner.partial_fit(clip)
     return learner.dictionary()
+
+
+def _corpus_settings(
+    add_to: Dictionary | None,
+    label: str,
+    rank: int | None,
+    sample_rate: int | None,
+    window: float,
+    divergence: str | float,
+    iterations: int,
+    seed: int,
+) -> Settings:
+    if add_to is not None:
+        raise OptionError(
+            "add_to: a whole corpus is learned from its start: name all recordings again", option="add_to"
+        )
+    checked = Learner(
+        label,
+        rank=rank,
+        sample_rate=sample_rate,
+        window=window,
+        divergence=divergence,
+        iterations=iterations,
+        seed=seed,
+    )
+    return Settings(checked.label, rank, sample_rate, window, checked.divergence, iterations, seed)
 
 
 class Learner:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from nmfaudio.nmf import Divergence, factorize
 from nmfaudio.sound.bands import BANDS_PER_OCTAVE, band_starts, sum_in_bands
 
+MOST_TEMPLATES = 40
+FRAMES_PER_TEMPLATE = 4  # least number of frames for each template; with fewer, a template copies one frame
 STEPS = (1, 2, 3, 5, 7, 10, 14, 20, 28)  # ranks that are tried, beside the highest allowed rank
 ENOUGH = 0.97  # part of the gain from one template to the highest rank that a sufficient rank reaches
 _NEGLIGIBLE = (

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.source import SampleSource
+from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
-_SILENT = 1e-4  # part of the loudest frame's level below which a frame is silent
+SILENT = 1e-4  # part of the loudest frame's level below which a frame is silent
 # A frame is a fault (a click, for example) when its level exceeds this multiple of the level below which nine
 # of ten frames lie.
-_OUTLIER = 20.0
-_COMMON = 0.9
-_FEW = 200  # least number of frames in which faults are searched; among fewer, rare sounds look like faults
+OUTLIER = 20.0
+COMMON = 0.9
+FEW = 200  # least number of frames in which faults are searched; among fewer, rare sounds look like faults
 
 Report = Callable[[Progress], None]
 Frames = NDArray[np.float32]
@@ -49,17 +50,28 @@ class Spectra:
         self._blocks = analysis_blocks(source, stft)
         if report:
             self._blocks = replace(self._blocks, report=report)
-        self._silent = source.peak == 0
+        self._silent, self._bins = source.peak == 0, target.bins
 
     def blocks(self) -> Iterable[Frames]:
         """Yield all frames in order, some seconds at a time, each block with the shape (frames, bins)."""
         if self._silent:
             return
         for block in self._blocks:
-            magnitude = np.ldexp(block.magnitude.mean(axis=0), self._blocks.scale_exponent)
-            if self._matrix is not None:
-                magnitude = self._gain * (self._matrix @ magnitude)
-            yield (magnitude**self._magnitude_power).T.astype(np.float32)
+            yield self._rows(block)
+
+    def between(self, start: int, stop: int) -> Frames:
+        """Return the frames `start` to `stop`, shape (frames, bins)."""
+        if self._silent:
+            return np.empty((0, self._bins), np.float32)
+        size = self._blocks.bounds[0][1]
+        parts = [self._rows(self._blocks.block(n, min(n + size, stop))) for n in range(start, stop, size)]
+        return np.concatenate(parts)
+
+    def _rows(self, block: Spectrogram) -> Frames:
+        magnitude = np.ldexp(block.magnitude.mean(axis=0), self._blocks.scale_exponent)
+        if self._matrix is not None:
+            magnitude = self._gain * (self._matrix @ magnitude)
+        return np.asarray((magnitude**self._magnitude_power).T, np.float32)
 
 
 def _same_window(target: STFT, rate: int, other: int) -> STFT:
@@ -97,7 +109,7 @@ class Reservoir:
         """Add frames, shape (frames, bins)."""
         levels = frames.sum(axis=1)
         self._loudest = max(self._loudest, float(levels.max(initial=0.0)))
-        for row in frames[levels > _SILENT**2 * self._loudest]:
+        for row in frames[levels > SILENT**2 * self._loudest]:
             self._seen += 1
             if len(self._rows) < self._size:
                 self._rows.append(row.copy())
@@ -110,7 +122,7 @@ class Reservoir:
             return np.empty((0, 0), np.float32)
         rows = np.array(self._rows)
         levels = rows.sum(axis=1)
-        if len(rows) >= _FEW:
-            faultless = levels <= _OUTLIER * np.quantile(levels, _COMMON)
+        if len(rows) >= FEW:
+            faultless = levels <= OUTLIER * np.quantile(levels, COMMON)
             rows, levels = rows[faultless], levels[faultless]
-        return np.ascontiguousarray(rows[levels > _SILENT * levels.max()])
+        return np.ascontiguousarray(rows[levels > SILENT * levels.max()])

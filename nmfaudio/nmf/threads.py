@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 from nmfaudio.errors import OptionError
 
 T = TypeVar("T")
+
+_most_threads: ContextVar[int] = ContextVar("most_threads", default=2**31)
 
 
 class WorkerPool(ThreadPoolExecutor):
@@ -88,11 +91,31 @@ def share_out(task: Callable[[int], T], count: int, pool: WorkerPool | None) -> 
     return [results[number] for number in range(count)]
 
 
+@contextmanager
+def limited_threads(most: int) -> Iterator[None]:
+    """Let the calling thread find at most so many cores, as if the process could use no more.
+
+    Other threads of the process are not affected, so that several runs in one process can share its cores.
+
+    Examples
+    --------
+    >>> with limited_threads(1):
+    ...     available_threads()
+    1
+    """
+    token = _most_threads.set(most)
+    try:
+        yield
+    finally:
+        _most_threads.reset(token)
+
+
 def available_threads() -> int:
-    """Return the number of cores that this process may use."""
+    """Return the number of cores that this thread may use."""
+    most = _most_threads.get()
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(most, len(os.sched_getaffinity(0)))
+    return min(most, os.cpu_count() or 1)
 
 
 class _SingleThreadedBlas:

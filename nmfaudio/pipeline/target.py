@@ -87,7 +87,11 @@ class Target:
     @property
     def manifest(self) -> Path:
         """Path of the manifest."""
-        return self._path("manifest", "json")
+        return self.record("manifest")
+
+    def record(self, name: str) -> Path:
+        """Return the path of a JSON file beside the stems."""
+        return self._path(name, "json")
 
     @property
     def label_path(self) -> Path | None:

@@ -7,8 +7,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nmfaudio.cli.inputs import Task
-from nmfaudio.cli.outcome import Outcome, failed, succeeded
+from nmfaudio.cluster.outcome import Outcome, failed, succeeded
+from nmfaudio.cluster.task import Task
 
 if TYPE_CHECKING:
     from nmfaudio.pipeline.target import Written
@@ -49,11 +49,18 @@ class Job:
             return failed(task.file, _reason(error), trace)
 
     def _succeeded(self, task: Task, report: Any) -> Outcome:
-        from nmfaudio.errors import NmfaudioWarning
+        from nmfaudio.cluster.places import is_url
+        from nmfaudio.errors import NmfaudioWarning, OptionError
         from nmfaudio.pipeline.separation import separate_file
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NmfaudioWarning)  # the outcome has them, and they are printed
+            if is_url(task.file) or is_url(task.output):
+                from nmfaudio.cluster.remote import separate_remote
+
+                if self.with_page:
+                    raise OptionError("a page cannot be written behind a URL: leave out --report")
+                return separate_remote(task.file, task.output, self.separator, report=report, **self.options)
             written = separate_file(task.file, task.output, self.separator, report=report, **self.options)
             page = self._page(written, report)
         return succeeded(task.file, written) | page
@@ -62,10 +69,15 @@ class Job:
         """Write the page of a run, if it is wanted; return what the outcome says of it."""
         if not self.with_page:
             return {}
-        from nmfaudio.cli.report import write_page
+        from nmfaudio.pipeline.finished_run import FinishedRun
+        from nmfaudio.report.making import report_path, write_report
+        from nmfaudio.report.run import opened_run
 
+        run = FinishedRun.open(written.manifest)
+        path = report_path(run.path)
         overwrite = bool(self.options.get("overwrite") or self.options.get("resume"))
-        path, _ = write_page(written.manifest, None, overwrite=overwrite, progress=report)
+        with opened_run(run, {}) as subject:
+            write_report(subject, path, overwrite=overwrite, report=report)
         return {"report": str(path)}
 
 

@@ -1,0 +1,170 @@
+"""Separate files on the workers of a Dask cluster: a task a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from nmfaudio.cluster.archive import audio_seconds, exists_already, note_outcome
+from nmfaudio.cluster.job import Job
+from nmfaudio.cluster.outcome import Outcome, failed
+from nmfaudio.cluster.places import place_of
+from nmfaudio.cluster.task import Task
+from nmfaudio.cluster.versions import Versions, difference, own_versions
+from nmfaudio.errors import ClusterError
+
+TASKS_IN_FLIGHT = 4096  # that the scheduler knows at a time
+_SHARE_OF_MEMORY = 4  # the large arrays of a file take this part of what its thread may have
+_LOST = (
+    "the scheduler was lost: start it again, and run the same command with resume=True; the stems of "
+    "finished files are kept"
+)
+
+
+def run_on_cluster(
+    client: Any, job: Job, tasks: Iterable[Task], *, any_version: bool = False
+) -> Iterator[Outcome]:
+    """Separate files on a cluster; yield each outcome when it comes.
+
+    Dask starts a task again on another worker when its worker is lost.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connection to the scheduler.
+    job : Job
+        What is done to each file.
+    tasks : iterable of Task
+        The files.
+    any_version : bool
+        Whether workers with other versions of nmfaudio, numba or numpy may be used.
+
+    Raises
+    ------
+    ClusterError
+        When the scheduler is lost.
+    """
+    from distributed import as_completed
+
+    expected = None if any_version else own_versions()
+    repeatable = _repeatable(job)
+    running, completed = dict[Any, Task](), as_completed(loop=client.loop)
+    waiting = iter(tasks)
+
+    def submit_next() -> Iterator[Outcome]:
+        """Submit the next file that can be done; yield the outcomes of those before it that cannot."""
+        for task in waiting:
+            if existing := _not_replaced(task, job):
+                yield failed(task.file, f"{existing} exists: pass overwrite=True, or choose another folder")
+                continue
+            future = client.submit(_separate, repeatable, _absolute(task), expected, pure=False)
+            running[future] = task
+            completed.add(future)
+            return
+
+    try:
+        for _ in range(TASKS_IN_FLIGHT):
+            yield from submit_next()
+        while running:
+            future = next(completed)
+            yield _outcome(future, running.pop(future), job)
+            yield from submit_next()
+    finally:
+        client.cancel(list(running))
+
+
+def _separate(job: Job, task: Task, expected: Versions | None) -> Outcome:
+    """Separate a file on a worker, on one thread: Dask runs a task for each thread of a worker."""
+    from distributed import get_worker
+
+    from nmfaudio.nmf.threads import limited_threads
+
+    worker = get_worker()
+    address = str(worker.address)
+    if expected and (fault := difference(expected, own_versions())):
+        outcome = failed(task.file, f"its worker has {fault}: install the same versions there")
+    else:
+        with limited_threads(1):
+            outcome = _with_memory_of(worker, job).run(task)
+    note_outcome(task, job.options, outcome)
+    if not outcome["ok"]:
+        outcome["error"] += f" (on the worker {address})"
+        return {**outcome, "worker": address}
+    return {**outcome, "worker": address, "audio_seconds": audio_seconds(outcome)}
+
+
+def _with_memory_of(worker: Any, job: Job) -> Job:
+    """Return the job with the memory that one thread of a worker may use, where none is given."""
+    limit = worker.memory_manager.memory_limit
+    if job.options.get("memory") or not limit:
+        return job
+    share = int(limit) // worker.state.nthreads // _SHARE_OF_MEMORY
+    return dataclasses.replace(job, options={**job.options, "memory": max(1, share)})
+
+
+def _repeatable(job: Job) -> Job:
+    """Return the job as it is sent: a task may run twice, and paths must be the same in every folder.
+
+    The second run of a task finds the stems of the first; `resume` keeps them.
+    """
+    from nmfaudio.models.options import rules_of
+
+    separator = job.separator
+    if dataclasses.is_dataclass(separator) and not isinstance(separator, type):
+        reading = {
+            f.name: _absolute_paths(getattr(separator, f.name))
+            for f in dataclasses.fields(separator)
+            if rules_of(f).reads
+        }
+        separator = dataclasses.replace(separator, **reading)
+    options = dict(job.options)
+    if not options.get("overwrite"):
+        options["resume"] = True
+    return Job(separator, options)
+
+
+def _absolute_paths(value: Any) -> Any:
+    if isinstance(value, str | os.PathLike):
+        return type(value)(os.path.abspath(value))  # type: ignore[call-arg]
+    if isinstance(value, tuple | list):
+        return type(value)(_absolute_paths(one) for one in value)
+    return value
+
+
+def _absolute(task: Task) -> Task:
+    file, output = place_of(task.file), task.output
+    return Task(
+        os.path.abspath(file) if isinstance(file, Path) else task.file,
+        output.absolute() if isinstance(output, Path) else output,
+    )
+
+
+def _not_replaced(task: Task, job: Job) -> object:
+    if job.options.get("overwrite") or job.options.get("resume"):
+        return None
+    return exists_already(task, job.options)
+
+
+def _outcome(future: Any, task: Task, job: Job) -> Outcome:
+    """Return the outcome of a finished task, also where its workers died."""
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        return {**future.result(), "file": task.file}
+    if future.status != "error":
+        raise ClusterError(_LOST)
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        reason = (
+            f"{error.allowed_failures + 1} workers died while they separated it, the last was "
+            f"{error.last_worker.address}: perhaps there was too little memory: lower --memory, or give "
+            "workers more memory"
+        )
+    else:
+        reason = f"its worker failed with {type(error).__name__}: {error}"
+    outcome = failed(task.file, reason)
+    note_outcome(task, job.options, outcome)
+    return outcome

@@ -1,0 +1,378 @@
+"""Learning from all frames of a corpus, on this machine or on a cluster, with the same bits.
+
+The corpus is cut into shards of at most `FRAMES_OF_SHARD` frames of one recording. In each epoch every shard
+gives sums of the size of the templates (`nmfaudio.nmf.shard_sums`), which are added in a fixed tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmfaudio.dictionaries.dictionary import Dictionary
+from nmfaudio.dictionaries.format import Clip
+from nmfaudio.dictionaries.pitch import template_pitches
+from nmfaudio.dictionaries.submission import Client, total
+from nmfaudio.dictionaries.sufficient_rank import FRAMES_PER_TEMPLATE, MOST_TEMPLATES, sufficient_rank
+from nmfaudio.dictionaries.training_frames import COMMON, FEW, OUTLIER, SILENT, Frames, Report, Spectra
+from nmfaudio.disk import tensorfile
+from nmfaudio.errors import DictionaryError, NmfaudioError, OptionError
+from nmfaudio.nmf import Divergence
+from nmfaudio.nmf.shard_sums import ShardSums
+from nmfaudio.sound.audio import Audio
+from nmfaudio.sound.files import AudioFile
+from nmfaudio.sound.progress import Progress
+from nmfaudio.sound.stft import STFT
+
+FRAMES_OF_SHARD = 4096
+_SAMPLE = 2048  # frames from which the rank, and the level of faults, are found
+_TOLERANCE = 1e-5  # of the first objective: an epoch that lowers it by less is the last one
+
+Recording = Audio | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a corpus is learned from.
+
+    Attributes
+    ----------
+    label : str
+        Name of the source.
+    rank : int or None
+        Number of templates; None chooses it.
+    sample_rate : int or None
+        Sample rate of the dictionary in Hz; None takes that of the first recording.
+    window : float
+        Length of the analysis window in seconds.
+    divergence : Divergence
+        What is minimised.
+    iterations : int
+        Greatest number of epochs.
+    seed : int
+        Seed of the start.
+    """
+
+    label: str
+    rank: int | None
+    sample_rate: int | None
+    window: float
+    divergence: Divergence
+    iterations: int
+    seed: int
+
+    @property
+    def magnitude_power(self) -> float:
+        """Power to which magnitudes are raised before they are factored."""
+        return 2.0 if self.divergence.beta == 0 else 1.0
+
+    def stft(self, sample_rate: int) -> STFT:
+        """Return the analysis at a sample rate."""
+        return STFT.lasting(self.window, sample_rate)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What is known of a recording: its description, its frames, and the level of its loudest frame."""
+
+    clip: Clip
+    frames: int
+    loudest: float
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Levels between which frames count: neither silent nor faulty."""
+
+    least: float
+    most: float = float("inf")
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """Sum of the spectra of a shard or of several, and its number of frames."""
+
+    spectrum: NDArray[np.float64]
+    frames: int
+
+    def plus(self, other: _Summary) -> _Summary:
+        return _Summary(self.spectrum + other.spectrum, self.frames + other.frames)
+
+
+def learn_corpus(
+    recordings: Sequence[Recording],
+    settings: Settings,
+    client: Client,
+    *,
+    checkpoint: Path | None = None,
+    report: Report | None = None,
+) -> Dictionary:
+    """Learn a dictionary of one source from all frames of its recordings.
+
+    Parameters
+    ----------
+    recordings : sequence of Audio or path-like
+        The recordings. Workers of a cluster must see the paths.
+    settings : Settings
+        How to learn.
+    client : Client
+        What does the work.
+    checkpoint : Path, optional
+        File that keeps the templates after each epoch. A later call with the same recordings and settings
+        goes on from it. It is removed at the end.
+    report : callable, optional
+        Function that takes a `Progress` after each epoch.
+
+    Returns
+    -------
+    Dictionary
+
+    Raises
+    ------
+    AudioFileError, DictionaryError, OptionError
+        As for `learn`.
+    """
+    if not recordings:
+        raise DictionaryError(f"no recording: name recordings of {settings.label!r}")
+    rate = settings.sample_rate or client.submit(_sample_rate, recordings[0], pure=False).result()
+    opened = [
+        one.result()
+        for one in [client.submit(_opened, clip, settings, rate, pure=False) for clip in recordings]
+    ]
+    range_, sample = _range_and_sample(client, recordings, opened, settings, rate)
+    shards = [
+        client.submit(_shard, clip, settings, rate, start, stop, range_, pure=False)
+        for clip, info in zip(recordings, opened, strict=True)
+        for start, stop in _pieces(info.frames)
+    ]
+    summary = total(
+        client, [client.submit(_summed, one, pure=False) for one in shards], _Summary.plus
+    ).result()
+    rank = _rank(settings, sample, summary.frames, settings.stft(rate).frequencies(rate))
+    keeper = _Checkpoint(checkpoint, _fingerprint(settings, rate, rank, opened))
+    W, sums = _descend(
+        client, shards, settings, _start(summary, rank, settings.seed), summary, keeper, report
+    )
+    dictionary = _dictionary(W, sums, settings, rate, tuple(one.clip for one in opened))
+    keeper.remove()
+    return dictionary
+
+
+def _descend(
+    client: Client,
+    shards: list[Any],
+    settings: Settings,
+    W: NDArray[np.float32],
+    summary: _Summary,
+    keeper: _Checkpoint,
+    report: Report | None,
+) -> tuple[NDArray[np.float32], ShardSums]:
+    """Return the templates after the last epoch, and the sums that were found with those before it."""
+    level = float(summary.spectrum.mean()) / summary.frames
+    epoch, objectives, W = keeper.load(W)
+    sums: ShardSums | None = None
+    while True:
+        templates = client.submit(
+            _templates, W.tobytes(), W.shape, pure=False
+        )  # once to the cluster, not per task
+        parts = [
+            client.submit(ShardSums.of, one, templates, settings.divergence, level, pure=False)
+            for one in shards
+        ]
+        sums = total(client, parts, ShardSums.plus).result()
+        objectives.append(sums.objective)
+        if report:
+            report(Progress(f"learning {settings.label}", epoch, settings.iterations, sums.objective))
+        if epoch >= settings.iterations or _has_converged(objectives):
+            return W, sums
+        W, epoch = sums.templates(W, settings.divergence), epoch + 1
+        keeper.save(epoch, objectives, W)
+
+
+def _has_converged(objectives: list[float]) -> bool:
+    return len(objectives) > 1 and objectives[-2] - objectives[-1] < _TOLERANCE * objectives[0]
+
+
+def _templates(content: bytes, shape: tuple[int, int]) -> NDArray[np.float32]:
+    return np.frombuffer(content, np.float32).reshape(shape).copy()
+
+
+def _sample_rate(recording: Recording) -> int:
+    if isinstance(recording, Audio):
+        return recording.sample_rate
+    with AudioFile(recording) as file:
+        return file.sample_rate
+
+
+def _with_source(recording: Recording, use: Callable[[Any], Any]) -> Any:
+    if isinstance(recording, Audio):
+        return use(recording)
+    with AudioFile(recording) as file:
+        return use(file)
+
+
+def _spectra(source: Any, settings: Settings, rate: int) -> Spectra:
+    return Spectra(source, settings.stft(rate), rate, settings.magnitude_power, None)
+
+
+def _opened(recording: Recording, settings: Settings, rate: int) -> _Opened:
+    """Read a recording once."""
+
+    def survey(source: Any) -> _Opened:
+        name = source.name if isinstance(recording, Audio) else Path(recording).name
+        digest = "" if isinstance(recording, Audio) else source.sha256()
+        seconds = round(source.length / source.sample_rate, 3)
+        clip = Clip(settings.label, name[:200], digest, seconds, source.sample_rate, source.channels)
+        frames, loudest = 0, 0.0
+        for block in _spectra(source, settings, rate).blocks():
+            frames += len(block)
+            loudest = max(loudest, float(block.sum(axis=1).max(initial=0.0)))
+        return _Opened(clip, frames, loudest)
+
+    found: _Opened = _with_source(recording, survey)
+    return found
+
+
+def _shard(
+    recording: Recording, settings: Settings, rate: int, start: int, stop: int, range_: _Range
+) -> Frames:
+    """Return the frames of a shard that count, shape (frames, bins)."""
+
+    def read(source: Any) -> Frames:
+        rows = _spectra(source, settings, rate).between(start, stop)
+        levels = rows.sum(axis=1)
+        return np.ascontiguousarray(rows[(levels > range_.least) & (levels <= range_.most)])
+
+    found: Frames = _with_source(recording, read)
+    return found
+
+
+def _range_and_sample(
+    client: Client, recordings: Sequence[Recording], opened: list[_Opened], settings: Settings, rate: int
+) -> tuple[_Range, Frames]:
+    """Return the levels between which frames count, and evenly spaced frames of all recordings."""
+    loudest, frames = max(one.loudest for one in opened), sum(one.frames for one in opened)
+    if not loudest > 0:
+        names = ", ".join(one.clip.name for one in opened[:3])
+        raise DictionaryError(
+            f"{names}: there is nothing but silence to learn {settings.label!r} from: record it again"
+        )
+    not_silent = _Range(SILENT * loudest)
+    step = -(-frames // _SAMPLE)
+    parts = [
+        client.submit(_spaced, clip, settings, rate, one.frames, step, not_silent, pure=False)
+        for clip, one in zip(recordings, opened, strict=True)
+        if one.frames
+    ]
+    rows = np.concatenate([part.result() for part in parts])
+    levels = rows.sum(axis=1)
+    if len(rows) < FEW:
+        return not_silent, rows
+    most = OUTLIER * float(np.quantile(levels, COMMON))
+    return _Range(not_silent.least, most), rows[levels <= most]
+
+
+def _spaced(
+    recording: Recording, settings: Settings, rate: int, frames: int, step: int, range_: _Range
+) -> Frames:
+    """Return every so many frames of a recording that count."""
+    parts = [
+        _shard(recording, settings, rate, start, stop, range_)[::step] for start, stop in _pieces(frames)
+    ]
+    return np.concatenate(parts)
+
+
+def _pieces(frames: int) -> list[tuple[int, int]]:
+    return [(start, min(start + FRAMES_OF_SHARD, frames)) for start in range(0, frames, FRAMES_OF_SHARD)]
+
+
+def _summed(rows: Frames) -> _Summary:
+    return _Summary(rows.sum(axis=0, dtype=np.float64), len(rows))
+
+
+def _rank(settings: Settings, sample: Frames, frames: int, frequencies: NDArray[np.float64]) -> int:
+    if settings.rank is None:
+        most = min(MOST_TEMPLATES, len(sample) // FRAMES_PER_TEMPLATE)
+        return max(1, sufficient_rank(sample, frequencies, most, settings.divergence, settings.seed))
+    if settings.rank > frames:
+        raise OptionError(
+            f"rank={settings.rank}: the recordings of {settings.label!r} have {frames} frames with sound: "
+            f"use at most {frames}",
+            option="rank",
+        )
+    return settings.rank
+
+
+def _start(summary: _Summary, rank: int, seed: int) -> NDArray[np.float32]:
+    """Return noise under the mean spectrum, with columns that sum to one."""
+    noise = 0.1 + np.random.default_rng(seed).random((len(summary.spectrum), rank))
+    W = summary.spectrum[:, None] * noise
+    return np.asarray(W / W.sum(axis=0), np.float32)
+
+
+def _dictionary(
+    W: NDArray[np.float32], sums: ShardSums, settings: Settings, rate: int, clips: tuple[Clip, ...]
+) -> Dictionary:
+    power = (W.astype(np.float64) ** 2).sum(axis=0) * sums.power
+    used, stft = np.flatnonzero(power), settings.stft(rate)
+    templates = W[:, used]
+    pitches = template_pitches(templates ** (1 / settings.magnitude_power), stft.frequencies(rate))
+    shares = (power / (power.sum() or 1.0))[used].astype(np.float32)
+    return Dictionary(
+        templates,
+        (settings.label,) * len(used),
+        rate,
+        stft,
+        settings.magnitude_power,
+        settings.divergence.beta,
+        settings.seed,
+        shares,
+        pitches,
+        clips,
+    )
+
+
+def _fingerprint(settings: Settings, rate: int, rank: int, opened: list[_Opened]) -> str:
+    """Return a hash of all that decides the templates of each epoch."""
+    parts = asdict(replace(settings, sample_rate=rate, rank=rank, iterations=0))
+    text = json.dumps([parts, [asdict(one) for one in opened]], default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """The templates of the last epoch in a file, for a run that goes on later."""
+
+    path: Path | None
+    fingerprint: str
+
+    def load(self, W: NDArray[np.float32]) -> tuple[int, list[float], NDArray[np.float32]]:
+        """Return the epoch, the objectives so far, and the templates; those given where there is no file."""
+        if self.path is None or not self.path.exists():
+            return 0, [], W
+        try:
+            with tensorfile.opened(self.path) as content:
+                told, found = content.metadata, content.arrays()["templates"]
+            if told["fingerprint"] != self.fingerprint or found.shape != W.shape:
+                return 0, [], W
+            return int(told["epoch"]), [float(one) for one in json.loads(told["objectives"])], found
+        except (NmfaudioError, KeyError, ValueError, TypeError):
+            return 0, [], W
+
+    def save(self, epoch: int, objectives: list[float], W: NDArray[np.float32]) -> None:
+        if self.path is not None:
+            kept = [objectives[0], objectives[-1]]  # the first and the last decide when to stop
+            told = {"fingerprint": self.fingerprint, "epoch": str(epoch), "objectives": json.dumps(kept)}
+            tensorfile.save(self.path, {"templates": W}, told)
+
+    def remove(self) -> None:
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
