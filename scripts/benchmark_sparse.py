@@ -19,6 +19,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,14 @@ def model_of(name: str, rank: int, loss: str, iterations: int) -> Any:
     return kind(rank, solver="mu", beta_loss=loss, init="random", random_state=0, max_iter=iterations, tol=0)
 
 
-def timed(name: str, density: float | None, loss: str, rank: int) -> dict[str, float]:
-    """Return the seconds of an update in fit and in transform, the error, and the growth of memory in MB."""
-    X = matrix(density)
+def timed(name: str, path: str, loss: str, rank: int) -> dict[str, float]:
+    """Return the seconds of an update in fit and in transform, the error, and the growth of memory in MB.
+
+    The matrix is read from a file: making it would take more memory than factoring it.
+    """
+    import scipy.sparse
+
+    X = scipy.sparse.load_npz(path)
     model_of(name, rank, loss, 1).fit(X[:100]).transform(X[:100])  # compiles or loads the loops
     before = _peak()
     seconds: dict[str, list[float]] = {"fit": [], "transform": []}
@@ -128,16 +134,24 @@ def compare(rounds: int, rank: int) -> None:
     """Print a table of medians and of ratios within rounds."""
     print(f"rank {rank}, {rounds} rounds; ms of an update, ratio = scikit-learn / nmfaudio (worst round)")
     print(f"{'matrix':>14} {'loss':>17} {'step':>10} {'nmfaudio':>9} {'scikit-learn':>12} {'ratio':>14}")
-    for density in (*DENSITIES, None):
-        title = "corpus" if density is None else f"{100 * density:g} % filled"
-        for loss in LOSSES:
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
-            for _ in range(rounds):
-                for name in NAMES:
-                    arguments = ("--run", name, "--loss", loss, "--rank", str(rank))
-                    chosen = () if density is None else ("--density", str(density))
-                    runs[name].append(measured(*arguments, *chosen))
-            _print_rows(title, loss, runs)
+    with tempfile.TemporaryDirectory() as folder:
+        for density in (*DENSITIES, None):
+            _compare_on(density, str(Path(folder) / "matrix.npz"), rounds, rank)
+
+
+def _compare_on(density: float | None, path: str, rounds: int, rank: int) -> None:
+    """Print the rows of one matrix, which is written to `path` for the contenders."""
+    import scipy.sparse
+
+    scipy.sparse.save_npz(path, matrix(density), compressed=False)
+    title = "corpus" if density is None else f"{100 * density:g} % filled"
+    for loss in LOSSES:
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
+        for _ in range(rounds):
+            for name in NAMES:
+                arguments = ("--run", name, "--loss", loss, "--rank", str(rank))
+                runs[name].append(measured(*arguments, "--matrix", path))
+        _print_rows(title, loss, runs)
 
 
 def _print_rows(title: str, loss: str, runs: dict[str, list[dict[str, float]]]) -> None:
@@ -160,10 +174,10 @@ def main() -> None:
     parser.add_argument("--topics", action="store_true", help="fit the corpus alone")
     parser.add_argument("--run", choices=NAMES, help=argparse.SUPPRESS)
     parser.add_argument("--loss", choices=LOSSES, default=LOSSES[0], help=argparse.SUPPRESS)
-    parser.add_argument("--density", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--matrix", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.run:
-        print(json.dumps(timed(chosen.run, chosen.density, chosen.loss, chosen.rank)))
+        print(json.dumps(timed(chosen.run, chosen.matrix, chosen.loss, chosen.rank)))
     elif chosen.topics:
         for loss in LOSSES:
             print(loss, json.dumps(topics(loss)))
