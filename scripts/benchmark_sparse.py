@@ -81,7 +81,7 @@ def timed(name: str, path: str, loss: str, rank: int) -> dict[str, float]:
     """
     import scipy.sparse
 
-    X = scipy.sparse.load_npz(path)
+    X: Any = scipy.sparse.load_npz(path)
     model_of(name, rank, loss, 1).fit(X[:100]).transform(X[:100])  # compiles or loads the loops
     before = _peak()
     seconds: dict[str, list[float]] = {"fit": [], "transform": []}
