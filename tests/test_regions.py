@@ -257,7 +257,7 @@ def test_which_separator_regions_choose(make_file, tmp_path, flags, separator, m
     (tmp_path / "r.toml").write_text('[snare]\nregion = "0.1-0.3@150-3000"\n')
     monkeypatch.chdir(tmp_path)
     chosen = []
-    monkeypatch.setattr(command, "run_files", lambda job, *_: chosen.append(job.separator) or True)
+    monkeypatch.setattr(command, "run_files", lambda job, *_, **__: chosen.append(job.separator) or True)
     result = CliRunner().invoke(app, ["separate", str(make_file()), *flags])
     assert result.exit_code == 0, result.output
     assert type(chosen[0]).__name__ == separator
