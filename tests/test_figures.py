@@ -74,3 +74,12 @@ def test_every_kind_of_picture_can_be_written(kind, tmp_path):
 def test_other_kinds_are_refused_before_the_work(kind, tmp_path):
     with pytest.raises(OutputError, match=r"not a picture's name: end it in .png, .svg or .pdf"):
         check_picture(tmp_path / f"picture.{kind}")
+
+
+def test_the_title_of_a_dictionary_stands_above_the_legend_of_its_dots():
+    templates, pitches = np.eye(9, 2), np.array([500.0, 900.0], np.float32)
+    dictionary = Dictionary(templates, ("bass", "bass"), 8000, STFT(16), pitches=pitches)
+    figure = plot_dictionary(dictionary, title="a title as long as the picture is wide, or nearly")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.title.get_window_extent().y0 >= axes.get_legend().get_window_extent().y1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmfaudio.models.components import Components
 from nmfaudio.pipeline.component_sounds import regrouped
-from nmfaudio.pipeline.finished_run import FinishedRun
-from nmfaudio.pipeline.regrouping import Groups, Regrouping, complete_groups
+from nmfaudio.pipeline.regrouping import Groups, Regrouping
 from nmfaudio.pipeline.stems import write_stems
 from nmfaudio.pipeline.target import Result, Target, Written
 from nmfaudio.sound.encoding import stem_encoding
@@ -37,34 +35,6 @@ class RegroupTarget:
     format: str | None = None
     subtype: str | None = None
     overwrite: bool = False
-
-
-def regroup_run(
-    path: str | os.PathLike[str], groups: Mapping[str, Iterable[int]], target: RegroupTarget
-) -> Written:
-    """Write stems that are put together from other components of a finished run, without factorization.
-
-    Parameters
-    ----------
-    path : path-like
-        Folder of the run, or its manifest.
-    groups : mapping of str to iterable of int
-        Numbers of the components of each new stem. Components that are not named stay in their stems.
-    target : RegroupTarget
-
-    Raises
-    ------
-    InputError
-        When the run did not keep its components or was changed.
-    OptionError
-        When a component does not exist or is in two groups, or a group is empty.
-    OutputError
-        When a file exists already or cannot be written.
-    """
-    run = FinishedRun.open(path)
-    complete = complete_groups(groups, run.components)
-    with run.opened_stems() as stems:
-        return write_groups(stems, run.components, complete, str(run.folder), target)
 
 
 def component_groups(components: Components) -> Groups:

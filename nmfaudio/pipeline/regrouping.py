@@ -142,12 +142,6 @@ def read_grouping(path: str | os.PathLike[str]) -> dict[str, list[int]]:
     return _checked(document.get("groups"), name)
 
 
-def as_document(groups: Mapping[str, Iterable[int]], run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON object of a grouping; `run` says which run it belongs to."""
-    numbers = {name: list(some) for name, some in groups.items()}
-    return {"format": FORMAT, "version": FORMAT_VERSION, "run": dict(run), "groups": numbers}
-
-
 def _checked(groups: Any, name: str) -> dict[str, list[int]]:
     if not isinstance(groups, dict):
         raise InputError(f"{name}: it has no groups: export it from the report page again")

@@ -9,7 +9,6 @@ from typing import Any
 # The palette of Okabe and Ito without its yellow, which is hardly visible on white.
 _ON_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 _ON_DARK = ("#4FA8E0", "#FF8A4C", "#2FCB9F", "#EBA3CB", "#FFC04D", "#9AD8FF", "#BBBBBB")
-_LINES = ("-", "--", ":", "-.")
 _DARK = {
     "figure.facecolor": "#16181c",
     "axes.facecolor": "#1d2025",
@@ -36,11 +35,6 @@ def source_colours(sources: Sequence[str]) -> dict[str, str]:
     """
     palette = _ON_DARK if is_dark() else _ON_LIGHT
     return {name: palette[number % len(palette)] for number, name in enumerate(sources)}
-
-
-def source_lines(sources: Sequence[str]) -> dict[str, str]:
-    """Return a style of lines for each source, which tells sources of the same colour apart."""
-    return {name: _LINES[number // len(_ON_LIGHT) % len(_LINES)] for number, name in enumerate(sources)}
 
 
 def is_dark() -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_ABOVE_LEGEND = 22  # points between the axes and the title, where the legend of the dots stands
 _ROWS = 400  # rows of the picture, evenly spaced in the logarithm of frequency
 
 
@@ -58,7 +59,7 @@ def plot_dictionary(dictionary: Dictionary, *, title: str = "", ax: Axes | None 
     _draw_pitches(axes, dictionary.pitches[columns])
     _name_sources(axes, parts)
     (text,), properties = drawable([title])
-    axes.set_title(text, **properties)
+    axes.set_title(text, pad=_ABOVE_LEGEND, **properties)
     figure: Figure = axes.figure
     figure.colorbar(mesh, ax=axes, label="level (dB below the template's peak)", pad=0.01)
     return figure

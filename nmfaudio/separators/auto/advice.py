@@ -189,7 +189,8 @@ def _choice(facts: Facts, sources: int | None) -> tuple[str, str]:
         )
     no_panning = f" and {panning.doubt(sources)}" if panning is not None and not has_places else ""
     if drums_suit:
-        return "drums", f"{facts.percussive:.0%} of the sound is percussive{no_panning}"
+        percussive = f"{100 * facts.percussive:.0f} % percussive"
+        return "drums", f"{percussive}{no_panning}, so it was treated as drums"
     if facts.is_noisy and sources in (None, 2):
         return "noise", f"much of the sound is steady noise{no_panning}"
     if panning is not None and suits_lone_source(panning, sources):
@@ -197,7 +198,7 @@ def _choice(facts: Facts, sources: int | None) -> tuple[str, str]:
             "stereo",
             f"one source is panned ({place_name(panning.angles[0])}) and the rest has no position",
         )
-    return "blind", f"the recording has {_channels(facts)}{no_panning}, so sources are separated by timbre"
+    return "blind", f"{_channels(facts)}{no_panning}, so sources are grouped by timbre"
 
 
 def _others(facts: Facts, chosen: str, sources: int | None) -> Iterator[tuple[str, str]]:
@@ -232,7 +233,7 @@ def _suits_drums(seconds: float) -> bool:
 
 
 def _channels(facts: Facts) -> str:
-    return {1: "one channel", 2: "two channels"}.get(facts.channels, f"{facts.channels} channels")
+    return {1: "mono", 2: "stereo"}.get(facts.channels, f"{facts.channels} channels")
 
 
 def _measured(mixture: Blocks) -> Iterator[NDArray[np.float32]]:
