@@ -18,7 +18,7 @@ from types import ModuleType
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
-ENTRIES = ["separate.py", "test.py"]
+ENTRIES = ["separate.py", "test.py", "docs.py"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for uv is a shell script")
 
 # It records its calls and whether a stamp file exists. Its "Python" prints the folder and the arguments.

@@ -27,17 +27,18 @@ _GROUP_FLOOR = 1e-3  # of the mean level of a frame: a source below it counts as
 class Penalties:
     """What to add to the divergence, to say what factors are wanted. All are off by default.
 
-    With w_k and h_k template and activation of component k, and u_k = |w_k|_1 h_k its level:
+    With w_k and h_k template and activation of component k, and ``u_k = |w_k|_1 h_k`` its level:
 
     Parameters
     ----------
     l1_W, l2_W, l1_H, l2_H : float or array_like, shape (components,)
-        Weights of |w_k|_1, |w_k|_2^2 / 2, |h_k|_1 and |h_k|_2^2 / 2 (Tan & Fevotte 2013). Where one factor
-        alone is penalised, the other takes up the scale. With any of these, templates keep the scale that is
-        best.
+        Weights of ``|w_k|_1``, ``|w_k|_2^2 / 2``, ``|h_k|_1`` and ``|h_k|_2^2 / 2`` (Tan & Fevotte 2013).
+        Where one factor alone is penalised, the other takes up the scale. With any of these, templates keep
+        the scale that is best.
     sparsity : float or array_like, shape (components,)
-        Weight of |w_k|_2 |h_k|_1: few and short activations (Le Roux et al. 2015, the norm of W inside the
-        objective). The Euclidean norm matters: with |w_k|_1, Kullback-Leibler would merely shrink all of H.
+        Weight of ``|w_k|_2 |h_k|_1``: few and short activations (Le Roux et al. 2015, the norm of W inside
+        the objective). The Euclidean norm matters: with ``|w_k|_1``, Kullback-Leibler would merely shrink
+        all of H.
     continuity : float or array_like, shape (components,)
         Weight of sum_n (u_k[n] - u_k[n-1])^2: activations that change slowly (Virtanen 2007).
     group_sparsity : float
