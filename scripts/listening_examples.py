@@ -181,6 +181,11 @@ def run(name: str, example: Example, folder: Path) -> dict[str, Any]:
     return {"mixture": example.mixture, "rows": rows, "files": files}
 
 
+def tenths(decibels: float) -> float:
+    """Return a score to one decimal, without a negative zero."""
+    return round(decibels, 1) + 0.0
+
+
 def written(audio: Audio, path: Path) -> str:
     """Write a sound as Ogg and return the name of its folder and file."""
     path.parent.mkdir(parents=True, exist_ok=True)

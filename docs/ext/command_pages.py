@@ -67,7 +67,7 @@ def entry(parameter: Any) -> str:
 def owners(parameter: Any) -> str:
     """Return the separators that have an option, as links to their pages."""
     names = (parameter.rich_help_panel or "").removeprefix("Options of ").split(" and ")
-    return "Of " + ", ".join(f"[{name}](../separators/{name}.md)" for name in names) + "."
+    return "Of " + ", ".join(f"[{name}](../../separators/{name}.md)" for name in names) + "."
 
 
 def argument(parameter: Any) -> str:
