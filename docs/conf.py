@@ -4,7 +4,8 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "ext"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs" / "ext"))
 
 project = "nmfaudio"
 author = "The nmfaudio authors"
@@ -14,8 +15,13 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+    "command_pages",
+    "gallery_outputs",
+    "listening",
     "mathml",
     "root_pages",
+    "separator_options",
 ]
 exclude_patterns = ["ext", "static", "**/README.md"]
 
@@ -23,13 +29,31 @@ exclude_patterns = ["ext", "static", "**/README.md"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 
+default_role = "code"  # a word between single backticks in a docstring
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections name the types
 numpydoc_show_class_members = False
 
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "image_scrapers": ("gallery_outputs.written_files",),
+    "reset_argv": "gallery_outputs.arguments",
+    "reset_modules": (),
+    "default_thumb_file": str(ROOT / "examples" / "components.png"),
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "show_memory": False,
+    "min_reported_time": 3600,  # the time depends on the machine: no page shows it
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = "nmfaudio"
 html_static_path = ["static"]
+html_extra_path = ["../build/site_extra"]  # sounds, which the build makes
+(ROOT / "build" / "site_extra").mkdir(parents=True, exist_ok=True)
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False

@@ -1,6 +1,11 @@
-"""You will see the spectrograms of a bird and of the wind around it, and hear the bird without the wind.
+"""A bird without the wind
+=======================
+
+You will see the spectrograms of a bird and of the wind around it, and hear the bird without the wind.
 
 The wind is taught from two seconds in which it is alone. All else goes to the stem `residual`: the bird.
+
+::
 
     python examples/birds_over_wind.py [bird.png [bird]]
 """

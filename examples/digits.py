@@ -1,6 +1,11 @@
-"""You will see a picture of 16 parts of handwritten digits, and how many pixels each part uses.
+"""Parts of handwritten digits
+===========================
+
+You will see a picture of 16 parts of handwritten digits, and how many pixels each part uses.
 
 NMF finds strokes, which are added. PCA finds whole shapes, which are added and subtracted.
+
+::
 
     python examples/digits.py [digits.png]
 """

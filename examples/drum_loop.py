@@ -1,6 +1,11 @@
-"""You will see the sounds of kick, snare and hi-hat as short spectrograms, and hear each drum alone.
+"""The drums of a loop
+===================
+
+You will see the sounds of kick, snare and hi-hat as short spectrograms, and hear each drum alone.
 
 Nothing is learned before: the separator adapts rough templates of the three drums to the loop.
+
+::
 
     python examples/drum_loop.py [drum_loop.png [drums]]
 """

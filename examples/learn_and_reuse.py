@@ -1,6 +1,11 @@
-"""You will see that a dictionary learned from seven seconds of instruments separates what they play later.
+"""Learn instruments, and separate what they play later
+====================================================
+
+You will see that a dictionary learned from seven seconds of instruments separates what they play later.
 
 The dictionary is saved to a file, which also works with `nmfaudio separate --dictionary`. A picture shows it.
+
+::
 
     python examples/learn_and_reuse.py [instruments.safetensors [instruments.png]]
 """

@@ -1,7 +1,12 @@
-"""You will see the components of a piece, the strongest first, and hear each of them from a file of its own.
+"""Every component as a sound
+==========================
+
+You will see the components of a piece, the strongest first, and hear each of them from a file of its own.
 
 A component is one sound of the recording: a note, a chord, a drum. Most stems have several of them.
 The files add up to the recording, to the last bit.
+
+::
 
     python examples/listen_to_components.py audio_samples/night_bus.flac components
 """

@@ -1,7 +1,12 @@
-"""You will see which part of the energy of a drum loop belongs to the kick, the snare and the hi-hat.
+"""A dictionary by hand, from factorized matrices
+==============================================
+
+You will see which part of the energy of a drum loop belongs to the kick, the snare and the hi-hat.
 
 The script learns each drum from a recording of it alone, and then finds these templates in the loop. It uses
 only the matrix functions `factorize` and `activate`, as in a textbook on supervised separation.
+
+::
 
     python examples/own_dictionary.py
 """

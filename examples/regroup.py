@@ -1,7 +1,12 @@
-"""You will see which components have a low sound, and hear them as a new stem; the rest stays as it was.
+"""Regroup components by a rule
+============================
+
+You will see which components have a low sound, and hear them as a new stem; the rest stays as it was.
 
 A separator without knowledge of the instruments groups some components wrongly. Here a rule puts all
 components below 200 Hz into the stem `bass`. A listener would name the numbers of what was heard instead.
+
+::
 
     python examples/regroup.py audio_samples/night_bus.flac regrouped
 """

@@ -1,6 +1,11 @@
-"""You will see the level of each of three stems, and find the stems in a folder as 24-bit WAV files.
+"""Separate a recording in Python
+==============================
+
+You will see the level of each of three stems, and find the stems in a folder as 24-bit WAV files.
 
 The script reads an audio file, separates it and writes the stems.
+
+::
 
     python examples/separate_in_python.py audio_samples/drum_loop.flac stems
 

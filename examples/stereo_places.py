@@ -1,6 +1,11 @@
-"""You will see how well a band is separated by the places of its players, and hear each player alone.
+"""Separate players by their positions
+===================================
+
+You will see how well a band is separated by the places of its players, and hear each player alone.
 
 Bass, clarinet and marimba stand at different places between the loudspeakers. The stems are written as FLAC.
+
+::
 
     python examples/stereo_places.py [places]
 """
@@ -10,12 +15,14 @@ from pathlib import Path
 
 import nmfaudio
 
+SAMPLES = Path(__file__).resolve().parent.parent / "audio_samples"
+
 
 def main(folder: str = "places") -> None:
     """Separate the band, score its stems against the true ones, and write them."""
-    band = nmfaudio.read("audio_samples/night_bus.flac")
+    band = nmfaudio.read(SAMPLES / "night_bus.flac")
     players = ("bass", "clarinet", "marimba")
-    truth = {name: nmfaudio.read(f"audio_samples/night_bus/{name}.flac") for name in players}
+    truth = {name: nmfaudio.read(SAMPLES / "night_bus" / f"{name}.flac") for name in players}
     separation = nmfaudio.separate(band, "stereo", sources=3)
     Path(folder).mkdir(exist_ok=True)
     for name, place in nmfaudio.best_names(truth, separation.stems).items():

@@ -1,8 +1,13 @@
-"""You will see twelve topics of texts: the words of each, and the module of most of its texts.
+"""Topics of texts
+===============
+
+You will see twelve topics of texts: the words of each, and the module of most of its texts.
 
 NMF finds the topics in word counts that arrive in four batches. A topic is a set of words that often occur
 together. The texts are the documentation of functions in NumPy and SciPy, which are installed with nmfaudio.
 The names of their modules are not used to find the topics.
+
+::
 
     python examples/topics.py
 """

@@ -93,10 +93,11 @@ def test_the_plugin_is_short_and_keeps_the_contract(monkeypatch):
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
-def test_every_example_opens_with_what_one_will_see_and_how_to_run_it(name):
-    text = (EXAMPLES / name).read_text("utf-8")
-    assert text.startswith('"""You will see ')
-    assert f"    python examples/{name}" in text
+def test_every_example_opens_with_a_title_what_one_will_see_and_how_to_run_it(name):
+    title, line, empty, first, *rest = (EXAMPLES / name).read_text("utf-8").splitlines()
+    assert line == "=" * len(title.removeprefix('"""'))
+    assert (empty, first[:13]) == ("", "You will see ")
+    assert any(text.startswith(f"    python examples/{name}") for text in rest)
 
 
 def test_components_are_heard_one_by_one(tmp_path):
