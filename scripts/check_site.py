@@ -1,8 +1,9 @@
 """Open the pages of the built site in Chromium: ``python scripts/check_site.py [PAGE ...]``.
 
-Each page must load without an error in the console and without a request to another host, be no wider than a
-telephone (360 px), and have a dark background where the system asks for one. ``--pictures FOLDER`` also stores
-each page as it looks in both widths and colour schemes. Needs the package playwright and the program chromium.
+Each page must load without an error in the console and without a request to another host, be no wider than
+a telephone (360 px), and have a dark background where the system asks for one. ``--pictures FOLDER`` also
+stores each page as it looks in both widths and colour schemes. Needs the package playwright and the program
+chromium.
 """
 
 import argparse
