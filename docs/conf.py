@@ -70,3 +70,13 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
+
+
+def skip_metadata_requests(app, what, name, member, skip, options):
+    """Leave out the methods that scikit-learn adds to every estimator: their text links to its own site."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
+def setup(app):
+    """Connect what the settings above cannot say."""
+    app.connect("autodoc-skip-member", skip_metadata_requests)
