@@ -23,7 +23,10 @@ extensions = [
     "root_pages",
     "separator_options",
 ]
-exclude_patterns = ["ext", "static", "**/README.md"]
+templates_path = ["templates"]
+exclude_patterns = ["ext", "static", "templates"]
+
+highlight_language = "text"  # of blocks that name no language
 
 # MyST: the headings of a page are targets of links (`page.md#a-heading`), and formulas stand between dollars.
 myst_heading_anchors = 4
@@ -51,6 +54,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "nmfaudio"
+html_favicon = "static/icon.svg"
 html_static_path = ["static"]
 html_extra_path = ["../build/site_extra"]  # sounds, which the build makes
 (ROOT / "build" / "site_extra").mkdir(parents=True, exist_ok=True)
@@ -66,3 +70,13 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
+
+
+def skip_metadata_requests(app, what, name, member, skip, options):
+    """Leave out the methods that scikit-learn adds to every estimator: their text links to its own site."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
+def setup(app):
+    """Connect what the settings above cannot say."""
+    app.connect("autodoc-skip-member", skip_metadata_requests)

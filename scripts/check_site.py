@@ -1,8 +1,9 @@
 """Open the pages of the built site in Chromium: ``python scripts/check_site.py [PAGE ...]``.
 
-Each page must load without an error in the console and without a request to another host, be no wider than a
-telephone (360 px), and have a dark background where the system asks for one. ``--pictures FOLDER`` also stores
-each page as it looks in both widths and colour schemes. Needs the package playwright and the program chromium.
+Each page must load without an error in the console and without a request to another host, be no wider than
+a telephone (360 px), and have a dark background where the system asks for one. ``--pictures FOLDER`` also
+stores each page as it looks in both widths and colour schemes. Needs the package playwright and the program
+chromium.
 """
 
 import argparse
@@ -21,8 +22,12 @@ SITE = ROOT / "build" / "site"
 SIZES = ({"width": 360, "height": 740}, {"width": 1280, "height": 900})
 SCHEMES = ("light", "dark")
 OVERFLOW = "document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
+CUT_OFF = """[...document.querySelectorAll("article h1, article h2, article h3, article p, article li")]
+    .filter(part => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 1)
+    .map(part => part.textContent.trim().slice(0, 40))"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
 MIDDLE_GREY = 128
+SETTLING = 400  # milliseconds after a change of the colour scheme, for the transitions of the theme
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -52,8 +57,10 @@ def faults_of(page: Any, address: str, name: str, pictures: Path | None) -> Iter
         page.set_viewport_size(size)
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(SETTLING)
             if (excess := page.evaluate(OVERFLOW)) > 0:
                 yield f"{excess} px wider than {size['width']} px"
+            yield from (f"cut off at {size['width']} px: {text}" for text in page.evaluate(CUT_OFF))
             is_dark = sum(page.evaluate(BACKGROUND)) / 3 < MIDDLE_GREY
             if is_dark != (scheme == "dark"):
                 yield f"the background is {'dark' if is_dark else 'light'} in the scheme {scheme}"

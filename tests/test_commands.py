@@ -30,6 +30,7 @@ def test_switches_are_shown_without_a_type(command):
     text = run(command, "--help").output
     assert "--help" in text
     assert "<bool>" not in text
+    assert "list[" not in text
 
 
 def test_the_help_of_separate_has_groups_and_an_example():

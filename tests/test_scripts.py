@@ -248,6 +248,23 @@ def test_test_script_runs_every_check_in_the_root(checkout: Checkout) -> None:
 
 
 @posix
+def test_docs_script_builds_the_site_and_fresh_removes_what_was_made(checkout: Checkout) -> None:
+    old_page = checkout.root / "build" / "site" / "old.html"
+    old_page.parent.mkdir(parents=True)
+    old_page.touch()
+    checkout.run("docs.py")
+    assert old_page.exists()
+    completed = checkout.run("docs.py", "--fresh", "-j", "2")
+    assert not old_page.exists()
+    arguments = completed.stdout.splitlines()
+    assert {"<sphinx>", "<--fail-on-warning>", "<-j>", "<docs>", "<build/site>"} <= set(arguments)
+    assert "<--fresh>" not in arguments
+    assert completed.returncode == 0
+    assert checkout.calls[-1].endswith(" -e .[docs]")
+    assert checkout.run("docs.py", FAILING="sphinx").returncode == 7
+
+
+@posix
 def test_separate_keeps_what_the_tests_installed(checkout: Checkout) -> None:
     checkout.run("test.py")
     checkout.run("separate.py")

@@ -3,15 +3,19 @@
 The pages are written to `docs/reference/commands/` when the build begins.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from sphinx.application import Sphinx
 
 from nmfaudio.cli.app import app as command_line
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 FOLDER = "reference/commands"
 # What kind of value an option takes, where the command line names no better word.

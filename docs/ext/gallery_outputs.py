@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 from listening import ROOT, player
+from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx_gallery.scrapers import figure_rst
@@ -13,6 +15,7 @@ from sphinx_gallery.scrapers import figure_rst
 WRITTEN = ROOT / "build" / "gallery_files"
 SOUNDS = ROOT / "build" / "site_extra" / "gallery" / "sounds"
 LOOP = "audio_samples/night_bus.flac"
+MOST_WAVEFORMS = 4
 # Arguments of each example, so that it writes into a folder of its own; the others have none.
 ARGUMENTS = {
     "birds_over_wind.py": ("bird.png", "bird"),
@@ -47,8 +50,24 @@ def written_files(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str
         shutil.move(picture, target)
         pictures.append(str(target))
     written = [path for path in sorted(folder.rglob("*.*")) if path.suffix in {".wav", ".flac"}]
+    if written and not pictures:
+        pictures.append(draw_waveforms(written, Path(next(block_vars["image_path_iterator"]))))
     sounds = [stored(path, folder.name) for path in written]
     return str(figure_rst(pictures, gallery_conf["src_dir"])) + players(sounds)
+
+
+def draw_waveforms(sounds: list[Path], target: Path) -> str:
+    """Draw the waveforms of the first few sounds, for examples that draw no picture, and return the path."""
+    shown = sounds[:MOST_WAVEFORMS]
+    figure = Figure(figsize=(6.4, 1.2 * len(shown) + 0.4), layout="constrained")
+    for axes, sound in zip(figure.subplots(len(shown), squeeze=False).flat, shown, strict=True):
+        samples, rate = soundfile.read(sound, always_2d=True)
+        axes.plot(np.arange(len(samples)) / rate, samples.mean(axis=1), linewidth=0.5)
+        axes.set(title=sound.stem, yticks=[], ylim=(-1, 1), xlim=(0, len(samples) / rate))
+        axes.label_outer()
+    axes.set(xlabel="time (s)")
+    figure.savefig(target, dpi=100)
+    return str(target)
 
 
 def stored(sound: Path, example: str) -> Path:

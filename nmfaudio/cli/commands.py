@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand
 
 from nmfaudio.cli.debugging import switch_debugging_on
 
 
 class Command(TyperCommand):
-    """A command whose help shows a switch without a value, such as `--drums` and not `--drums <bool>`."""
+    """A command whose help shows no Python types where they say nothing.
+
+    A switch has no value (`--drums` and not `--drums <bool>`), and the name of an argument says what it is.
+    """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         for parameter in self.params:
             if getattr(parameter, "is_flag", False):
                 parameter.metavar = ""
+            if isinstance(parameter, TyperArgument):
+                # Beside its name, an argument would show its Python type, such as `<list[str]>`.
+                vars(parameter)["display_type_rich"] = lambda ctx: ""
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option `--help`, which is a switch too."""

@@ -13,7 +13,7 @@ from nmfaudio.cli.learn import dictionary_path
 
 def convert(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Dictionary to convert.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Dictionary to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Dictionary to write.")],
     sample_rate: Annotated[
         int | None, typer.Option(help="New sample rate in Hz. Default: unchanged.")
     ] = None,

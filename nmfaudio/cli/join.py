@@ -12,8 +12,8 @@ from nmfaudio.cli.learn import dictionary_path
 
 
 def join(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Dictionaries to join.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Dictionary to write.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Dictionaries to join.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Dictionary to write.")],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dictionary.")] = False,
 ) -> None:

@@ -13,11 +13,14 @@ from nmfaudio.cli.times import seconds
 
 def learn(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Recordings in which only the source plays.")
+        list[Path], typer.Argument(metavar="FILE", help="Recordings in which only the source plays.")
     ],
     label: Annotated[str, typer.Option(help="Name of the source; its stems get this name.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Dictionary to write. Default: LABEL.safetensors.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Dictionary to write. Default: LABEL.safetensors."
+        ),
     ] = None,
     rank: Annotated[
         int | None, typer.Option(help="Number of templates. Default: chosen from the data.")

@@ -32,7 +32,7 @@ _JSON = typer.Option("--json", help="Print one JSON object on stdout.")
 def regroup(
     file: Annotated[Path, _FILE],
     grouping: Annotated[
-        Path | None, typer.Argument(metavar="[GROUPING]", help="JSON file that the report page exported.")
+        Path | None, typer.Argument(metavar="GROUPING", help="JSON file that the report page exported.")
     ] = None,
     group: Annotated[
         list[str] | None,
