@@ -20,6 +20,7 @@ extensions = [
     "gallery_outputs",
     "listening",
     "mathml",
+    "pictures",
     "root_pages",
     "separator_options",
 ]

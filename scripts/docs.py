@@ -20,7 +20,12 @@ import shutil
 import environment
 
 SITE = "build/site"
-PAGES = ["docs/gallery", "docs/reference/api", "docs/reference/commands"]  # made by the build
+PAGES = [
+    "docs/gallery",
+    "docs/reference/api",
+    "docs/reference/commands",
+    "docs/pictures/made",
+]  # made by the build
 MADE = [SITE, "build/site_cache", "build/site_extra", *PAGES]
 BUILD = ["sphinx", "-b", "html", "-d", "build/site_cache", "--fail-on-warning", "--keep-going", "-q"]
 

@@ -1,13 +1,15 @@
 """Draw the picture of `docs/explanation/divergences.md`: ``divergences.py FOLDER``."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nmfaudio.plots.figures import new_figure, save_picture
 
-LABELS = {
+LABELS: dict[str, Callable[[Any, Any], Any]] = {
     "half the squared distance (beta 2)": lambda v, p: (v - p) ** 2 / 2,
     "Kullback-Leibler (beta 1)": lambda v, p: v * np.log(v / p) - v + p,
     "Itakura-Saito (beta 0)": lambda v, p: v / p - np.log(v / p) - 1,

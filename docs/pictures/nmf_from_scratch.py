@@ -17,6 +17,7 @@ from nmfaudio.plots.figures import new_figure, save_picture
 LOOP = Path(__file__).resolve().parents[2] / "audio_samples" / "drum_loop.flac"
 NAMES, COLOURS = ("first component", "second component", "third component"), ("C0", "C1", "C2")
 SHOWN, HIGHEST = 2.1, 12000  # seconds and Hz that the pictures show
+EXTENT = (0, SHOWN, 0, HIGHEST / 1000)  # seconds and kHz
 Matrix = NDArray[np.float64]
 
 
@@ -41,7 +42,9 @@ def factorize_plainly(V: Matrix, rank: int, updates: int) -> tuple[Matrix, Matri
 def draw_matrix(axes: Axes, values: Matrix, title: str) -> None:
     """Draw a matrix of bins and frames in dB."""
     levels = 20 * np.log10(np.maximum(values / values.max(), 1e-4))
-    axes.imshow(levels, origin="lower", aspect="auto", extent=(0, SHOWN, 0, HIGHEST / 1000), vmin=-70, cmap="magma")
+    axes.imshow(
+        levels, origin="lower", aspect="auto", extent=(0, SHOWN, 0, HIGHEST / 1000), vmin=-70, cmap="magma"
+    )
     axes.set(title=title, xlabel="time, s", ylabel="frequency, kHz")
 
 
@@ -70,7 +73,9 @@ def main(folder: str) -> None:
     figure = new_figure(9, 3)
     for k, axes in enumerate(figure.subplots(1, 3, sharey=True)):
         mask = np.outer(W[:bins, k], H[k, :frames]) / (W @ H)[:bins, :frames]
-        axes.imshow(mask, origin="lower", aspect="auto", extent=(0, SHOWN, 0, 12), vmin=0, vmax=1, cmap="gray_r")
+        axes.imshow(
+            mask, origin="lower", aspect="auto", extent=(0, SHOWN, 0, 12), vmin=0, vmax=1, cmap="gray_r"
+        )
         axes.set(title=f"mask of the {NAMES[k]}", xlabel="time, s")
     figure.axes[0].set_ylabel("frequency, kHz")
     save_picture(figure, Path(folder) / "masks.png")
