@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nmfaudio import STFT, Dictionary
+from nmfaudio.cli.separator_flags import separator_flags
 from nmfaudio.pipeline.manifest import load
 
 
@@ -48,6 +49,14 @@ def test_options_of_separators_are_flags(nmfaudio, make_file, tmp_path):
     assert "--components is not an option of the separator drums: pass --separator blind" in done.stderr
     done = nmfaudio("separate", path, "--components", "0", check=2)
     assert "components=0: it must be at least 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "margins"), [(["2"], (2.0,)), (["2,3"], (2.0, 3.0)), (["2", "3"], (2.0, 3.0))]
+)
+def test_an_option_of_one_or_more_numbers_takes_one_number(given, margins):
+    flag = separator_flags(())["margin"]
+    assert flag.values("harmonic-percussive", given) == ("margin", margins)
 
 
 def test_a_single_stem_is_warned_of(nmfaudio, make_file):

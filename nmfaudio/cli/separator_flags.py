@@ -56,7 +56,9 @@ class Flag:
             return option.name, given
         if option.takes_several:
             whole = option.rules.reads or option.rules.whole
-            return option.name, tuple(t for text in given for t in ((text,) if whole else option.parse(text)))
+            parsed = [text if whole else option.parse(text) for text in given]
+            each = [value if isinstance(value, tuple) else (value,) for value in parsed]
+            return option.name, tuple(value for values in each for value in values)
         if len(given) > 1:
             stop(f"--{self.name} was given {len(given)} times: give it once", WRONG_USAGE)
         return option.name, option.parse(given[0])
