@@ -27,7 +27,7 @@ CUT_OFF = """[...document.querySelectorAll("article h1, article h2, article h3, 
     .map(part => part.textContent.trim().slice(0, 40))"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
 MIDDLE_GREY = 128
-SETTLING = 400  # milliseconds after a change of the colour scheme, for the transitions of the theme
+NO_TRANSITIONS = "*, *::before, *::after { transition: none !important; }"
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -53,11 +53,12 @@ def faults_of(page: Any, address: str, name: str, pictures: Path | None) -> Iter
     listen(page, address, messages)
     page.set_viewport_size(SIZES[0])
     page.goto(address + name)
+    page.add_style_tag(content=NO_TRANSITIONS)
     for size in SIZES:
         page.set_viewport_size(size)
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(SETTLING)
+            page.wait_for_function("scheme => document.documentElement.dataset.theme == scheme", arg=scheme)
             if (excess := page.evaluate(OVERFLOW)) > 0:
                 yield f"{excess} px wider than {size['width']} px"
             yield from (f"cut off at {size['width']} px: {text}" for text in page.evaluate(CUT_OFF))
