@@ -41,7 +41,9 @@ def factorize_plainly(V: Matrix, rank: int, updates: int) -> tuple[Matrix, Matri
 def draw_matrix(axes: Axes, values: Matrix, title: str) -> None:
     """Draw a matrix of bins and frames in dB."""
     levels = 20 * np.log10(np.maximum(values / values.max(), 1e-4))
-    axes.imshow(levels, origin="lower", aspect="auto", extent=(0, SHOWN, 0, HIGHEST / 1000), vmin=-70, cmap="magma")
+    axes.imshow(
+        levels, origin="lower", aspect="auto", extent=(0, SHOWN, 0, HIGHEST / 1000), vmin=-70, cmap="magma"
+    )
     axes.set(title=title, xlabel="time, s", ylabel="frequency, kHz")
 
 
@@ -70,7 +72,9 @@ def main(folder: str) -> None:
     figure = new_figure(9, 3)
     for k, axes in enumerate(figure.subplots(1, 3, sharey=True)):
         mask = np.outer(W[:bins, k], H[k, :frames]) / (W @ H)[:bins, :frames]
-        axes.imshow(mask, origin="lower", aspect="auto", extent=(0, SHOWN, 0, 12), vmin=0, vmax=1, cmap="gray_r")
+        axes.imshow(
+            mask, origin="lower", aspect="auto", extent=(0, SHOWN, 0, 12), vmin=0, vmax=1, cmap="gray_r"
+        )
         axes.set(title=f"mask of the {NAMES[k]}", xlabel="time, s")
     figure.axes[0].set_ylabel("frequency, kHz")
     save_picture(figure, Path(folder) / "masks.png")

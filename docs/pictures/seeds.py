@@ -35,9 +35,7 @@ def main(folder: str) -> None:
         means = scores(starts)
         print(f"{starts} starts: {np.round(means, 1)}, median {np.median(means):.1f}, least {min(means):.1f}")
         axes.plot(means, [row] * len(means), "o", alpha=0.6)
-    axes.set(
-        title="Ten seeds: piano and flute, mean SI-SDR of the two stems", xlabel="dB", ylim=(-0.5, 1.5)
-    )
+    axes.set(title="Ten seeds: piano and flute, mean SI-SDR of the two stems", xlabel="dB", ylim=(-0.5, 1.5))
     axes.set_yticks([0, 1], ["three starts, averaged (default)", "one start"])
     save_picture(figure, Path(folder) / "seeds.png")
 
