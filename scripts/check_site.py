@@ -27,6 +27,7 @@ CUT_OFF = """[...document.querySelectorAll("article h1, article h2, article h3, 
     .map(part => part.textContent.trim().slice(0, 40))"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
 MIDDLE_GREY = 128
+LARGEST_SOUNDS = 10_000_000  # bytes of all sounds of the site
 NO_TRANSITIONS = "*, *::before, *::after { transition: none !important; }"
 
 
@@ -124,6 +125,9 @@ def main() -> int:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
     names = arguments.pages or sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
     faults = check([name for name in names if not name.startswith("_static/")], arguments.pictures)
+    if (size := sum(path.stat().st_size for path in SITE.rglob("*.ogg"))) > LARGEST_SOUNDS:
+        print(f"the sounds take {size / 1e6:.1f} MB: at most {LARGEST_SOUNDS / 1e6:.0f}")
+        faults += 1
     print(f"{len(names)} pages opened, {faults} faults")
     return 1 if faults else 0
 
