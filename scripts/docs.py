@@ -20,12 +20,8 @@ import shutil
 import environment
 
 SITE = "build/site"
-PAGES = [
-    "docs/gallery",
-    "docs/reference/api",
-    "docs/reference/commands",
-    "docs/pictures/made",
-]  # made by the build
+# What the build writes among the pages.
+PAGES = ["docs/gallery", "docs/reference/api", "docs/reference/commands", "docs/pictures/made"]
 MADE = [SITE, "build/site_cache", "build/site_extra", *PAGES]
 BUILD = ["sphinx", "-b", "html", "-d", "build/site_cache", "--fail-on-warning", "--keep-going", "-q"]
 
