@@ -157,7 +157,8 @@ class _Candidates:
                 run = slice(first, stop)
                 if _is_beside_louder(pitch, totals, run) or not self._has_fundamental(own, V, levels, run):
                     continue
-                likely = levels[own, run].sum(axis=1) * starting[own, run].sum(axis=1)
+                trust = _distinctness(self.templates[:, -len(self.pitches) :][:, own])
+                likely = levels[own, run].sum(axis=1) ** trust * starting[own, run].sum(axis=1)
                 part = self.pitches[own[int(likely.argmax())]][0]
                 instrument = self.notes[part][0].instrument
                 yield part, Note(float(times[first]), float(times[stop - 1]) + step, pitch, part, instrument)
@@ -233,6 +234,25 @@ def _mean_pitch_nearby(notes: Sequence[Note], times: Real) -> Real:
     )
     weights = np.exp(-0.5 * ((times[:, None] - onsets) / _TIME_DISTANCE) ** 2) + np.finfo(np.float32).eps
     return np.asarray(weights @ pitches / weights.sum(axis=1))
+
+
+def _distinctness(templates: NDArray[np.float32]) -> float:
+    """Return how much the templates of one pitch differ, 0 to 1: so far is their timbre a sign of the part.
+
+    The value is one minus their mean cosine similarity; 1 for a single template. Templates that are nearly
+    equal, as those of the two hands of a piano, share the sound of a note by chance.
+
+    Examples
+    --------
+    >>> _distinctness(np.eye(3, 2, dtype=np.float32)), round(_distinctness(np.ones((3, 2), np.float32)), 3)
+    (1.0, 0.0)
+    """
+    count = templates.shape[1]
+    if count == 1:
+        return 1.0
+    unit = templates / np.maximum(np.linalg.norm(templates, axis=0), np.finfo(np.float32).tiny)
+    similarity = (float((unit.T @ unit).sum()) - count) / (count * (count - 1))
+    return min(max(1.0 - similarity, 0.0), 1.0)
 
 
 def _is_beside_louder(pitch: int, totals: Mapping[int, Real], run: slice) -> bool:
