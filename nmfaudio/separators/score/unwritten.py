@@ -153,7 +153,7 @@ class _Candidates:
         }
         totals = {pitch: levels[own].sum(axis=0) for pitch, own in rows.items()}
         for pitch, own in rows.items():
-            for first, stop in _runs(totals[pitch] / reference, max(1, round(_SHORTEST_SECONDS / step))):
+            for first, stop in _runs(totals[pitch] / reference, _least_frames(step)):
                 run = slice(first, stop)
                 if _is_beside_louder(pitch, totals, run) or not self._has_fundamental(own, V, levels, run):
                     continue
@@ -252,7 +252,7 @@ def _distinctness(templates: NDArray[np.float32]) -> float:
         return 1.0
     unit = templates / np.maximum(np.linalg.norm(templates, axis=0), np.finfo(np.float32).tiny)
     similarity = (float((unit.T @ unit).sum()) - count) / (count * (count - 1))
-    return min(max(1.0 - similarity, 0.0), 1.0)
+    return float(min(max(1.0 - similarity, 0.0), 1.0))
 
 
 def _is_beside_louder(pitch: int, totals: Mapping[int, Real], run: slice) -> bool:
@@ -260,6 +260,11 @@ def _is_beside_louder(pitch: int, totals: Mapping[int, Real], run: slice) -> boo
     near = slice(max(0, run.start - _WINDOW_FRAMES), run.stop + _WINDOW_FRAMES)
     beside = [totals[p][near].max() for p in (pitch - 1, pitch + 1) if p in totals]
     return bool(max(beside, default=0.0) > totals[pitch][run].max())
+
+
+def _least_frames(step: float) -> int:
+    """Return the number of frames, `step` seconds apart, that the shortest note lasts."""
+    return max(1, int(np.ceil(_SHORTEST_SECONDS / step)))
 
 
 def _runs(relative: Real, shortest: int) -> Iterator[tuple[int, int]]:
