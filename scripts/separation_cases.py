@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(__file__).resolve().with_name("separation_peers.py")
+MULTICHANNEL_PEERS = PEERS.with_name("multichannel_peers.py")
 SOLO = 3.0  # seconds of each stem alone that are placed before the mixture, for hints
 DRUMS = {"kick", "snare", "hihat", "ride", "tom", "clap", "cymbal"}
 
@@ -234,6 +236,19 @@ def scikit_learn(case: Case, _: Path) -> Iterator[Task]:
         yield Task("scikit-learn, dictionary", case, command, labelled=True)
 
 
+def multichannel(case: Case, _: Path) -> Iterator[Task]:
+    """Separate recordings of several microphones with pyroomacoustics, where that is installed.
+
+    ILRMA makes as many stems as there are microphones; those that match no source best are not scored.
+    """
+    microphones, stems = len(case.sound[0]), len(case.stems)
+    if microphones < 2 or find_spec("pyroomacoustics") is None:
+        return
+    for method in ("ilrma", "fastmnmf2") if stems <= microphones else ("fastmnmf2",):
+        command = [sys.executable, str(MULTICHANNEL_PEERS), method, str(case.mixture), "{out}"]
+        yield Task(f"pyroomacoustics, {method}", case, [*command, "--stems", str(stems)])
+
+
 def oracle(case: Case, _: Path) -> Iterator[Task]:
     """Apply the ideal ratio mask."""
     yield Task("ideal ratio mask", case, peer("oracle", case, "--truth", *case.stems), labelled=True)
@@ -250,5 +265,6 @@ WAYS: dict[str, Callable[[Case, Path], Iterator[Task]]] = {
     "one-known": one_known,
     "hints": hints,
     "scikit-learn": scikit_learn,
+    "multichannel": multichannel,
     "oracle": oracle,
 }

@@ -73,6 +73,20 @@ def test_a_case_runs_the_ways_for_which_it_has_material(cases, tmp_path):
         assert np.array_equal(known.references["residual"], case.truth["high"])
 
 
+@pytest.mark.parametrize(
+    ("microphones", "methods"), [(1, []), (2, ["fastmnmf2"]), (4, ["ilrma", "fastmnmf2"])]
+)
+def test_pyroomacoustics_runs_where_microphones_and_the_package_allow(monkeypatch, microphones, methods):
+    three = tuple(separation_cases.Path(f"{k}.flac") for k in "abc")
+    case = separation_cases.Case("room", separation_cases.Path("mixture.flac"), three)
+    case.__dict__["sound"] = (np.zeros((microphones, 9)), RATE)
+    for package in (object(), None):
+        monkeypatch.setattr(separation_cases, "find_spec", lambda name, package=package: package)
+        tasks = list(separation_cases.multichannel(case, ROOT))
+        assert [task.command[2] for task in tasks] == (methods if package else [])
+        assert all(task.command[-2:] == ["--stems", "3"] and not task.labelled for task in tasks)
+
+
 def test_passages_for_hints_are_placed_before_the_mixture(cases, tmp_path):
     (case,) = separation_cases.find_cases(cases)
     (task,) = separation_cases.hints(case, tmp_path)

@@ -192,7 +192,8 @@ def test_channels_are_separated_each(tmp_path):
 
 def test_a_budget_bounds_memory_and_changes_no_bit(tmp_path, check_budget):
     repeated = [(name, [(a + k, b + k, p) for k in (0, 4, 8) for a, b, p in notes]) for name, notes in TRACKS]
-    separator = Score(midi=table(tmp_path / "a.csv", tracks=repeated), iterations=2)
+    # The longest recording has no notes at its end; added ones would need memory for their activations.
+    separator = Score(midi=table(tmp_path / "a.csv", tracks=repeated), iterations=2, add_notes=False)
     audio = Audio(np.tile(played(LOW) + played(HIGH), (2, 3)), RATE)
     frames = STFT(2048).frames(audio.length)
     sizes = check_budget(separator, audio, tolerance=0.1)

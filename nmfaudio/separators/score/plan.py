@@ -19,6 +19,7 @@ _FADE_SECONDS = 0.025  # time in which the start of the activations falls to 1 /
 _EARLIEST_SECONDS, _EARLIEST_STRIKE_SECONDS = 0.35, 0.2  # before an onset: nothing may sound earlier
 _STRIKE_SECONDS = 0.2  # after an onset: the noise of the onset may sound this long
 _ROLL_OFFS = (1.0, 2.0)  # exponents of 1 / harmonic number: a bright and a dull template for each pitch
+TEMPLATES_PER_PITCH = len(_ROLL_OFFS) + 1  # the last one is the noise of the onsets
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Plan:
     def labels(self) -> NDArray[np.intp]:
         """Index of the part of each template."""
         numbers = [self.parts.index(part) for part, _ in self.pitches]
-        return np.repeat(np.array(numbers, np.intp), len(_ROLL_OFFS) + 1)
+        return np.repeat(np.array(numbers, np.intp), TEMPLATES_PER_PITCH)
 
     def templates(self, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the start of the templates, each with the sum 1, shape (bins, templates)."""
@@ -63,7 +64,7 @@ class Plan:
 
     def windows(self, times: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return how likely each template is active at ascending times, 0 to 1, shape (templates, times)."""
-        windows = np.zeros((len(self.pitches), len(_ROLL_OFFS) + 1, len(times)), np.float32)
+        windows = np.zeros((len(self.pitches), TEMPLATES_PER_PITCH, len(times)), np.float32)
         for rows, notes in zip(windows, self.notes, strict=True):
             for note in notes:
                 if note.end + _LATE_SECONDS < times[0] or note.onset - _EARLIEST_SECONDS > times[-1]:

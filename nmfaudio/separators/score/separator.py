@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nmfaudio.dictionaries.pitch import note_name
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
@@ -22,6 +23,8 @@ from nmfaudio.separators.score.model import ScoreModel, first_activations
 from nmfaudio.separators.score.notes import Note, WrittenScore
 from nmfaudio.separators.score.plan import Plan
 from nmfaudio.separators.score.reading import read_score
+from nmfaudio.separators.score.timbre import Timbre, mean_timbres, with_mean_timbres
+from nmfaudio.separators.score.unwritten import unwritten_notes
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import LEARNED_VALUES, channel_frames, evenly_spaced_frames
 from nmfaudio.sound.progress import Progress
@@ -29,6 +32,7 @@ from nmfaudio.sound.stft import STFT
 
 _MOVED_SECONDS = 0.08  # a score that alignment moves by less counts as aligned already
 _MIDDLE_C = 60
+_NAMED_NOTES = 3  # number of added notes that a message names
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,9 @@ class Score(RegionFileOptions):
     The score is aligned to the recording where that moves it by more than 80 ms (median). It may begin
     earlier or later than the recording as a whole, and be off by up to 20 s from there. Single notes may be
     written up to 350 ms late. Normally distributed errors of 100 ms cost 0.1 to 1 dB on most pieces. Notes
-    that are not in the recording cost little, but a tenth of missing notes costs 3 to 13 dB: other notes get
-    their sound. A warning appears where the notes explain little more of the recording than the same notes
-    at other pitches, as those of another piece or in another key. A score that
+    that are not in the recording cost little. Notes that the score lacks are added where they stand out; the
+    sound of the others goes to other notes. A warning appears where the notes explain little more of the
+    recording than the same notes at other pitches, as those of another piece or in another key. A score that
     is an octave off is not recognised.
 
     Parameters
@@ -59,8 +63,12 @@ class Score(RegionFileOptions):
         Whether tracks of the same name become one stem. Otherwise they are numbered.
     align : bool
         Whether to align the score to the recording.
+    add_notes : bool
+        Whether to add notes that sound in the recording and are not in the score. They get the part that
+        plays such pitches nearby and sounds like them. Where few are found, none are added.
     iterations : int
-        Number of updates; with more, the model fits the mixture more closely and separates less.
+        Number of updates of each of two fits: the first one finds the timbres of the parts, the second one
+        starts from them. With more, the model fits the mixture more closely and separates less.
     window : float
         Length of the analysis window in seconds; the nearest power of two of samples is used.
     mask_exponent : float
@@ -87,8 +95,13 @@ class Score(RegionFileOptions):
         False, "whether tracks of the same name become one stem", flag="merge-same-names"
     )
     align: bool = option(True, "whether to align the score to the recording", flag="align")
+    add_notes: bool = option(
+        True, "whether to add notes that the recording has and the score lacks", flag="add-notes"
+    )
     iterations: int = option(
-        16, "number of updates; with more, the model fits more closely and separates less", at_least=1
+        8,
+        "number of updates of each of two fits; with more, the model fits more closely and separates less",
+        at_least=1,
     )
     window: float = window_option(0.093)
     mask_exponent: float = option(
@@ -113,15 +126,14 @@ class Score(RegionFileOptions):
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
         score = self._read()
         notes, messages, warnings = self._aligned(score.notes, mixture)
-        plan = self._plan(notes)
         learned = evenly_spaced_frames(mixture, LEARNED_VALUES)
-        factorization = self._factorize(mixture, plan, learned)
+        plan, factorization, added = self._fitted_notes(notes, mixture, learned)
         model = ScoreModel(
             mixture.stft,
             plan.parts,
             self.mask_exponent,
             LabelledFactorization(factorization, mixture.channels, plan.labels),
-            (*self._single_part_message(plan), *messages, *score.messages),
+            (*self._single_part_message(plan), *messages, *added, *score.messages),
             tuple(warnings),
         )
         if len(learned) == mixture.frames:
@@ -131,6 +143,44 @@ class Score(RegionFileOptions):
 
     def _read(self) -> WrittenScore:
         return read_score(Path(self.midi), merge_same_names=self.merge_same_names)
+
+    def _fitted_notes(
+        self, notes: tuple[Note, ...], mixture: Blocks, learned: NDArray[np.intp]
+    ) -> tuple[Plan, Factorization, list[str]]:
+        """Fit the notes, then again with the timbres found and with notes that the score lacks.
+
+        Returns
+        -------
+        Plan
+        Factorization
+        list of str
+            Messages about notes that were added.
+        """
+        plan = self._plan(notes)
+        V = channel_frames(mixture, 1, LEARNED_VALUES).T
+        frequencies = mixture.stft.frequencies(mixture.sample_rate)
+        first = self._factorize(V, plan.templates(frequencies), plan, mixture, learned)
+        timbres = mean_timbres(plan, first, frequencies)
+        added = self._unwritten(notes, plan, first, timbres, mixture)
+        plan = Plan.of([*((self._part(note), note) for note in notes), *added])
+        W = with_mean_timbres(plan.templates(frequencies), plan, timbres)
+        second = self._factorize(V, W, plan, mixture, learned)
+        return plan, second, [_added_message(added)] if added else []
+
+    def _unwritten(
+        self,
+        notes: tuple[Note, ...],
+        plan: Plan,
+        fitted: Factorization,
+        timbres: dict[str, Timbre],
+        mixture: Blocks,
+    ) -> tuple[tuple[str, Note], ...]:
+        """Return the notes that the score lacks, each with its part, if they are asked for."""
+        if not self.add_notes:
+            return ()
+        in_parts = [(self._part(note), note) for note in notes]
+        found = unwritten_notes(in_parts, plan, fitted, timbres, mixture)
+        return tuple((self._part(note), note) for _, note in found) if self.by == "hand" else found
 
     def _plan(self, notes: tuple[Note, ...]) -> Plan:
         return Plan.of((self._part(note), note) for note in notes)
@@ -166,11 +216,15 @@ class Score(RegionFileOptions):
             return alignment.notes, [message], warnings
         return notes, ["score as written"], warnings
 
-    def _factorize(self, mixture: Blocks, plan: Plan, learned: NDArray[np.intp]) -> Factorization:
-        """Fit templates and activations to the frames of the mixture from which templates are learned."""
-        V = channel_frames(mixture, 1, LEARNED_VALUES).T
-        frequencies = mixture.stft.frequencies(mixture.sample_rate)
-        W = plan.templates(frequencies)
+    def _factorize(
+        self,
+        V: NDArray[np.float32],
+        W: NDArray[np.float64],
+        plan: Plan,
+        mixture: Blocks,
+        learned: NDArray[np.intp],
+    ) -> Factorization:
+        """Fit templates that start as W, and their activations, to V: frames of the mixture."""
         return factorize(
             V,
             W.shape[1],
@@ -191,3 +245,12 @@ def _agreement_warnings(value: float) -> list[str]:
         f"these notes hardly match the recording ({value:.1f}; usually 12 or more): check that it is the "
         "score of this recording, in its key, with all instruments"
     ]
+
+
+def _added_message(added: tuple[tuple[str, Note], ...]) -> str:
+    """Return a message that counts the added notes and names the first ones."""
+    first = sorted(added, key=lambda one: one[1].onset)[:_NAMED_NOTES]
+    named = [f"{note_name(note.frequency)} at {note.onset:.1f} s ({part})" for part, note in first]
+    more = ", ..." if len(added) > len(first) else ""
+    notes = "note that the score lacks was" if len(added) == 1 else "notes that the score lacks were"
+    return f"{len(added)} {notes} added: {', '.join(named)}{more} (add_notes=False uses the score alone)"
