@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.archive import audio_seconds, exists_already, note_outcome
 from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome, failed
-from nmfaudio.cluster.places import place_of
+from nmfaudio.cluster.pieces import PIECE_SECONDS, Pieces, check_piece_seconds
+from nmfaudio.cluster.places import is_url, place_of
 from nmfaudio.cluster.task import Task
 from nmfaudio.cluster.versions import Versions, difference, own_versions
 from nmfaudio.errors import ClusterError
@@ -25,7 +27,12 @@ _LOST = (
 
 
 def run_on_cluster(
-    client: Any, job: Job, tasks: Iterable[Task], *, any_version: bool = False
+    client: Any,
+    job: Job,
+    tasks: Iterable[Task],
+    *,
+    any_version: bool = False,
+    piece_seconds: float = PIECE_SECONDS,
 ) -> Iterator[Outcome]:
     """Separate files on a cluster; yield each outcome when it comes.
 
@@ -41,14 +48,19 @@ def run_on_cluster(
         The files.
     any_version : bool
         Whether workers with other versions of nmfaudio, numba or numpy may be used.
+    piece_seconds : float
+        Recordings that last longer are separated in pieces of at most this duration, on several workers.
 
     Raises
     ------
     ClusterError
         When the scheduler is lost.
+    OptionError
+        When pieces are shorter than `LEAST_PIECE_SECONDS`.
     """
     from distributed import as_completed
 
+    check_piece_seconds(piece_seconds)
     expected = None if any_version else own_versions()
     repeatable = _repeatable(job)
     running, completed = dict[Any, Task](), as_completed(loop=client.loop)
@@ -60,7 +72,8 @@ def run_on_cluster(
             if existing := _not_replaced(task, job):
                 yield failed(task.file, f"{existing} exists: pass overwrite=True, or choose another folder")
                 continue
-            future = client.submit(_separate, repeatable, _absolute(task), expected, pure=False)
+            given = repeatable, _absolute(task), expected, piece_seconds
+            future = client.submit(_separate, *given, pure=False)
             running[future] = task
             completed.add(future)
             return
@@ -76,7 +89,7 @@ def run_on_cluster(
         client.cancel(list(running))
 
 
-def _separate(job: Job, task: Task, expected: Versions | None) -> Outcome:
+def _separate(job: Job, task: Task, expected: Versions | None, piece_seconds: float) -> Outcome:
     """Separate a file on a worker, on one thread: Dask runs a task for each thread of a worker."""
     from distributed import get_worker
 
@@ -88,12 +101,26 @@ def _separate(job: Job, task: Task, expected: Versions | None) -> Outcome:
         outcome = failed(task.file, f"its worker has {fault}: install the same versions there")
     else:
         with limited_threads(1):
-            outcome = _with_memory_of(worker, job).run(task)
+            outcome = _run_in_pieces(_with_memory_of(worker, job), task, piece_seconds)
     note_outcome(task, job.options, outcome)
     if not outcome["ok"]:
         outcome["error"] += f" (on the worker {address})"
         return {**outcome, "worker": address}
     return {**outcome, "worker": address, "audio_seconds": audio_seconds(outcome)}
+
+
+def _run_in_pieces(job: Job, task: Task, piece_seconds: float) -> Outcome:
+    """Separate a file; other workers make the pieces of a long one, unless it lies behind a URL."""
+    if is_url(task.file) or is_url(task.output):
+        return job.run(task)
+    pieces = Pieces(repr(job.separator), piece_seconds)
+    try:
+        outcome = replace(job, options={**job.options, "distribute": pieces.distribute}).run(task)
+    finally:
+        pieces.remove()
+    if pieces.note and outcome["ok"]:
+        outcome["notes"].append(pieces.note)
+    return {**outcome, "pieces": pieces.count}
 
 
 def _with_memory_of(worker: Any, job: Job) -> Job:
@@ -102,7 +129,7 @@ def _with_memory_of(worker: Any, job: Job) -> Job:
     if job.options.get("memory") or not limit:
         return job
     share = int(limit) // worker.state.nthreads // _SHARE_OF_MEMORY
-    return dataclasses.replace(job, options={**job.options, "memory": max(1, share)})
+    return replace(job, options={**job.options, "memory": max(1, share)})
 
 
 def _repeatable(job: Job) -> Job:
@@ -119,7 +146,7 @@ def _repeatable(job: Job) -> Job:
             for f in dataclasses.fields(separator)
             if rules_of(f).reads
         }
-        separator = dataclasses.replace(separator, **reading)
+        separator = replace(separator, **reading)
     options = dict(job.options)
     if not options.get("overwrite"):
         options["resume"] = True
