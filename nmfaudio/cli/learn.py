@@ -40,6 +40,13 @@ def learn(
     whole_corpus: Annotated[
         bool, typer.Option("--whole-corpus", help="Learn from all frames, not from a random choice of them.")
     ] = False,
+    minibatch: Annotated[
+        bool,
+        typer.Option(
+            "--minibatch",
+            help="Learn from all frames in one pass that keeps none of them; the templates fit less well.",
+        ),
+    ] = False,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -73,8 +80,9 @@ def learn(
             check_absent([target])
         options["add_to"] = Dictionary.load(add_to) if add_to else None
         with progress_bar(label, not quiet) as report:
-            if whole_corpus or cluster:
+            if whole_corpus or minibatch or cluster:
                 _refuse_passage(passage)
+                options["minibatch"] = minibatch
                 options["checkpoint"] = target.with_suffix(".checkpoint")
                 dictionary = _learned_from_corpus(files, label, cluster, any_version, report, options)
                 silent: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -45,6 +46,7 @@ def learn(
     seed: int = 0,
     add_to: Dictionary | None = None,
     whole_corpus: bool = False,
+    minibatch: bool = False,
     client: Client | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     report: Report | None = None,
@@ -79,6 +81,9 @@ def learn(
     whole_corpus : bool
         Whether to learn from all frames, not from a random choice of 2048. Without a client, all of them are
         kept in memory, 8 kB each at 44.1 kHz.
+    minibatch : bool
+        Whether to learn from all frames in one pass over random batches. No frame is kept, so memory does not
+        grow with the corpus. The templates fit less well than after all epochs; see `docs/cluster.md`.
     client : distributed.Client, optional
         Connection to a Dask cluster, whose workers learn from the whole corpus. The templates are the same
         bits as with `whole_corpus` on one machine, for any number of workers.
@@ -107,8 +112,9 @@ def learn(
     >>> kick.sources, kick.sample_rate
     (('kick',), 44100)
     """
-    if whole_corpus or client is not None:
+    if whole_corpus or minibatch or client is not None:
         settings = _corpus_settings(add_to, label, rank, sample_rate, window, divergence, iterations, seed)
+        settings = replace(settings, minibatch=minibatch)
         recordings = [clips] if isinstance(clips, Audio | str | os.PathLike) else list(clips)
         place = None if checkpoint is None else Path(checkpoint)
         return learn_corpus(recordings, settings, client or ThisProcess(), checkpoint=place, report=report)
