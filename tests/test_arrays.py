@@ -6,6 +6,7 @@ import pytest
 distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
 import dask.array  # noqa: E402
+from dask_processes import THREADS  # noqa: E402
 
 from nmfaudio import factorize  # noqa: E402
 from nmfaudio.cluster.arrays import factorize_array  # noqa: E402
@@ -25,13 +26,10 @@ def in_chunks(matrix):
 def test_bits_do_not_depend_on_the_workers(matrix):
     alone = factorize_array(in_chunks(matrix), 4, iterations=4)
     for count in (1, 3):
-        settings = {
-            "processes": False,
-            "n_workers": count,
-            "threads_per_worker": 1,
-            "dashboard_address": None,
-        }
-        with distributed.Client(**settings, set_as_default=False) as client:
+        with (
+            distributed.LocalCluster(**THREADS, n_workers=count) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+        ):
             found = factorize_array(in_chunks(matrix), 4, iterations=4, client=client)
             H = client.compute(found.H).result()
         assert np.array_equal(found.W, alone.W)

@@ -7,6 +7,8 @@ from conftest import sound
 
 distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
+from dask_processes import THREADS  # noqa: E402
+
 from nmfaudio import FunctionModel, make, separate_files  # noqa: E402
 from nmfaudio.cluster import pieces  # noqa: E402
 from nmfaudio.cluster.job import Job  # noqa: E402
@@ -21,8 +23,10 @@ RATE = 8000
 @pytest.fixture(scope="module")
 def client():
     """Two workers in this process."""
-    settings = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(**settings, set_as_default=False) as client:
+    with (
+        distributed.LocalCluster(**THREADS, n_workers=2) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
         yield client
 
 

@@ -13,7 +13,8 @@ from nmfaudio.cli.times import seconds
 
 def learn(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Recordings in which only the source plays.")
+        list[str],
+        typer.Argument(metavar="FILE...", help="Recordings in which only the source plays, or their URLs."),
     ],
     label: Annotated[str, typer.Option(help="Name of the source; its stems get this name.")],
     output: Annotated[
@@ -100,12 +101,14 @@ def learn(
 
 
 def _learned(
-    files: list[Path],
+    files: list[str],
     label: str,
     passage: tuple[float | None, float | None],
     options: dict[str, Any],
     report: Any,
 ) -> tuple[Any, list[str]]:
+    from nmfaudio.cluster.places import is_url
+    from nmfaudio.cluster.remote import RemoteRecording
     from nmfaudio.dictionaries.learning import Learner
 
     extended = options.pop("add_to")
@@ -113,12 +116,16 @@ def _learned(
     if extended is not None:
         learner.recall(extended)
     for file in files:
-        learner.partial_fit(_clip(file, passage))
+        if is_url(file):
+            with RemoteRecording(file).fetched() as path:
+                learner.partial_fit(_clip(Path(path), passage))
+        else:
+            learner.partial_fit(_clip(Path(file), passage))
     return learner.dictionary(), learner.silent
 
 
 def _learned_from_corpus(
-    files: list[Path],
+    files: list[str],
     label: str,
     cluster: str | None,
     any_version: bool,
@@ -127,11 +134,12 @@ def _learned_from_corpus(
 ) -> Any:
     """Learn from all frames of the files, and of the audio files in folders."""
     from nmfaudio.cli.inputs import collect_tasks
+    from nmfaudio.cluster.remote import recording_at
     from nmfaudio.dictionaries.learning import learn
 
-    recordings = [task.file for task in collect_tasks(map(str, files), None, Path("."))]
+    recordings = [task.file for task in collect_tasks(files, None, Path("."))]
     if cluster is None:
-        return learn(recordings, label, whole_corpus=True, report=report, **options)
+        return learn(map(recording_at, recordings), label, whole_corpus=True, report=report, **options)
     from nmfaudio.cluster.learning import learn_on_cluster
 
     return learn_on_cluster(cluster, recordings, label, any_version=any_version, report=report, **options)

@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,20 @@ _SAMPLE = 2048  # frames from which the rank, and the level of faults, are found
 SHARDS_OF_BATCH = 16  # at most, in one pass: more workers than these have nothing to do
 _LEAST_BATCHES = 32  # where there are as many shards: each batch moves the templates a few times only
 
-Recording = Audio | str | os.PathLike[str]
+
+@runtime_checkable
+class Remote(Protocol):
+    """A recording elsewhere, of which a copy is made to read it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the recording."""
+
+    def fetched(self) -> AbstractContextManager[str]:
+        """Provide the path of a copy."""
+
+
+Recording = Audio | Remote | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -223,16 +237,15 @@ def _reporting(
 
 
 def _sample_rate(recording: Recording) -> int:
-    if isinstance(recording, Audio):
-        return recording.sample_rate
-    with AudioFile(recording) as file:
-        return file.sample_rate
+    rate: int = _with_source(recording, lambda source: source.sample_rate)
+    return rate
 
 
 def _with_source(recording: Recording, use: Callable[[Any], Any]) -> Any:
     if isinstance(recording, Audio):
         return use(recording)
-    with AudioFile(recording) as file:
+    copy = recording.fetched() if isinstance(recording, Remote) else nullcontext(recording)
+    with copy as path, AudioFile(path) as file:
         return use(file)
 
 
@@ -244,7 +257,7 @@ def _opened(recording: Recording, settings: Settings, rate: int) -> _Opened:
     """Read a recording once."""
 
     def survey(source: Any) -> _Opened:
-        name = source.name if isinstance(recording, Audio) else Path(recording).name
+        name = recording.name if isinstance(recording, Audio | Remote) else Path(recording).name
         digest = "" if isinstance(recording, Audio) else source.sha256()
         seconds = round(source.length / source.sample_rate, 3)
         clip = Clip(settings.label, name[:200], digest, seconds, source.sample_rate, source.channels)

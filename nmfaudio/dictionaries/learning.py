@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.dictionaries.corpus import Settings, learn_corpus
+from nmfaudio.dictionaries.corpus import Recording, Remote, Settings, learn_corpus
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.format import Clip
 from nmfaudio.dictionaries.labels import check_label
@@ -31,7 +31,7 @@ from nmfaudio.sound.window_length import check_window
 WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
 KEPT_FRAMES = 2048  # greatest number of frames to learn from: a random choice of all frames with sound
 
-Clips = Iterable[Audio | str | os.PathLike[str]] | Audio | str | os.PathLike[str]
+Clips = Iterable[Recording] | Recording
 
 
 def learn(
@@ -115,7 +115,9 @@ def learn(
     if whole_corpus or minibatch or client is not None:
         settings = _corpus_settings(add_to, label, rank, sample_rate, window, divergence, iterations, seed)
         settings = replace(settings, minibatch=minibatch)
-        recordings = [clips] if isinstance(clips, Audio | str | os.PathLike) else list(clips)
+        recordings: list[Recording] = (
+            [clips] if isinstance(clips, Audio | Remote | str | os.PathLike) else list(clips)
+        )
         place = None if checkpoint is None else Path(checkpoint)
         return learn_corpus(recordings, settings, client or ThisProcess(), checkpoint=place, report=report)
     learner = Learner(
@@ -130,7 +132,7 @@ def learn(
     )
     if add_to is not None:
         learner.recall(add_to)
-    for clip in [clips] if isinstance(clips, Audio | str | os.PathLike) else clips:
+    for clip in [clips] if isinstance(clips, Audio | Remote | str | os.PathLike) else clips:
         learner.partial_fit(clip)
     return learner.dictionary()
 
@@ -231,7 +233,7 @@ class Learner:
         self.clips = list(dictionary.clips)
         return self
 
-    def partial_fit(self, clip: Audio | str | os.PathLike[str]) -> Self:
+    def partial_fit(self, clip: Recording) -> Self:
         """Add a recording.
 
         Raises
@@ -241,6 +243,9 @@ class Learner:
         """
         if isinstance(clip, Audio):
             return self._add(clip, clip.name, lambda: "")
+        if isinstance(clip, Remote):
+            with clip.fetched() as path:
+                return self.partial_fit(path)
         with AudioFile(clip) as file:
             return self._add(file, Path(clip).name, file.sha256)
 
