@@ -91,6 +91,24 @@ def test_an_interrupted_command_leaves_whole_stems_and_goes_on(tmp_path):
     assert not list(tmp_path.rglob(".nmfaudio-*"))
 
 
+class Threads:
+    """Stands for a client: its workers have these threads."""
+
+    def __init__(self, *counts):
+        self.counts = counts
+
+    def nthreads(self):
+        if not self.counts:
+            raise OSError("the scheduler is gone")
+        return dict(enumerate(self.counts))
+
+
+def test_large_clusters_have_work_for_every_thread():
+    assert separation._most_in_flight(Threads(4000, 3000)) == 14000
+    assert separation._most_in_flight(Threads(1, 1)) == separation.TASKS_IN_FLIGHT
+    assert separation._most_in_flight(Threads()) == separation.TASKS_IN_FLIGHT
+
+
 class Lost:
     """Stands for a task whose workers died, as Dask tells it."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from nmfaudio.cluster.task import Task
 from nmfaudio.cluster.versions import Versions, difference, own_versions
 from nmfaudio.errors import ClusterError
 
-TASKS_IN_FLIGHT = 4096  # that the scheduler knows at a time
+TASKS_IN_FLIGHT = 4096  # that the scheduler knows at a time, or twice as many as there are threads of workers
+_COUNTED_AFTER = 1024  # outcomes, after which the threads are counted again: clusters may grow
 _SHARE_OF_MEMORY = 4  # the large arrays of a file take this part of what its thread may have
 _LOST = (
     "the scheduler was lost: start it again, and run the same command with resume=True; the stems of "
@@ -66,9 +68,9 @@ def run_on_cluster(
     running, completed = dict[Any, Task](), as_completed(loop=client.loop)
     waiting = iter(tasks)
 
-    def submit_next() -> Iterator[Outcome]:
-        """Submit the next file that can be done; yield the outcomes of those before it that cannot."""
-        for task in waiting:
+    def submit(most: int) -> Iterator[Outcome]:
+        """Submit files until so many are running; yield the outcomes of those that cannot be done."""
+        while len(running) < most and (task := next(waiting, None)):
             if existing := _not_replaced(task, job):
                 yield failed(task.file, f"{existing} exists: pass overwrite=True, or choose another folder")
                 continue
@@ -76,17 +78,26 @@ def run_on_cluster(
             future = client.submit(_separate, *given, pure=False)
             running[future] = task
             completed.add(future)
-            return
 
     try:
-        for _ in range(TASKS_IN_FLIGHT):
-            yield from submit_next()
+        most, done = _most_in_flight(client), 0
+        yield from submit(most)
         while running:
             future = next(completed)
             yield _outcome(future, running.pop(future), job)
-            yield from submit_next()
+            done += 1
+            if done % _COUNTED_AFTER == 0:
+                most = _most_in_flight(client)
+            yield from submit(most)
     finally:
         client.cancel(list(running))
+
+
+def _most_in_flight(client: Any) -> int:
+    threads: Mapping[str, int] = {}
+    with suppress(OSError):  # a scheduler that was lost is noticed by its tasks
+        threads = client.nthreads()
+    return max(TASKS_IN_FLIGHT, 2 * sum(threads.values()))
 
 
 def _separate(job: Job, task: Task, expected: Versions | None, piece_seconds: float) -> Outcome:

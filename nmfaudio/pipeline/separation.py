@@ -206,7 +206,7 @@ def separate_file(
             labels=labels,
             keep=keep,
         )
-        if resume and (document := finished(target, chosen, source.sha256())):
+        if resume and (document := finished(target, chosen, source.sha256)):
             return existing_stems(document, target, chosen)
         target.check_free([])
         if stem_file:
