@@ -2,7 +2,8 @@
 
 The script makes short files and separates them with ``-j 1``, ``-j 2``, ``--cluster local:1`` and
 ``--cluster local:2``, in turns, each as one command with its starting time. It prints medians of rounds and
-the ratios of the cluster to ``-j``. Then it measures the tasks a second of a scheduler with trivial tasks,
+the ratios of the cluster to ``-j``, of wall time and of processor time, which other programs on the machine
+disturb less. Then it measures the tasks a second of a scheduler with trivial tasks,
 the bytes that workers send each other in an epoch of learning, the peak memory of the workers beside their
 limit, and the time that the death of a worker costs.
 """
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ RATE = 16000
 SEPARATOR = "harmonic-percussive"
 _TRIVIAL = 3000  # tasks
 _RANK, _EPOCHS = 8, 4
+_MEASURES = ("wall", "processor")
 _WAYS = {
     "-j 1": ("-j", "1"),
     "-j 2": ("-j", "2"),
@@ -60,28 +63,49 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def command_seconds(folder: Path, flags: tuple[str, ...]) -> float:
-    """Return the wall time of one command that separates the folder."""
+@dataclass(frozen=True)
+class Cost:
+    """Wall time of a command, and the processor time of all its processes, in seconds."""
+
+    wall: float
+    processor: float
+
+
+def cost_of_command(folder: Path, flags: tuple[str, ...]) -> Cost:
+    """Return the cost of one command that separates the folder."""
     out = folder.parent / "out"
     command = [sys.executable, "-m", "nmfaudio", "separate", str(folder), "-o", str(out), "-q"]
+    before = _processor_seconds()
     try:
-        return seconds_of(lambda: subprocess.run([*command, "--separator", SEPARATOR, *flags], check=True))
+        wall = seconds_of(lambda: subprocess.run([*command, "--separator", SEPARATOR, *flags], check=True))
+        return Cost(wall, _processor_seconds() - before)
     finally:
         shutil.rmtree(out, ignore_errors=True)
 
 
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # of processes that have ended
+    return used.ru_utime + used.ru_stime
+
+
 def print_throughput(folder: Path, count: int, rounds: int) -> None:
-    """Print the time of each way, and the ratios of the cluster to processes."""
-    times: dict[str, list[float]] = {way: [] for way in _WAYS}
+    """Print the cost of each way, and the ratios of the cluster to processes."""
+    costs: dict[str, list[Cost]] = {way: [] for way in _WAYS}
     for _ in range(rounds):
         for way, flags in _WAYS.items():
-            times[way].append(command_seconds(folder, flags))
-    median = {way: statistics.median(found) for way, found in times.items()}
-    for way, seconds in median.items():
-        print(f"{way:8} {seconds:7.2f} s  {count / seconds:6.1f} files/s")
+            costs[way].append(cost_of_command(folder, flags))
+            print(f"{way:8} {costs[way][-1]}", flush=True)
+    for way, found in costs.items():
+        wall, processor = (statistics.median(getattr(one, name) for one in found) for name in _MEASURES)
+        print(f"{way:8} {wall:7.2f} s  {count / wall:6.1f} files/s  {processor:7.2f} s of processor time")
     for number in (1, 2):
-        ratios = [b / a for a, b in zip(times[f"-j {number}"], times[f"local:{number}"], strict=True)]
-        print(f"local:{number} takes {statistics.median(ratios):.2f} times as long as -j {number}")
+        for measure in _MEASURES:
+            ratios = [
+                getattr(b, measure) / getattr(a, measure)
+                for a, b in zip(costs[f"-j {number}"], costs[f"local:{number}"], strict=True)
+            ]
+            ratio = statistics.median(ratios)
+            print(f"local:{number} takes {ratio:.2f} times the {measure} time of -j {number}")
 
 
 def _nothing(number: int) -> int:

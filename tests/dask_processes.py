@@ -15,6 +15,14 @@ ENVIRONMENT = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s",
 }
+# Settings of `distributed.LocalCluster` for workers that are threads of this process.
+THREADS = {
+    "protocol": "tcp://",
+    "processes": False,
+    "threads_per_worker": 1,
+    "host": "127.0.0.1",
+    "scheduler_kwargs": {"dashboard": False, "dashboard_address": ":0"},
+}
 
 
 def free_port():

@@ -124,3 +124,43 @@ def test_the_command_learns_from_a_folder(clips, tmp_path, nmfaudio):
     assert [path.name for path in tmp_path.iterdir()] == ["bell.safetensors"]
     refused = nmfaudio("learn", clips[0], *flags, "--start", "0.1", "--overwrite", check=2)
     assert "a whole corpus has none" in refused.stderr
+
+
+def test_one_pass_fits_nearly_as_well_as_all_epochs(clips, monkeypatch):
+    monkeypatch.setattr(corpus, "FRAMES_OF_SHARD", 6)
+    told, options = [], {"rank": 3, "divergence": "kl", "seed": 0}
+    one = learn(clips, "bell", **options, minibatch=True, report=lambda p: told.append((p.done, p.total)))
+    whole = learn(clips, "bell", **options, whole_corpus=True, iterations=30)
+    V = np.concatenate(
+        [b for clip in clips for b in Spectra(_read(clip), one.stft, 8000, 1.0, None).blocks()]
+    )
+    losses = [ShardSums.of(V, d.templates, Divergence(1), float(V.mean())).objective for d in (one, whole)]
+    print(losses, told)
+    assert losses[0] < 1.25 * losses[1]
+    assert told[-1][0] == told[-1][1] > 5
+    np.testing.assert_allclose(one.templates.sum(axis=0), 1, rtol=1e-5)
+
+
+def test_one_pass_keeps_one_batch_at_a_time(clips, monkeypatch):
+    monkeypatch.setattr(corpus, "FRAMES_OF_SHARD", 6)
+    kept, most = set(), []
+
+    class Kept:
+        def __init__(self, value):
+            self.value = value
+            kept.add(id(self))
+
+        def result(self):
+            return self.value
+
+        def __del__(self):
+            kept.discard(id(self))
+
+    class Counting:
+        def submit(self, function, *arguments, **_):
+            values = (one.value if isinstance(one, Kept) else one for one in arguments)
+            most.append(len(kept))
+            return Kept(function(*values))
+
+    learn(clips, "bell", rank=3, minibatch=True, client=Counting())
+    assert max(most) < 10

@@ -5,6 +5,7 @@ from conftest import sound
 
 from nmfaudio import learn, make, separate_file
 from nmfaudio.pipeline.manifest import load
+from nmfaudio.sound.files import AudioFile
 
 FAST = {"sources": 2, "iterations": 10, "starts": 1}
 
@@ -31,6 +32,16 @@ def test_a_manifest_knows_what_an_option_reads(make_file, tmp_path, kind):
         other.save(path)
         separator = make("dictionary", dictionary=other if kind == "data" else str(path), iterations=2)
     assert not separate_file(song, tmp_path / "out", separator, resume=True).already_there
+
+
+def test_a_recording_without_stems_is_hashed_once(make_file, tmp_path, monkeypatch):
+    hashed, sha256 = [], AudioFile.sha256
+    monkeypatch.setattr(AudioFile, "sha256", lambda file: hashed.append(file) or sha256(file))
+    song = make_file("song.wav")
+    separate_file(song, tmp_path / "out", "noise", resume=True)
+    assert len(hashed) == 1
+    assert separate_file(song, tmp_path / "out", "noise", resume=True).already_there
+    assert len(hashed) == 2
 
 
 def test_a_file_named_like_a_value_is_no_data_of_a_run(make_file, tmp_path, monkeypatch):

@@ -13,17 +13,22 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import sound
+from typer.testing import CliRunner
 
 fsspec = pytest.importorskip("fsspec", reason="the extra cluster is not installed")
 
 from dask_processes import free_port  # noqa: E402
 
+from nmfaudio import Dictionary, learn  # noqa: E402
+from nmfaudio.cli.app import app  # noqa: E402
 from nmfaudio.cli.batch import OutcomePrinter, run_files  # noqa: E402
 from nmfaudio.cli.inputs import collect_tasks  # noqa: E402
 from nmfaudio.cluster.archive import ArchiveStatus, shard_of, status  # noqa: E402
 from nmfaudio.cluster.job import Job  # noqa: E402
 from nmfaudio.cluster.places import files_below, is_url, place_of  # noqa: E402
+from nmfaudio.cluster.remote import recording_at  # noqa: E402
 from nmfaudio.cluster.task import Task  # noqa: E402
+from nmfaudio.dictionaries.learning import Learner  # noqa: E402
 from nmfaudio.errors import InputError, OptionError  # noqa: E402
 from nmfaudio.pipeline.registry import make  # noqa: E402
 
@@ -110,6 +115,40 @@ def test_what_cannot_be_read_behind_a_url_is_told(memory):
     assert missing["error"] == "memory://in/nowhere.wav: cannot be opened (there is no such file)"
     unknown = job.run(Task("odd://in/a.wav", "memory://out"))
     assert "odd://in/a.wav: this kind of URL cannot be used" in unknown["error"]
+
+
+def test_a_corpus_behind_urls_is_learned_from(memory, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / f"{name}.wav").write_bytes(recording(seed=number))
+        memory.pipe_file(f"/corpus/{name}.wav", recording(seed=number))
+    options = {"rank": 2, "iterations": 2, "whole_corpus": True}
+    found = learn([recording_at(f"memory://corpus/{name}.wav") for name in ("a", "b")], "bell", **options)
+    local = learn(["a.wav", "b.wav"], "bell", **options)
+    assert (found.templates == local.templates).all()
+    assert [clip.name for clip in found.clips] == ["a.wav", "b.wav"]
+    one = Learner("bell", rank=2).partial_fit(recording_at("memory://corpus/a.wav")).dictionary()
+    assert (one.templates == Learner("bell", rank=2).partial_fit("a.wav").dictionary().templates).all()
+    with pytest.raises(InputError, match="memory://corpus/c.wav: cannot be opened"):
+        learn(recording_at("memory://corpus/c.wav"), "bell", **options)
+
+
+def test_the_command_learns_from_urls(memory, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for flags in (["--whole-corpus"], []):
+        command = [
+            "learn",
+            "memory://in/a.wav",
+            "--label",
+            "bell",
+            "--rank",
+            "2",
+            "--overwrite",
+            "-q",
+            *flags,
+        ]
+        assert CliRunner().invoke(app, command).exit_code == 0
+        assert Dictionary.load("bell.safetensors").clips[0].name == "a.wav"
 
 
 def test_parts_of_an_array_of_jobs_make_the_whole(memory, tmp_path, make_file):

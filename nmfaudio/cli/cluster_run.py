@@ -32,10 +32,13 @@ class ClusterChoice:
         Address of a scheduler, a scheduler file, or `local:4`.
     any_version : bool
         Whether workers with other versions may be used.
+    piece_seconds : float
+        Recordings that last longer are separated in pieces.
     """
 
     address: str
-    any_version: bool = False
+    any_version: bool
+    piece_seconds: float
 
 
 def run_over_cluster(
@@ -76,7 +79,9 @@ def run_over_cluster(
             _progress(len(tasks), shown) as advance,
         ):
             begin()
-            for outcome in run_on_cluster(client, job, tasks, any_version=choice.any_version):
+            for outcome in run_on_cluster(
+                client, job, tasks, any_version=choice.any_version, piece_seconds=choice.piece_seconds
+            ):
                 outcomes.append(outcome)
                 advance(outcome)
                 yield outcome

@@ -13,7 +13,8 @@ from nmfaudio.cli.times import seconds
 
 def learn(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Recordings in which only the source plays.")
+        list[str],
+        typer.Argument(metavar="FILE", help="Recordings in which only the source plays, or their URLs."),
     ],
     label: Annotated[str, typer.Option(help="Name of the source; its stems get this name.")],
     output: Annotated[
@@ -42,6 +43,13 @@ def learn(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     whole_corpus: Annotated[
         bool, typer.Option("--whole-corpus", help="Learn from all frames, not from a random choice of them.")
+    ] = False,
+    minibatch: Annotated[
+        bool,
+        typer.Option(
+            "--minibatch",
+            help="Learn from all frames in one pass that keeps none of them; the templates fit less well.",
+        ),
     ] = False,
     cluster: Annotated[
         str | None,
@@ -76,8 +84,9 @@ def learn(
             check_absent([target])
         options["add_to"] = Dictionary.load(add_to) if add_to else None
         with progress_bar(label, not quiet) as report:
-            if whole_corpus or cluster:
+            if whole_corpus or minibatch or cluster:
                 _refuse_passage(passage)
+                options["minibatch"] = minibatch
                 options["checkpoint"] = target.with_suffix(".checkpoint")
                 dictionary = _learned_from_corpus(files, label, cluster, any_version, report, options)
                 silent: list[str] = []
@@ -95,12 +104,14 @@ def learn(
 
 
 def _learned(
-    files: list[Path],
+    files: list[str],
     label: str,
     passage: tuple[float | None, float | None],
     options: dict[str, Any],
     report: Any,
 ) -> tuple[Any, list[str]]:
+    from nmfaudio.cluster.places import is_url
+    from nmfaudio.cluster.remote import RemoteRecording
     from nmfaudio.dictionaries.learning import Learner
 
     extended = options.pop("add_to")
@@ -108,12 +119,16 @@ def _learned(
     if extended is not None:
         learner.recall(extended)
     for file in files:
-        learner.partial_fit(_clip(file, passage))
+        if is_url(file):
+            with RemoteRecording(file).fetched() as path:
+                learner.partial_fit(_clip(Path(path), passage))
+        else:
+            learner.partial_fit(_clip(Path(file), passage))
     return learner.dictionary(), learner.silent
 
 
 def _learned_from_corpus(
-    files: list[Path],
+    files: list[str],
     label: str,
     cluster: str | None,
     any_version: bool,
@@ -122,11 +137,12 @@ def _learned_from_corpus(
 ) -> Any:
     """Learn from all frames of the files, and of the audio files in folders."""
     from nmfaudio.cli.inputs import collect_tasks
+    from nmfaudio.cluster.remote import recording_at
     from nmfaudio.dictionaries.learning import learn
 
-    recordings = [task.file for task in collect_tasks(map(str, files), None, Path("."))]
+    recordings = [task.file for task in collect_tasks(files, None, Path("."))]
     if cluster is None:
-        return learn(recordings, label, whole_corpus=True, report=report, **options)
+        return learn(map(recording_at, recordings), label, whole_corpus=True, report=report, **options)
     from nmfaudio.cluster.learning import learn_on_cluster
 
     return learn_on_cluster(cluster, recordings, label, any_version=any_version, report=report, **options)

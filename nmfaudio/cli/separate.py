@@ -260,6 +260,14 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
             rich_help_panel=_MANY,
         ),
     ] = False,
+    piece: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="With --cluster: recordings longer than this are separated in pieces by several workers.",
+            rich_help_panel=_MANY,
+        ),
+    ] = "30:00",
     shard: Annotated[
         str | None,
         typer.Option(
@@ -340,7 +348,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
     writing["memory"] = _checked_memory(writing, memory)
     announce_compilation(not quiet)
     job, printer = Job(chosen, writing, is_debugging(), report), OutcomePrinter(as_json, quiet)
-    choice = _cluster_choice(cluster, any_version, processes)
+    choice = _cluster_choice(cluster, any_version, piece, processes)
     if output == STANDARD_STREAM:
         stem_to_stdout(job, names, stem, printer)
         return
@@ -351,12 +359,14 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         raise typer.Exit(FAILED)
 
 
-def _cluster_choice(address: str | None, any_version: bool, processes: int) -> ClusterChoice | None:
+def _cluster_choice(
+    address: str | None, any_version: bool, piece: str, processes: int
+) -> ClusterChoice | None:
     if address and processes > 1:
         stop(
             "-j counts processes of this machine, and --cluster names workers: give one of them", WRONG_USAGE
         )
-    return ClusterChoice(address, any_version) if address else None
+    return ClusterChoice(address, any_version, seconds(piece, "--piece") or 0.0) if address else None
 
 
 def _given(context: typer.Context) -> list[str]:

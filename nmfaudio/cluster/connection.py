@@ -112,7 +112,7 @@ def _local_cluster(count: int) -> Any:
         n_workers=count,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        scheduler_kwargs={"dashboard": False, "dashboard_address": ":0"},  # any free port
         silence_logs=logging.CRITICAL,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome
+from nmfaudio.cluster.pieces import PIECE_SECONDS
 from nmfaudio.cluster.places import place_of
 from nmfaudio.cluster.task import Task
 from nmfaudio.errors import InputError
@@ -25,6 +26,7 @@ def separate_files(
     *,
     client: Any = None,
     any_version: bool = False,
+    piece_seconds: float = PIECE_SECONDS,
     **options: Any,
 ) -> list[Outcome]:
     """Separate files into stems; a file that fails does not end the others.
@@ -42,6 +44,9 @@ def separate_files(
         open in this process; without one, the files are separated here, one after another.
     any_version : bool
         Whether workers with other versions of nmfaudio, numba or numpy may be used.
+    piece_seconds : float
+        On a cluster, recordings that last longer are separated in pieces of at most this duration, by several
+        workers. The stems are the same bits.
     **options
         Other options of `separate_file`, and those of the separator.
 
@@ -77,7 +82,8 @@ def separate_files(
 
     if not any_version:
         check_workers(client)
-    found = {one["file"]: one for one in run_on_cluster(client, job, tasks, any_version=any_version)}
+    outcomes = run_on_cluster(client, job, tasks, any_version=any_version, piece_seconds=piece_seconds)
+    found = {one["file"]: one for one in outcomes}
     return [found[task.file] for task in tasks]
 
 

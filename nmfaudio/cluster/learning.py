@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.connection import connected
+from nmfaudio.cluster.remote import recording_at
+from nmfaudio.dictionaries.corpus import FRAMES_OF_SHARD
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.learning import learn
 from nmfaudio.errors import ClusterError
@@ -30,7 +31,7 @@ def learn_on_cluster(
     address : str
         The cluster, as for `connected`.
     recordings : sequence of path-like
-        Recordings of the source alone; workers must see their paths.
+        Recordings of the source alone, or their URLs; workers must see them.
     label : str
         Name of the source.
     any_version : bool
@@ -50,12 +51,13 @@ def learn_on_cluster(
 
         if prepare:
             prepare(client)
-        paths = [Path(one).absolute() for one in recordings]
         try:
-            return learn(paths, label, client=client, **options)
+            return learn([recording_at(one) for one in recordings], label, client=client, **options)
         except KilledWorker as error:
             raise ClusterError(
-                f"{error.allowed_failures + 1} workers died in the same work: give workers more memory"
+                f"{error.allowed_failures + 1} workers died in the same work: perhaps there was "
+                f"too little memory for a shard of {FRAMES_OF_SHARD} frames: give workers more memory, or "
+                "one thread each"
             ) from None
         except CancelledError:
             raise ClusterError(

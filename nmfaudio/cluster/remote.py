@@ -6,7 +6,8 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,45 @@ from nmfaudio.pipeline.separation import separate_file
 from nmfaudio.pipeline.target import Written
 
 LARGEST_INPUT = 16 << 30  # bytes of a recording that is copied to the disk of a worker
+
+
+@dataclass(frozen=True)
+class RemoteRecording:
+    """A recording behind a URL, which is copied to a temporary folder whenever it is read.
+
+    Attributes
+    ----------
+    url : str
+    """
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL."""
+        return self.url.rstrip("/").rpartition("/")[2]
+
+    def fetched(self) -> AbstractContextManager[str]:
+        """Provide the path of a copy.
+
+        Raises
+        ------
+        InputError
+            When the URL cannot be read.
+        """
+        return _fetched(self.url)
+
+
+def recording_at(name: str | os.PathLike[str]) -> Path | RemoteRecording:
+    """Return a recording that any worker can read: an absolute path, or a URL.
+
+    Examples
+    --------
+    >>> recording_at("s3://sounds/oud/a.wav")
+    RemoteRecording(url='s3://sounds/oud/a.wav')
+    """
+    place = place_of(os.fspath(name))
+    return place.absolute() if isinstance(place, Path) else RemoteRecording(place)
 
 
 def separate_remote(file: str, output: Place, separator: Any, **options: Any) -> Outcome:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.archive import audio_seconds, exists_already, note_outcome
 from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome, failed
-from nmfaudio.cluster.places import place_of
+from nmfaudio.cluster.pieces import PIECE_SECONDS, Pieces, check_piece_seconds
+from nmfaudio.cluster.places import is_url, place_of
 from nmfaudio.cluster.task import Task
 from nmfaudio.cluster.versions import Versions, difference, own_versions
 from nmfaudio.errors import ClusterError
 
-TASKS_IN_FLIGHT = 4096  # that the scheduler knows at a time
+TASKS_IN_FLIGHT = 4096  # that the scheduler knows at a time, or twice as many as there are threads of workers
+_COUNTED_AFTER = 1024  # outcomes, after which the threads are counted again: clusters may grow
 _SHARE_OF_MEMORY = 4  # the large arrays of a file take this part of what its thread may have
 _LOST = (
     "the scheduler was lost: start it again, and run the same command with resume=True; the stems of "
@@ -25,7 +29,12 @@ _LOST = (
 
 
 def run_on_cluster(
-    client: Any, job: Job, tasks: Iterable[Task], *, any_version: bool = False
+    client: Any,
+    job: Job,
+    tasks: Iterable[Task],
+    *,
+    any_version: bool = False,
+    piece_seconds: float = PIECE_SECONDS,
 ) -> Iterator[Outcome]:
     """Separate files on a cluster; yield each outcome when it comes.
 
@@ -41,42 +50,57 @@ def run_on_cluster(
         The files.
     any_version : bool
         Whether workers with other versions of nmfaudio, numba or numpy may be used.
+    piece_seconds : float
+        Recordings that last longer are separated in pieces of at most this duration, on several workers.
 
     Raises
     ------
     ClusterError
         When the scheduler is lost.
+    OptionError
+        When pieces are shorter than `LEAST_PIECE_SECONDS`.
     """
     from distributed import as_completed
 
+    check_piece_seconds(piece_seconds)
     expected = None if any_version else own_versions()
     repeatable = _repeatable(job)
     running, completed = dict[Any, Task](), as_completed(loop=client.loop)
     waiting = iter(tasks)
 
-    def submit_next() -> Iterator[Outcome]:
-        """Submit the next file that can be done; yield the outcomes of those before it that cannot."""
-        for task in waiting:
+    def submit(most: int) -> Iterator[Outcome]:
+        """Submit files until so many are running; yield the outcomes of those that cannot be done."""
+        while len(running) < most and (task := next(waiting, None)):
             if existing := _not_replaced(task, job):
                 yield failed(task.file, f"{existing} exists: pass overwrite=True, or choose another folder")
                 continue
-            future = client.submit(_separate, repeatable, _absolute(task), expected, pure=False)
+            given = repeatable, _absolute(task), expected, piece_seconds
+            future = client.submit(_separate, *given, pure=False)
             running[future] = task
             completed.add(future)
-            return
 
     try:
-        for _ in range(TASKS_IN_FLIGHT):
-            yield from submit_next()
+        most, done = _most_in_flight(client), 0
+        yield from submit(most)
         while running:
             future = next(completed)
             yield _outcome(future, running.pop(future), job)
-            yield from submit_next()
+            done += 1
+            if done % _COUNTED_AFTER == 0:
+                most = _most_in_flight(client)
+            yield from submit(most)
     finally:
         client.cancel(list(running))
 
 
-def _separate(job: Job, task: Task, expected: Versions | None) -> Outcome:
+def _most_in_flight(client: Any) -> int:
+    threads: Mapping[str, int] = {}
+    with suppress(OSError):  # a scheduler that was lost is noticed by its tasks
+        threads = client.nthreads()
+    return max(TASKS_IN_FLIGHT, 2 * sum(threads.values()))
+
+
+def _separate(job: Job, task: Task, expected: Versions | None, piece_seconds: float) -> Outcome:
     """Separate a file on a worker, on one thread: Dask runs a task for each thread of a worker."""
     from distributed import get_worker
 
@@ -88,12 +112,26 @@ def _separate(job: Job, task: Task, expected: Versions | None) -> Outcome:
         outcome = failed(task.file, f"its worker has {fault}: install the same versions there")
     else:
         with limited_threads(1):
-            outcome = _with_memory_of(worker, job).run(task)
+            outcome = _run_in_pieces(_with_memory_of(worker, job), task, piece_seconds)
     note_outcome(task, job.options, outcome)
     if not outcome["ok"]:
         outcome["error"] += f" (on the worker {address})"
         return {**outcome, "worker": address}
     return {**outcome, "worker": address, "audio_seconds": audio_seconds(outcome)}
+
+
+def _run_in_pieces(job: Job, task: Task, piece_seconds: float) -> Outcome:
+    """Separate a file; other workers make the pieces of a long one, unless it lies behind a URL."""
+    if is_url(task.file) or is_url(task.output):
+        return job.run(task)
+    pieces = Pieces(repr(job.separator), piece_seconds)
+    try:
+        outcome = replace(job, options={**job.options, "distribute": pieces.distribute}).run(task)
+    finally:
+        pieces.remove()
+    if pieces.note and outcome["ok"]:
+        outcome["notes"].append(pieces.note)
+    return {**outcome, "pieces": pieces.count}
 
 
 def _with_memory_of(worker: Any, job: Job) -> Job:
@@ -102,7 +140,7 @@ def _with_memory_of(worker: Any, job: Job) -> Job:
     if job.options.get("memory") or not limit:
         return job
     share = int(limit) // worker.state.nthreads // _SHARE_OF_MEMORY
-    return dataclasses.replace(job, options={**job.options, "memory": max(1, share)})
+    return replace(job, options={**job.options, "memory": max(1, share)})
 
 
 def _repeatable(job: Job) -> Job:
@@ -119,7 +157,7 @@ def _repeatable(job: Job) -> Job:
             for f in dataclasses.fields(separator)
             if rules_of(f).reads
         }
-        separator = dataclasses.replace(separator, **reading)
+        separator = replace(separator, **reading)
     options = dict(job.options)
     if not options.get("overwrite"):
         options["resume"] = True

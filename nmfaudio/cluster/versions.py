@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +15,12 @@ Versions = dict[str, str]
 
 def own_versions() -> Versions:
     """Return the versions of this process that decide the bits of its results."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> Versions:
+    """Return the versions; reading them takes some milliseconds, and every task asks for them."""
     return {name: version(name) for name in _PACKAGES}
 
 

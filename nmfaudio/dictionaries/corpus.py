@@ -10,14 +10,17 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.dictionaries.dictionary import Dictionary
+from nmfaudio.dictionaries.epochs import Descent, Summary, descend, pass_once
 from nmfaudio.dictionaries.format import Clip
 from nmfaudio.dictionaries.pitch import template_pitches
 from nmfaudio.dictionaries.submission import Client, total
@@ -34,9 +37,23 @@ from nmfaudio.sound.stft import STFT
 
 FRAMES_OF_SHARD = 4096
 _SAMPLE = 2048  # frames from which the rank, and the level of faults, are found
-_TOLERANCE = 1e-5  # of the first objective: an epoch that lowers it by less is the last one
+SHARDS_OF_BATCH = 16  # at most, in one pass: more workers than these have nothing to do
+_LEAST_BATCHES = 32  # where there are as many shards: each batch moves the templates a few times only
 
-Recording = Audio | str | os.PathLike[str]
+
+@runtime_checkable
+class Remote(Protocol):
+    """A recording elsewhere, of which a copy is made to read it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the recording."""
+
+    def fetched(self) -> AbstractContextManager[str]:
+        """Provide the path of a copy."""
+
+
+Recording = Audio | Remote | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,8 @@ class Settings:
         Greatest number of epochs.
     seed : int
         Seed of the start.
+    minibatch : bool
+        Whether each shard is used once and forgotten.
     """
 
     label: str
@@ -68,6 +87,7 @@ class Settings:
     divergence: Divergence
     iterations: int
     seed: int
+    minibatch: bool = False
 
     @property
     def magnitude_power(self) -> float:
@@ -94,17 +114,6 @@ class _Range:
 
     least: float
     most: float = float("inf")
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """Sum of the spectra of a shard or of several, and its number of frames."""
-
-    spectrum: NDArray[np.float64]
-    frames: int
-
-    def plus(self, other: _Summary) -> _Summary:
-        return _Summary(self.spectrum + other.spectrum, self.frames + other.frames)
 
 
 def learn_corpus(
@@ -148,74 +157,95 @@ def learn_corpus(
         for one in [client.submit(_opened, clip, settings, rate, pure=False) for clip in recordings]
     ]
     range_, sample = _range_and_sample(client, recordings, opened, settings, rate)
+    infos = tuple(one.clip for one in opened)
     shards = [
-        client.submit(_shard, clip, settings, rate, start, stop, range_, pure=False)
+        partial(client.submit, _shard, clip, settings, rate, start, stop, range_, pure=False)
         for clip, info in zip(recordings, opened, strict=True)
         for start, stop in _pieces(info.frames)
     ]
-    summary = total(
-        client, [client.submit(_summed, one, pure=False) for one in shards], _Summary.plus
-    ).result()
-    rank = _rank(settings, sample, summary.frames, settings.stft(rate).frequencies(rate))
-    keeper = _Checkpoint(checkpoint, _fingerprint(settings, rate, rank, opened))
-    W, sums = _descend(
-        client, shards, settings, _start(summary, rank, settings.seed), summary, keeper, report
-    )
-    dictionary = _dictionary(W, sums, settings, rate, tuple(one.clip for one in opened))
-    keeper.remove()
-    return dictionary
+
+    def rank(frames: int) -> int:
+        return _rank(settings, sample, frames, settings.stft(rate).frequencies(rate))
+
+    if settings.minibatch:
+        descent = _of_one_pass(client, shards, settings, sample, rank(len(sample)), report)
+        return _dictionary(descent.W, descent.sums, settings, rate, infos)
+
+    def keeper(templates: int) -> _Checkpoint:
+        return _Checkpoint(checkpoint, _fingerprint(settings, rate, templates, opened))
+
+    descent = _of_all_epochs(client, [make() for make in shards], settings, rank, keeper, report)
+    return _dictionary(descent.W, descent.sums, settings, rate, infos)
 
 
-def _descend(
+def _of_all_epochs(
     client: Client,
     shards: list[Any],
     settings: Settings,
-    W: NDArray[np.float32],
-    summary: _Summary,
-    keeper: _Checkpoint,
+    rank: Callable[[int], int],
+    keeper: Callable[[int], _Checkpoint],
     report: Report | None,
-) -> tuple[NDArray[np.float32], ShardSums]:
-    """Return the templates after the last epoch, and the sums that were found with those before it."""
-    level = float(summary.spectrum.mean()) / summary.frames
-    epoch, objectives, W = keeper.load(W)
-    sums: ShardSums | None = None
-    while True:
-        templates = client.submit(
-            _templates, W.tobytes(), W.shape, pure=False
-        )  # once to the cluster, not per task
-        parts = [
-            client.submit(ShardSums.of, one, templates, settings.divergence, level, pure=False)
-            for one in shards
-        ]
-        sums = total(client, parts, ShardSums.plus).result()
-        objectives.append(sums.objective)
-        if report:
-            report(Progress(f"learning {settings.label}", epoch, settings.iterations, sums.objective))
-        if epoch >= settings.iterations or _has_converged(objectives):
-            return W, sums
-        W, epoch = sums.templates(W, settings.divergence), epoch + 1
-        keeper.save(epoch, objectives, W)
+) -> Descent:
+    """Keep all shards on the workers, and use each of them in every epoch."""
+    summary = total(client, [client.submit(Summary.of, one, pure=False) for one in shards], Summary.plus)
+    found: Summary = summary.result()
+    templates = rank(found.frames)
+    kept = keeper(templates)
+    descent = descend(
+        client,
+        shards,
+        found.start(templates, settings.seed),
+        settings.divergence,
+        found.level,
+        settings.iterations,
+        keeper=kept,
+        report=_reporting(settings, settings.iterations, report),
+    )
+    kept.remove()
+    return descent
 
 
-def _has_converged(objectives: list[float]) -> bool:
-    return len(objectives) > 1 and objectives[-2] - objectives[-1] < _TOLERANCE * objectives[0]
+def _of_one_pass(
+    client: Client,
+    shards: Sequence[Callable[[], Any]],
+    settings: Settings,
+    sample: Frames,
+    rank: int,
+    report: Report | None,
+) -> Descent:
+    """Make the shards of a batch, use them, and forget them; batches are random choices of shards."""
+    summary = Summary.of(sample)
+    order = np.random.default_rng(settings.seed).permutation(len(shards))
+    size = min(SHARDS_OF_BATCH, max(1, len(shards) // _LEAST_BATCHES))
+    batches = [order[n : n + size] for n in range(0, len(order), size)]
+    return pass_once(
+        client,
+        ([shards[n]() for n in batch] for batch in batches),
+        summary.start(rank, settings.seed),
+        settings.divergence,
+        summary.level,
+        report=_reporting(settings, len(batches), report),
+    )
 
 
-def _templates(content: bytes, shape: tuple[int, int]) -> NDArray[np.float32]:
-    return np.frombuffer(content, np.float32).reshape(shape).copy()
+def _reporting(
+    settings: Settings, count: int, report: Report | None
+) -> Callable[[int, float], object] | None:
+    if report is None:
+        return None
+    return lambda done, objective: report(Progress(f"learning {settings.label}", done, count, objective))
 
 
 def _sample_rate(recording: Recording) -> int:
-    if isinstance(recording, Audio):
-        return recording.sample_rate
-    with AudioFile(recording) as file:
-        return file.sample_rate
+    rate: int = _with_source(recording, lambda source: source.sample_rate)
+    return rate
 
 
 def _with_source(recording: Recording, use: Callable[[Any], Any]) -> Any:
     if isinstance(recording, Audio):
         return use(recording)
-    with AudioFile(recording) as file:
+    copy = recording.fetched() if isinstance(recording, Remote) else nullcontext(recording)
+    with copy as path, AudioFile(path) as file:
         return use(file)
 
 
@@ -227,7 +257,7 @@ def _opened(recording: Recording, settings: Settings, rate: int) -> _Opened:
     """Read a recording once."""
 
     def survey(source: Any) -> _Opened:
-        name = source.name if isinstance(recording, Audio) else Path(recording).name
+        name = recording.name if isinstance(recording, Audio | Remote) else Path(recording).name
         digest = "" if isinstance(recording, Audio) else source.sha256()
         seconds = round(source.length / source.sample_rate, 3)
         clip = Clip(settings.label, name[:200], digest, seconds, source.sample_rate, source.channels)
@@ -294,10 +324,6 @@ def _pieces(frames: int) -> list[tuple[int, int]]:
     return [(start, min(start + FRAMES_OF_SHARD, frames)) for start in range(0, frames, FRAMES_OF_SHARD)]
 
 
-def _summed(rows: Frames) -> _Summary:
-    return _Summary(rows.sum(axis=0, dtype=np.float64), len(rows))
-
-
 def _rank(settings: Settings, sample: Frames, frames: int, frequencies: NDArray[np.float64]) -> int:
     if settings.rank is None:
         most = min(MOST_TEMPLATES, len(sample) // FRAMES_PER_TEMPLATE)
@@ -309,13 +335,6 @@ def _rank(settings: Settings, sample: Frames, frames: int, frequencies: NDArray[
             option="rank",
         )
     return settings.rank
-
-
-def _start(summary: _Summary, rank: int, seed: int) -> NDArray[np.float32]:
-    """Return noise under the mean spectrum, with columns that sum to one."""
-    noise = 0.1 + np.random.default_rng(seed).random((len(summary.spectrum), rank))
-    W = summary.spectrum[:, None] * noise
-    return np.asarray(W / W.sum(axis=0), np.float32)
 
 
 def _dictionary(

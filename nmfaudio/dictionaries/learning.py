@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.dictionaries.corpus import Settings, learn_corpus
+from nmfaudio.dictionaries.corpus import Recording, Remote, Settings, learn_corpus
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.format import Clip
 from nmfaudio.dictionaries.labels import check_label
@@ -30,7 +31,7 @@ from nmfaudio.sound.window_length import check_window
 WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
 KEPT_FRAMES = 2048  # greatest number of frames to learn from: a random choice of all frames with sound
 
-Clips = Iterable[Audio | str | os.PathLike[str]] | Audio | str | os.PathLike[str]
+Clips = Iterable[Recording] | Recording
 
 
 def learn(
@@ -45,6 +46,7 @@ def learn(
     seed: int = 0,
     add_to: Dictionary | None = None,
     whole_corpus: bool = False,
+    minibatch: bool = False,
     client: Client | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     report: Report | None = None,
@@ -79,6 +81,9 @@ def learn(
     whole_corpus : bool
         Whether to learn from all frames, not from a random choice of 2048. Without a client, all of them are
         kept in memory, 8 kB each at 44.1 kHz.
+    minibatch : bool
+        Whether to learn from all frames in one pass over random batches. No frame is kept, so memory does not
+        grow with the corpus. The templates fit less well than after all epochs; see `docs/cluster.md`.
     client : distributed.Client, optional
         Connection to a Dask cluster, whose workers learn from the whole corpus. The templates are the same
         bits as with `whole_corpus` on one machine, for any number of workers.
@@ -107,9 +112,12 @@ def learn(
     >>> kick.sources, kick.sample_rate
     (('kick',), 44100)
     """
-    if whole_corpus or client is not None:
+    if whole_corpus or minibatch or client is not None:
         settings = _corpus_settings(add_to, label, rank, sample_rate, window, divergence, iterations, seed)
-        recordings = [clips] if isinstance(clips, Audio | str | os.PathLike) else list(clips)
+        settings = replace(settings, minibatch=minibatch)
+        recordings: list[Recording] = (
+            [clips] if isinstance(clips, Audio | Remote | str | os.PathLike) else list(clips)
+        )
         place = None if checkpoint is None else Path(checkpoint)
         return learn_corpus(recordings, settings, client or ThisProcess(), checkpoint=place, report=report)
     learner = Learner(
@@ -124,7 +132,7 @@ def learn(
     )
     if add_to is not None:
         learner.recall(add_to)
-    for clip in [clips] if isinstance(clips, Audio | str | os.PathLike) else clips:
+    for clip in [clips] if isinstance(clips, Audio | Remote | str | os.PathLike) else clips:
         learner.partial_fit(clip)
     return learner.dictionary()
 
@@ -225,7 +233,7 @@ class Learner:
         self.clips = list(dictionary.clips)
         return self
 
-    def partial_fit(self, clip: Audio | str | os.PathLike[str]) -> Self:
+    def partial_fit(self, clip: Recording) -> Self:
         """Add a recording.
 
         Raises
@@ -235,6 +243,9 @@ class Learner:
         """
         if isinstance(clip, Audio):
             return self._add(clip, clip.name, lambda: "")
+        if isinstance(clip, Remote):
+            with clip.fetched() as path:
+                return self.partial_fit(path)
         with AudioFile(clip) as file:
             return self._add(file, Path(clip).name, file.sha256)
 

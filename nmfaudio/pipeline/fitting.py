@@ -21,7 +21,13 @@ from nmfaudio.pipeline.checking import (
     underflow_ignored,
 )
 from nmfaudio.pipeline.offset_stem import lowest_stem, with_offset
-from nmfaudio.pipeline.overlap_add import OverlapAdd, StemStream, averaged
+from nmfaudio.pipeline.overlap_add import (
+    OverlapAdd,
+    StemStream,
+    averaged,
+    bounds_reaching,
+    clipped_first_sample,
+)
 from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.blocks import BLOCK_SECONDS, Blocks
 from nmfaudio.sound.offset import WithoutOffset
@@ -108,9 +114,16 @@ class Fitted:
         """Each model whose stems are averaged, with its own settings."""
         return tuple(Fitted(self.mixture.with_stft(part.stft), part) for part in self.model.parts)
 
-    def stems(self) -> StemStream:
-        """Yield pieces of the mixture and their stems from start to end, shape (channels, samples)."""
-        pieces = self._complete_stems()
+    def stems(self, start: int = 0, stop: int | None = None) -> StemStream:
+        """Yield pieces of the mixture and their stems, shape (channels, samples).
+
+        Parameters
+        ----------
+        start, stop : int
+            First sample, and the sample after the last one; by default the whole mixture. The samples of a
+            passage are the same bits as those of the whole, because blocks begin at the same frames.
+        """
+        pieces = self._complete_stems(start, self.mixture.length if stop is None else stop)
         while True:
             with underflow_ignored():  # not around the `yield`: there the settings of the caller hold
                 piece = next(pieces, None)
@@ -118,32 +131,40 @@ class Fitted:
                 return
             yield piece
 
-    def _complete_stems(self) -> StemStream:
+    def _complete_stems(self, first: int, last: int) -> StemStream:
         source = self.mixture.source
         if self.offset_stem is None or not isinstance(source, WithoutOffset):
-            return self._averaged_stems()
-        return with_offset(self._averaged_stems(), source.original, self.offset_stem)
+            return self._averaged_stems(first, last)
+        return with_offset(self._averaged_stems(first, last), source.original, self.offset_stem, first)
 
-    def _averaged_stems(self) -> StemStream:
+    def _averaged_stems(self, first: int, last: int) -> StemStream:
         parts = self.parts
         if len(parts) == 1:
-            return parts[0]._own_stems()
+            return parts[0]._own_stems(first, last)
         # Models with long windows read ahead of the others, which then find the same samples in memory.
         recent = CachedSource(self.mixture.source, 3 * BLOCK_SECONDS * self.mixture.sample_rate)
         sharing = [replace(part, mixture=replace(part.mixture, source=recent)) for part in parts]
-        return averaged([part._own_stems() for part in sharing], self.model.part_weights)
+        return averaged([part._own_stems(first, last) for part in sharing], self.model.part_weights)
 
-    def _own_stems(self) -> StemStream:
-        position, exponent = 0, self.mixture.scale_exponent
-        adders = {name: OverlapAdd(self.mixture) for name in self.sources}
-        for start, stop in self.mixture.bounds:
+    def _own_stems(self, first: int, last: int) -> StemStream:
+        """Yield the samples `first` to `last` and their stems."""
+        mixture, exponent = self.mixture, self.mixture.scale_exponent
+        bounds = bounds_reaching(mixture, first, last)
+        adders = {name: OverlapAdd(mixture) for name in self.sources}
+        position = clipped_first_sample(mixture, bounds[0][0])
+        for start, stop in bounds:
             stems = self._separated(start, stop)
             pieces = {name: adders[name].add(stems[name]) for name in self.sources}
             length = next(iter(pieces.values())).shape[1]
-            mixture = self.mixture.source.read(position, position + length)
+            begin, end = max(position, first), min(position + length, last)
+            if begin < end:
+                part = slice(begin - position, end - position)
+                yield (
+                    mixture.source.read(begin, end),
+                    {name: np.ldexp(piece[:, part], exponent) for name, piece in pieces.items()},
+                )
             position += length
-            yield mixture, {name: np.ldexp(piece, exponent) for name, piece in pieces.items()}
-            self.mixture.report(Progress("writing stems", stop, self.mixture.frames))
+            mixture.report(Progress("writing stems", stop, mixture.frames))
 
     def _separated(self, start: int, stop: int) -> dict[str, Spectrogram]:
         context = self.model.context

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -165,12 +165,15 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     return document
 
 
-def finished(target: Target, separator: Separator, source_hash: str) -> dict[str, Any] | None:
-    """Return the manifest of existing stems if a new run would make the same ones; else None."""
+def finished(target: Target, separator: Separator, source_hash: Callable[[], str]) -> dict[str, Any] | None:
+    """Return the manifest of existing stems if a new run would make the same ones; else None.
+
+    `source_hash` reads the whole recording, so it is called only where everything else is the same.
+    """
     try:
         document = load(target.manifest)
         same = all(document.get(key) == value for key, value in request(separator, target).items())
-        same = same and document["input"]["sha256"] == source_hash
+        same = same and document["input"]["sha256"] == source_hash()
         return document if same and _is_whole(document, target) else None
     except (InputError, KeyError, TypeError, OSError):
         return None

@@ -29,9 +29,11 @@ def lowest_stem(mixture: Blocks, model: Model) -> str:
     return max(energies, key=lambda name: energies[name])
 
 
-def with_offset(stream: StemStream, original: SampleSource, stem: str) -> StemStream:
-    """Yield pieces of the original mixture; the stem gets what was taken out of them."""
-    position = 0
+def with_offset(stream: StemStream, original: SampleSource, stem: str, position: int = 0) -> StemStream:
+    """Yield pieces of the original mixture; the stem gets what was taken out of them.
+
+    The stream begins at the sample `position`.
+    """
     for cleaned, stems in stream:
         mixture = original.read(position, position + cleaned.shape[1])
         position += cleaned.shape[1]

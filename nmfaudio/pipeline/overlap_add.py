@@ -31,6 +31,27 @@ class OverlapAdd:
         return samples[:, max(0, -first) : min(complete, max(0, self._length - first))]
 
 
+def clipped_first_sample(mixture: Blocks, frame: int) -> int:
+    """Return the first sample of a frame; frames begin before the recording, and end after it."""
+    return min(max(0, mixture.stft.first_sample(frame)), mixture.length)
+
+
+def bounds_reaching(mixture: Blocks, first: int, last: int) -> list[tuple[int, int]]:
+    """Return the bounds of the blocks whose windows reach the samples `first` to `last`.
+
+    With blocks from the first of these on, `OverlapAdd` gives these samples the same bits as with all blocks.
+    """
+    stft, bounds = mixture.stft, mixture.bounds
+    starts = [clipped_first_sample(mixture, start) for start, _ in bounds]
+    begun = [n for n, start in enumerate(starts) if start <= first]
+    edge = stft.first_sample(bounds[begun[-1] if begun else 0][0])
+    return [
+        (start, stop)
+        for (start, stop), begin in zip(bounds, starts, strict=True)
+        if stft.first_sample(stop - 1) + stft.win_length > edge and (begin < last or last == mixture.length)
+    ]
+
+
 def averaged(streams: Sequence[StemStream], weights: Sequence[float] | None = None) -> StemStream:
     """Yield the mixture and the mean of each stem over several streams, whose pieces may differ in length.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from nmfaudio.models.selection import StemChoice
 from nmfaudio.pipeline.announcements import announce
 from nmfaudio.pipeline.fitting import Fitted, Report, fit
 from nmfaudio.pipeline.manifest import finished
+from nmfaudio.pipeline.overlap_add import StemStream
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.registry import default_name, make
 from nmfaudio.pipeline.separated import Separation
@@ -27,6 +28,8 @@ from nmfaudio.sound.encoding import stem_encoding
 from nmfaudio.sound.files import AudioFile, read
 from nmfaudio.sound.passage import Passage
 from nmfaudio.sound.stem_format import StemFormat
+
+Distribute = Callable[[Fitted, Target], Callable[[], StemStream]]
 
 
 def separate(
@@ -133,6 +136,7 @@ def separate_file(
     resume: bool = False,
     report: Report | None = None,
     phase_rounds: int = 0,
+    distribute: Distribute | None = None,
     **options: Any,
 ) -> Written:
     """Separate a file into stems on disk, reading and writing block by block.
@@ -164,6 +168,9 @@ def separate_file(
     resume : bool
         Whether to keep existing stems whose manifest says that this call would make the same, and to replace
         all others.
+    distribute : callable, optional
+        Function that takes the fitted mixture and the target, and returns a function that yields the stems as
+        `Fitted.stems` does. A cluster uses it to make them on several workers.
 
     Returns
     -------
@@ -199,7 +206,7 @@ def separate_file(
             labels=labels,
             keep=keep,
         )
-        if resume and (document := finished(target, chosen, source.sha256())):
+        if resume and (document := finished(target, chosen, source.sha256)):
             return existing_stems(document, target, chosen)
         target.check_free([])
         if stem_file:
@@ -218,7 +225,8 @@ def separate_file(
         if stem_file:
             check_stem_file(target, len(fitted.written))
         result = _result(chosen, fitted, start_time, phase_rounds, choice)
-        recording, pieces = passage_choice.placed(fitted.stems, passage)
+        stems = distribute(fitted, target) if distribute else fitted.stems
+        recording, pieces = passage_choice.placed(stems, passage)
         kept = fitted.find_components() if keep else None
         written = write_stems(recording, fitted.written, pieces, target, result, kept)
     if stem_file:

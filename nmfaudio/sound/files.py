@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import IO, Any, Literal, Self
 
 import numpy as np
@@ -61,6 +62,25 @@ def read(path: Source) -> Audio:
         return audio.with_description(warnings=file.warnings, metadata=file.metadata)
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What opening a file found by decoding all of it.
+
+    Attributes
+    ----------
+    length : int
+        Samples per channel.
+    peak : float
+        Largest absolute sample.
+    state : (int, int)
+        Size of the file in bytes and time of its last change in nanoseconds.
+    """
+
+    length: int
+    peak: float
+    state: tuple[int, int]
+
+
 class AudioFile:
     """An audio file as a source of samples, which are decoded when they are needed.
 
@@ -77,6 +97,8 @@ class AudioFile:
         Whether a file whose header declares more samples than it contains, or none, is an error.
     track : int
         Number of the audio track of a file with several, such as an MP4 file, counted from 0.
+    survey : Survey, optional
+        What an earlier opening of the same file found; then the file is not decoded for it.
 
     Attributes
     ----------
@@ -97,7 +119,9 @@ class AudioFile:
         As for `read`.
     """
 
-    def __init__(self, path: Source, *, strict: bool = False, track: int = 0) -> None:
+    def __init__(
+        self, path: Source, *, strict: bool = False, track: int = 0, survey: Survey | None = None
+    ) -> None:
         opened = open_source(path)
         self._stream, self.path, self.name, self.label = (
             opened.stream,
@@ -120,7 +144,7 @@ class AudioFile:
             declared = int(self._file.frames)
             self.metadata = read_metadata(self._stream, self._file)
             self._clear(0)
-            self.length, self.peak = self._survey()
+            self.length, self.peak = self._known(survey) if survey else self._survey()
             self.declared_length = declared if 0 < declared < _UNKNOWN_LENGTH else self.length
             defect = self._defect()
             self.warnings = tuple(self._notices(defect))
@@ -135,6 +159,11 @@ class AudioFile:
     def tags(self) -> Mapping[str, str]:
         """Tags of the file, such as `artist`."""
         return self.metadata.tags
+
+    @property
+    def survey(self) -> Survey:
+        """What this opening found, for later openings of the same file."""
+        return Survey(self.length, self.peak, self._state_at_opening)
 
     @property
     def truncated(self) -> bool:
@@ -232,6 +261,12 @@ class AudioFile:
         if self.truncated:
             return f"the file ends early: it contains {self.length} of {self.declared_length} samples"
         return ""
+
+    def _known(self, survey: Survey) -> tuple[int, float]:
+        """Return the length and the peak that an earlier opening found, if the file is still the same."""
+        if survey.state != self._state_at_opening:
+            raise self._changed()
+        return survey.length, survey.peak
 
     def _survey(self) -> tuple[int, float]:
         """Decode the whole file; return the number of samples and the peak."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,11 @@ class Passage:
         self.encoding, self.warnings = source.encoding, source.warnings
         self.metadata = source.metadata.of_passage(start, stop)
         self.path: Path | None = getattr(source, "path", None)
-        self.peak = max(float(np.abs(samples).max(initial=0.0)) for samples in self._pieces())
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest absolute sample."""
+        return max(float(np.abs(samples).max(initial=0.0)) for samples in self._pieces())
 
     @property
     def tags(self) -> dict[str, str]:

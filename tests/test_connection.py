@@ -1,0 +1,141 @@
+"""Encrypted connections, a command that is interrupted, and workers that die."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import soundfile
+from conftest import sound
+
+distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
+
+import dask  # noqa: E402
+from dask_processes import THREADS  # noqa: E402
+from distributed.scheduler import KilledWorker  # noqa: E402
+from distributed.security import Security  # noqa: E402
+
+from nmfaudio.cluster import learning, separation  # noqa: E402
+from nmfaudio.cluster.connection import connected  # noqa: E402
+from nmfaudio.cluster.job import Job  # noqa: E402
+from nmfaudio.cluster.task import Task  # noqa: E402
+from nmfaudio.errors import ClusterError  # noqa: E402
+from nmfaudio.pipeline.registry import make  # noqa: E402
+
+ROLES = ("scheduler", "worker", "client")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Files of a certificate for this machine, signed by itself, and of its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("the program openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificate")
+    paths = [str(folder / name) for name in ("cert.pem", "key.pem")]
+    flags = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run(
+        ["openssl", "req", *flags, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True
+    )
+    return paths
+
+
+def test_connections_follow_the_tls_settings_of_dask(certificate, tmp_path):
+    cert, key = certificate
+    roles = {f"{role}.{name}": path for role in ROLES for name, path in (("cert", cert), ("key", key))}
+    settings = {f"distributed.comm.tls.{name}": path for name, path in {**roles, "ca-file": cert}.items()}
+    soundfile.write(tmp_path / "a.wav", sound(0.3).T, 8000)
+    task = Task(str(tmp_path / "a.wav"), tmp_path / "out")
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            **{**THREADS, "protocol": "tls://"}, n_workers=1, security=Security(require_encryption=True)
+        ) as cluster,
+    ):
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        with connected(address) as client:
+            assert client.security.get_connection_args("client")["ssl_context"] is not None
+            (outcome,) = separation.run_on_cluster(client, Job(make("noise")), [task])
+            assert outcome["ok"], outcome
+            assert outcome["worker"].startswith("tls://")
+        with (
+            dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+            pytest.raises(ClusterError, match="no scheduler of Dask answers"),
+            connected(address.replace("tls://", "tcp://")),
+        ):
+            pass
+
+
+def test_an_interrupted_command_leaves_whole_stems_and_goes_on(tmp_path):
+    names = [f"{number}.wav" for number in range(12)]
+    for name in names:
+        soundfile.write(tmp_path / name, sound(0.3, seed=int(name[:-4])).T, 8000)
+    with distributed.LocalCluster(**THREADS, n_workers=1) as cluster:
+        command = [sys.executable, "-m", "nmfaudio", "separate", *names, "-o", "out", "--json"]
+        flags = ["--separator", "noise", "--cluster", cluster.scheduler_address, "--resume"]
+        options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([*command, *flags], **options) as process:
+            assert json.loads(process.stdout.readline())["ok"]
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGINT, errors
+        assert "Traceback" not in errors
+        job = Job(make("noise"), {"resume": True})
+        tasks = [Task(str(tmp_path / name), tmp_path / "out") for name in names]
+        with connected(cluster.scheduler_address) as client:
+            outcomes = list(separation.run_on_cluster(client, job, tasks))
+        assert all(outcome["ok"] for outcome in outcomes)
+        assert any(outcome["found"] for outcome in outcomes)
+    assert not list(tmp_path.rglob(".nmfaudio-*"))
+
+
+class Threads:
+    """Stands for a client: its workers have these threads."""
+
+    def __init__(self, *counts):
+        self.counts = counts
+
+    def nthreads(self):
+        if not self.counts:
+            raise OSError("the scheduler is gone")
+        return dict(enumerate(self.counts))
+
+
+def test_large_clusters_have_work_for_every_thread():
+    assert separation._most_in_flight(Threads(4000, 3000)) == 14000
+    assert separation._most_in_flight(Threads(1, 1)) == separation.TASKS_IN_FLIGHT
+    assert separation._most_in_flight(Threads()) == separation.TASKS_IN_FLIGHT
+
+
+class Lost:
+    """Stands for a task whose workers died, as Dask tells it."""
+
+    status = "error"
+
+    def exception(self):
+        return _killed()
+
+
+def _killed():
+    worker = type("Worker", (), {"address": "tcp://127.0.0.1:1"})()
+    return KilledWorker("_separate-1", worker, 3)
+
+
+def test_files_and_corpora_whose_workers_die_are_told(tmp_path, monkeypatch):
+    task = Task("a.wav", tmp_path / "out")
+    outcome = separation._outcome(Lost(), task, Job(make("noise")))
+    assert "4 workers died while they separated it, the last was tcp://127.0.0.1:1" in outcome["error"]
+    assert "give workers more memory" in outcome["error"]
+    assert json.loads((tmp_path / "out/a/failed.json").read_bytes())["file"] == "a.wav"
+
+    def dying(*_, **__):
+        raise _killed()
+
+    monkeypatch.setattr(learning, "learn", dying)
+    with (
+        distributed.LocalCluster(**THREADS, n_workers=1) as cluster,
+        pytest.raises(ClusterError, match="4 workers died in the same work: .* a shard of 4096 frames"),
+    ):
+        learning.learn_on_cluster(cluster.scheduler_address, ["a.wav"], "bell")
