@@ -170,6 +170,15 @@ class VoiceModel(Model):
         low, middle, high = np.percentile(self.melody, (10, 50, 90))
         return (f"melody followed at {low:.0f} to {high:.0f} Hz, half of it below {middle:.0f} Hz",)
 
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem is unsure."""
+        return (
+            "this separator follows the melody of a singing voice; for speech or several voices, learn the "
+            "voice or the accompaniment from a recording of it alone (dictionary), or name passages without "
+            "the voice (solo)"
+        )
+
     def find_components(self, mixture: Blocks) -> Components:
         """Return the templates of the accompaniment; the voice is a single part."""
         one = self.source_filter
