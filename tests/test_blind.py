@@ -61,6 +61,14 @@ def test_sources_are_ordered_by_energy(samples):
     assert energies == sorted(energies, reverse=True)
 
 
+@pytest.mark.parametrize(("explained", "words"), [(0.7, "only 70%"), (0.9, "")])
+def test_a_message_says_that_a_source_may_have_several_sounds(monkeypatch, explained, words):
+    monkeypatch.setattr("nmfaudio.separators.blind.separator.part_explained", lambda *_: explained)
+    (message,) = separate(Audio(sound(1), 8000), "blind", sources=2, iterations=5).result.messages
+    assert words in message
+    assert ("components=24" in message) == bool(words)
+
+
 def test_stems_are_named_by_their_sound(samples):
     found = separate(samples / "drum_loop.flac", "blind", sources=3)
     assert list(found.stems) == ["low1", "percussive1", "high1"]

@@ -19,8 +19,8 @@ from nmfaudio.sound.stft import STFT
 
 # What helps any separator where a stem is unsure.
 MORE_KNOWLEDGE = (
-    "give more knowledge of the source: a recording of it alone (dictionary), its notes (midi), or passages "
-    "in which it sounds alone (solo)"
+    "give a recording of the source alone (dictionary=...), its notes (midi=...), or passages in which it "
+    "sounds alone (solo=...)"
 )
 
 

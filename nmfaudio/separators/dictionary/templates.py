@@ -119,7 +119,7 @@ class TemplateModel(Model):
         """What helps where a stem is unsure."""
         return (
             "add recordings of the source that play what it plays here (nmfaudio learn --add-to), or give "
-            "passages in which it is alone or silent (solo, silent)"
+            "passages in which it is alone or silent (solo=..., silent=...)"
         )
 
     @property

@@ -244,7 +244,7 @@ class DrumsModel(Model):
     def way_out(self) -> str:
         """What helps where a stem is unsure."""
         return (
-            "give a recording of each drum alone (oneshots), or the number of templates for instruments that "
+            "give a recording of each drum alone (oneshots=...), or the number of templates for instruments that "
             "play with the drums (others=10)"
         )
 

@@ -175,8 +175,8 @@ class VoiceModel(Model):
         """What helps where a stem is unsure."""
         return (
             "this separator follows the melody of a singing voice; for speech or several voices, learn the "
-            "voice or the accompaniment from a recording of it alone (dictionary), or name passages without "
-            "the voice (solo)"
+            "voice or the accompaniment from a recording of it alone (dictionary=...), or name passages "
+            "without the voice (solo=...)"
         )
 
     def find_components(self, mixture: Blocks) -> Components:
