@@ -244,8 +244,8 @@ class DrumsModel(Model):
     def way_out(self) -> str:
         """What helps where a stem is unsure."""
         return (
-            "give a recording of each drum alone (oneshots=...), or the number of templates for instruments that "
-            "play with the drums (others=10)"
+            "give a recording of each drum alone (oneshots=...), or the number of templates for instruments "
+            "that play with the drums (others=10)"
         )
 
     def find_components(self, mixture: Blocks) -> Components:
