@@ -15,27 +15,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 
-import numpy as np
 from benchmark_separation import timed
 from separation_cases import WAYS, Task, find_cases, read
 
-from nmfaudio.pipeline.confidence import LEAST_SEPARABILITY, MOST_SPREAD
+from nmfaudio.pipeline.confidence import LEAST_CERTAINTY, Evidence
 from nmfaudio.studies.evaluation import best_names, evaluate
 
 RIGHT = 1.0  # dB of SDR above the mixture from which a stem is right
-WANTED = 0.93  # part of the sure stems that must be right where the limits are chosen
+WANTED = 0.93  # part of the sure stems that must be right where the limit is chosen
 DEFAULT_WAYS = [way for way in WAYS if way not in ("scikit-learn", "oracle", "repeating")]
-# Limits among which the cross-validation chooses: separability in dB, and spread.
-SEPARABILITIES = tuple(n / 2 for n in range(31))
-SPREADS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, np.inf)
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,15 @@ class Judgement:
     def is_right(self) -> bool:
         """Whether the stem is better than the mixture."""
         return self.gain >= RIGHT
+
+    @property
+    def certainty(self) -> float:
+        """The evidence in one number, in dB."""
+        return Evidence(1.0, self.separability, self.spread).certainty
+
+    def is_beyond(self, case: str, limit: float) -> bool:
+        """Whether the stem belongs to a case and would be sure with this limit."""
+        return self.case == case and self.certainty >= limit
 
     @property
     def is_sure(self) -> bool:
@@ -110,32 +115,27 @@ def table(found: Sequence[Judgement]) -> str:
     return "\n".join([*lines, row("all", found)]) + "\n"
 
 
-def chosen_limits(found: Iterable[Judgement]) -> tuple[float, float]:
-    """Return the limits with most sure stems among those with which enough sure stems are right."""
-    right, separability, spread = np.array([(j.is_right, j.separability, j.spread) for j in found]).T
-
-    def worth(limits: tuple[float, float]) -> tuple[bool, float]:
-        sure = (separability >= limits[0]) & (spread <= limits[1])
-        precision = float(right[sure].mean()) if sure.any() else 0.0
-        enough = precision >= WANTED
-        return enough, float(sure.sum()) if enough else precision
-
-    return max(product(SEPARABILITIES, SPREADS), key=worth)
+def chosen_limit(found: Iterable[Judgement]) -> float:
+    """Return the lowest certainty above which enough stems are right; infinity where there is none."""
+    falling = sorted(found, key=lambda j: -j.certainty)
+    limit, right = math.inf, 0
+    for count, one in enumerate(falling, start=1):
+        right += one.is_right
+        if right >= WANTED * count:
+            limit = one.certainty
+    return limit
 
 
 def cross_validated(found: Sequence[Judgement]) -> str:
-    """Return how the rule does on each case when its limits are chosen on the others."""
-    sure: list[bool] = []
+    """Return how the rule does on each case when its limit is chosen on the others."""
     cases = list(dict.fromkeys(j.case for j in found))
-    limits = [chosen_limits([j for j in found if j.case != case]) for case in cases]
-    for case, (separability, spread) in zip(cases, limits, strict=True):
-        kept = [j for j in found if j.case == case]
-        sure += [j.is_right for j in kept if j.separability >= separability and j.spread <= spread]
-    chosen = ", ".join(f"{a:g} dB / {b:g}" for a, b in dict.fromkeys(limits))
+    limits = [chosen_limit(j for j in found if j.case != case) for case in cases]
+    sure = [j for case, limit in zip(cases, limits, strict=True) for j in found if j.is_beyond(case, limit)]
+    right = sum(j.is_right for j in sure) / max(len(sure), 1)
     return (
         f"cross-validated by case: {len(sure)} of {len(found)} stems sure ({len(sure) / len(found):.0%}), "
-        f"{np.mean(sure):.0%} of them right; limits chosen: {chosen} (in use: {LEAST_SEPARABILITY:g} dB / "
-        f"{MOST_SPREAD:g})\n"
+        f"{right:.0%} of them right; limits from {min(limits):.1f} to {max(limits):.1f} dB (in use: "
+        f"{LEAST_CERTAINTY:g} dB)\n"
     )
 
 

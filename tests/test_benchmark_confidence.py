@@ -7,7 +7,7 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from benchmark_confidence import Judgement, chosen_limits, cross_validated, table
+from benchmark_confidence import Judgement, chosen_limit, cross_validated, table
 
 
 def judgement(case, gain, separability, spread=0.0, verdict="sure"):
@@ -20,16 +20,16 @@ SIMPLE += [judgement(case, 0.5, 2.0 + n, verdict="unsure") for case in "abc" for
 
 
 def test_limits_exclude_the_stems_that_are_wrong():
-    assert 4 < chosen_limits(SIMPLE)[0] <= 6
+    assert 4 < chosen_limit(SIMPLE) <= 6
 
 
-def test_spread_excludes_a_stem_that_is_separable_and_wrong():
-    assert chosen_limits([*SIMPLE, judgement("a", -1.0, 20.0, 0.4)])[1] < 0.4
+def test_without_right_stems_none_is_sure():
+    assert chosen_limit([judgement("a", 0.0, 9.0)]) == float("inf")
 
 
 def test_cross_validation_uses_the_limits_of_the_other_cases():
     deceiving = [*SIMPLE, *(judgement("d", -3.0, 9.0) for _ in range(3))]
-    assert "12 of 21 stems sure (57%), 75% of them right" in cross_validated(deceiving)
+    assert "3 of 21 stems sure (14%), 0% of them right" in cross_validated(deceiving)
     assert "9 of 18 stems sure (50%), 100% of them right" in cross_validated(SIMPLE)
 
 

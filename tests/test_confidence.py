@@ -1,10 +1,12 @@
 """Confidence: sure where a stem hardly overlaps the rest and no other start gives another stem."""
 
+import math
+
 import pytest
 
-from nmfaudio.pipeline.confidence import LEAST_SEPARABILITY, MOST_SPREAD, Confidence, Evidence, judged
+from nmfaudio.pipeline.confidence import LEAST_CERTAINTY, Confidence, Evidence, judged
 
-CLEAR = Evidence(0.5, LEAST_SEPARABILITY + 1, MOST_SPREAD / 2)
+CLEAR = Evidence(0.5, LEAST_CERTAINTY + 3, 0.01)
 
 
 def verdict(evidence):
@@ -21,8 +23,8 @@ def test_a_stem_that_hardly_overlaps_the_rest_is_sure():
 @pytest.mark.parametrize(
     ("evidence", "reason"),
     [
-        (Evidence(0.5, LEAST_SEPARABILITY - 0.1), "same times and frequencies"),
-        (Evidence(0.5, 40.0, MOST_SPREAD + 0.01), "by chance"),
+        (Evidence(0.5, LEAST_CERTAINTY - 0.1), "same times and frequencies"),
+        (Evidence(0.5, 40.0, 0.5), "by chance"),
         (Evidence(0.0, 40.0), "silent"),
     ],
 )
@@ -47,6 +49,11 @@ def test_a_silent_stem_and_the_whole_mixture_have_no_separability(stem, product)
 
 def test_stems_without_overlap_have_the_highest_separability():
     assert Evidence.of_energies(mixture=2.0, stem=1.0, product=1.0, total=2.0).separability == 60
+
+
+def test_the_certainty_counts_overlap_and_twice_the_spread():
+    assert Evidence(0.5, 10.0, 0.2).certainty == pytest.approx(-10 * math.log10(0.1 + 2 * 0.2))
+    assert Evidence(0.5, 10.0).certainty == pytest.approx(10)
 
 
 def test_an_entry_of_a_manifest_gives_the_same_confidence():

@@ -14,8 +14,8 @@ from typing import Any, Literal
 SURE: Literal["sure"] = "sure"
 UNSURE: Literal["unsure"] = "unsure"
 
-LEAST_SEPARABILITY = 5.0  # dB
-MOST_SPREAD = 0.2
+LEAST_CERTAINTY = 2.0  # dB, from which a stem is sure
+_CHANCE = 2.0  # how many times as much the spread counts as the overlap, of which it shows only a part
 _HIGHEST_SEPARABILITY = 60.0  # dB
 
 
@@ -44,6 +44,20 @@ class Evidence:
     share: float
     separability: float
     spread: float = 0.0
+
+    @property
+    def certainty(self) -> float:
+        """Energy of the stem or the rest, whichever is smaller, over that of the expected errors, in dB."""
+        return -10 * math.log10(self._overlap + _CHANCE * self.spread)
+
+    @property
+    def overlaps_more_than_it_varies(self) -> bool:
+        """Whether the overlap with the rest, and not chance, accounts for most of the expected errors."""
+        return self._overlap >= _CHANCE * self.spread
+
+    @property
+    def _overlap(self) -> float:
+        return float(10 ** (-self.separability / 10))
 
     @classmethod
     def of_energies(
@@ -128,18 +142,18 @@ def judged(evidence: Mapping[str, Evidence], way_out: str) -> dict[str, Confiden
 def _judged(evidence: Evidence, way_out: str) -> Confidence:
     if doubt := _doubt(evidence):
         return Confidence(UNSURE, doubt, way_out, evidence)
-    return Confidence(SURE, "it hardly overlaps the other stems", "", evidence)
+    return Confidence(SURE, "it overlaps little with the other stems", "", evidence)
 
 
 def _doubt(evidence: Evidence) -> str:
     """Return why a stem is unsure; empty where it is sure."""
     if evidence.share == 0:
         return "the stem is silent"
-    if evidence.separability < LEAST_SEPARABILITY:
+    if evidence.certainty >= LEAST_CERTAINTY:
+        return ""
+    if evidence.overlaps_more_than_it_varies:
         return "it sounds at the same times and frequencies as the other stems, so little of it is certain"
-    if evidence.spread > MOST_SPREAD:
-        return "separations that differ only by chance give it another sound"
-    return ""
+    return "separations that differ only by chance give it another sound"
 
 
 def doubts(entries: Mapping[str, Mapping[str, Any] | None]) -> list[str]:

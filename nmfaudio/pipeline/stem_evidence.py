@@ -12,7 +12,7 @@ from nmfaudio.pipeline.confidence import Confidence, Evidence, judged
 from nmfaudio.pipeline.fitting import Fitted
 from nmfaudio.sound.source import Samples
 
-_PASSAGES, _PASSAGE_FRAMES = 3, 100  # evenly spaced frames of the mixture on which alternatives are compared
+_PASSAGES, _PASSAGE_FRAMES = 2, 64  # evenly spaced frames of the mixture on which alternatives are compared
 _MOST_ALTERNATIVES = 4
 
 
