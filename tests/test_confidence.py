@@ -26,6 +26,7 @@ def test_a_stem_that_hardly_overlaps_the_rest_is_sure():
         (Evidence(0.5, LEAST_CERTAINTY - 0.1), "same times and frequencies"),
         (Evidence(0.5, 40.0, 0.5), "by chance"),
         (Evidence(0.0, 40.0), "silent"),
+        (Evidence(1.0, 40.0), "whole mixture"),
     ],
 )
 def test_a_doubtful_stem_has_a_reason_and_a_way_out(evidence, reason):

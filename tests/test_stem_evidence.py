@@ -52,10 +52,10 @@ def test_energies_are_those_of_the_stems():
 
 
 def test_a_second_pass_is_measured_from_the_start():
-    one = fitted(Split(0.25))
+    one, ones = fitted(Split(0.25)), np.ones((1, 9000))
     meter = EvidenceMeter(one)
-    for _ in range(2):
-        list(meter.watching(one.stems()))
+    list(meter.watching([(ones, {"a": ones, "b": 0 * ones})]))
+    list(meter.watching(one.stems()))
     assert meter.evidence()["a"].share == pytest.approx(0.1)
 
 
@@ -75,6 +75,13 @@ def test_models_without_alternatives_have_no_spread():
 def test_doubts_carry_the_way_out_of_the_model():
     confidence = measured(Split(0.25)).confidence()
     assert confidence["a"].way_out == Split(0.25).way_out
+
+
+def test_nothing_is_said_of_silence():
+    meter = EvidenceMeter(fitted(Split(0.25)))
+    silence = np.zeros((1, 100))
+    list(meter.watching([(silence, {"a": silence, "b": silence})]))
+    assert meter.confidence() == {}
 
 
 def test_random_starts_are_alternatives():

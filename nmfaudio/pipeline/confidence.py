@@ -149,6 +149,8 @@ def _doubt(evidence: Evidence) -> str:
     """Return why a stem is unsure; empty where it is sure."""
     if evidence.share == 0:
         return "the stem is silent"
+    if evidence.share == 1:
+        return "the stem is the whole mixture"
     if evidence.certainty >= LEAST_CERTAINTY:
         return ""
     if evidence.overlaps_more_than_it_varies:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.models.contract import Model
+from nmfaudio.pipeline.checking import underflow_ignored
 from nmfaudio.pipeline.confidence import Confidence, Evidence, judged
 from nmfaudio.pipeline.fitting import Fitted
 from nmfaudio.sound.source import Samples
@@ -43,7 +44,9 @@ class EvidenceMeter:
             yield mixture, stems
 
     def confidence(self) -> dict[str, Confidence]:
-        """Return the confidence in each stem that was measured."""
+        """Return the confidence in each stem that was measured; nothing is said of the stems of silence."""
+        if self._mixture == 0:
+            return {}
         return judged(self.evidence(), self._fitted.model.way_out)
 
     def evidence(self) -> dict[str, Evidence]:
@@ -62,6 +65,7 @@ class EvidenceMeter:
         }
 
 
+@underflow_ignored()
 def spreads(fitted: Fitted) -> dict[str, float]:
     """Return how much the alternatives of a model differ in each stem; empty where there are none.
 
