@@ -36,6 +36,11 @@ def test_a_doubtful_stem_has_a_reason_and_a_way_out(evidence, reason):
     assert found.way_out == "learn it"
 
 
+def test_a_doubt_of_the_model_holds_for_every_stem():
+    found = judged({"stem": CLEAR}, "learn it", "the melody is too high")["stem"]
+    assert (found.verdict, found.reason) == ("unsure", "the melody is too high")
+
+
 def test_separability_is_that_of_the_masks():
     # Two points with the energies 4 and 1, of which the stem takes the parts 1/2 and 1.
     found = Evidence.of_energies(mixture=5.0, stem=2.0, product=3.0, total=4.0)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from nmfaudio import STFT, Audio, separate
+from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.pipeline.fitting import Fitted, blocks_of
 from nmfaudio.pipeline.stem_evidence import EvidenceMeter, spreads
 
@@ -20,6 +22,7 @@ class Split(Model):
 
     part: float
     others: tuple[float, ...] = ()
+    doubt: str = ""
     stft: STFT = STFT(512)
     sources: tuple[str, ...] = ("a", "b")
 
@@ -75,6 +78,12 @@ def test_models_without_alternatives_have_no_spread():
 def test_doubts_carry_the_way_out_of_the_model():
     confidence = measured(Split(0.25)).confidence()
     assert confidence["a"].way_out == Split(0.25).way_out
+
+
+@pytest.mark.parametrize("wrapped", [WithMessages, lambda model: Combination((model,))])
+def test_doubts_of_models_pass_through_wrappers(wrapped):
+    doubtful = wrapped(Split(0.25, doubt="no drums"))
+    assert {one.reason for one in measured(doubtful).confidence().values()} == {"no drums"}
 
 
 def test_nothing_is_said_of_silence():

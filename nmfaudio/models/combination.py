@@ -83,6 +83,11 @@ class Combination(Model):
         return self.models[0].find_components(mixture.with_stft(self.models[0].stft))
 
     @property
+    def doubt(self) -> str:
+        """Reason for which no stem of the first model is sure."""
+        return self.models[0].doubt
+
+    @property
     def way_out(self) -> str:
         """What helps where a stem of the first model is unsure."""
         return self.models[0].way_out

@@ -47,6 +47,8 @@ class Model(ABC):
         Models whose stems are averaged. Default: only the model itself.
     part_weights : tuple of float
         Weight of each of these models in the average. Default: equal weights.
+    doubt : str
+        Reason for which no stem of the model is sure, such as a melody that no voice sings. Default: none.
     way_out : str
         What the user can do where a stem is unsure.
     alternatives : tuple of Model
@@ -92,11 +94,16 @@ class Model(ABC):
             """Names of the stems that are not written to files."""
 
         @property
+        def doubt(self) -> str:
+            """Reason for which no stem is sure."""
+
+        @property
         def way_out(self) -> str:
             """What the user can do where a stem is unsure."""
     else:
         context, factorization, way_out = 0, None, MORE_KNOWLEDGE
         messages = warnings = unwritten = ()
+        doubt = ""
 
     @property
     def parts(self) -> tuple[Model, ...]:

@@ -68,6 +68,11 @@ class ModelWrapper(Model):
         return self.model.unwritten
 
     @property
+    def doubt(self) -> str:
+        """Reason for which no stem of the other model is sure."""
+        return self.model.doubt
+
+    @property
     def way_out(self) -> str:
         """What helps where a stem of the other model is unsure."""
         return self.model.way_out

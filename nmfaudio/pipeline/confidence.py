@@ -127,7 +127,7 @@ class Confidence:
         return self.verdict == SURE
 
 
-def judged(evidence: Mapping[str, Evidence], way_out: str) -> dict[str, Confidence]:
+def judged(evidence: Mapping[str, Evidence], way_out: str, doubt: str = "") -> dict[str, Confidence]:
     """Return the confidence in each stem.
 
     Parameters
@@ -135,12 +135,14 @@ def judged(evidence: Mapping[str, Evidence], way_out: str) -> dict[str, Confiden
     evidence : mapping of str to Evidence
     way_out : str
         What the user can do where a stem is unsure.
+    doubt : str
+        Reason for which no stem is sure; empty where there is none.
     """
-    return {name: _judged(one, way_out) for name, one in evidence.items()}
+    return {name: _judged(one, way_out, doubt or _doubt(one)) for name, one in evidence.items()}
 
 
-def _judged(evidence: Evidence, way_out: str) -> Confidence:
-    if doubt := _doubt(evidence):
+def _judged(evidence: Evidence, way_out: str, doubt: str) -> Confidence:
+    if doubt:
         return Confidence(UNSURE, doubt, way_out, evidence)
     return Confidence(SURE, "it overlaps little with the other stems", "", evidence)
 

@@ -47,7 +47,8 @@ class EvidenceMeter:
         """Return the confidence in each stem that was measured; nothing is said of the stems of silence."""
         if self._mixture == 0:
             return {}
-        return judged(self.evidence(), self._fitted.model.way_out)
+        model = self._fitted.model
+        return judged(self.evidence(), model.way_out, model.doubt)
 
     def evidence(self) -> dict[str, Evidence]:
         """Return the evidence about each stem."""

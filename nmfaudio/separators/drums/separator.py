@@ -241,6 +241,11 @@ class DrumsModel(Model):
         return cls(mixture.stft, sources, convolution, members, mask_exponent, messages, warnings)
 
     @property
+    def doubt(self) -> str:
+        """Says where the recording is not drums alone."""
+        return "the recording is not drums alone" if self.warnings else ""
+
+    @property
     def way_out(self) -> str:
         """What helps where a stem is unsure."""
         return (

@@ -52,6 +52,11 @@ class ScoreModel(Model):
     context: int = 0
 
     @property
+    def doubt(self) -> str:
+        """Says where the score hardly matches the recording."""
+        return "the score hardly matches the recording" if self.warnings else ""
+
+    @property
     def way_out(self) -> str:
         """What helps where a stem is unsure."""
         return (
