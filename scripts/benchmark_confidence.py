@@ -30,7 +30,7 @@ from nmfaudio.pipeline.confidence import LEAST_CERTAINTY, Evidence
 from nmfaudio.studies.evaluation import best_names, evaluate
 
 RIGHT = 1.0  # dB of SDR above the mixture from which a stem is right
-WANTED = 0.93  # part of the sure stems that must be right where the limit is chosen
+WANTED = 0.95  # part of the sure stems that must be right where the limit is chosen
 DEFAULT_WAYS = [way for way in WAYS if way not in ("scikit-learn", "oracle", "repeating")]
 
 

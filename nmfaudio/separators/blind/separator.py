@@ -18,11 +18,9 @@ from nmfaudio.separators.blind.naming import is_generated, source_names
 from nmfaudio.separators.blind.region_names import regrouped_by_regions
 from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.separators.blind.single_sounds import (
-    SIMPLE_ENOUGH,
-    SURELY_SINGLE,
+    are_single_sounds,
     count_single_sounds,
     factorize_single_sounds,
-    part_explained,
 )
 from nmfaudio.separators.regions.model import with_regions
 from nmfaudio.separators.regions.options import RegionFileOptions
@@ -169,13 +167,10 @@ class Blind(RegionFileOptions):
         if self.components is not None:
             return self._grouped(search, components)
         if self.sources is None:
-            counted_sounds = count_single_sounds(search, components)
-            if counted_sounds is None:
-                return self._grouped(search, components)
-            return _single_sounds(search, *counted_sounds, "found")
-        explained = part_explained(search, self.sources, components)
-        if explained > SIMPLE_ENOUGH:
-            return _single_sounds(search, self.sources, explained, "requested")
+            count = count_single_sounds(search, components)
+            return _single_sounds(search, count, "found") if count else self._grouped(search, components)
+        if are_single_sounds(search, self.sources, components):
+            return _single_sounds(search, self.sources, "requested")
         return self._grouped(search, components)
 
     def _grouped(self, search: ComponentSearch, components: int) -> tuple[Starts, tuple[str, ...]]:
@@ -193,17 +188,13 @@ class Blind(RegionFileOptions):
         return starts, (f"{reason}{guess}",)
 
 
-def _single_sounds(
-    search: ComponentSearch, sources: int, explained: float, origin: str
-) -> tuple[Starts, tuple[str, ...]]:
+def _single_sounds(search: ComponentSearch, sources: int, origin: str) -> tuple[Starts, tuple[str, ...]]:
     """Make each component a source; the sources are numbered by falling energy."""
     factorization = factorize_single_sounds(search, sources)
     unordered = LabelledFactorization(factorization, search.mixture.channels, np.zeros(sources, np.intp))
     by_energy = replace(unordered.ordered(), labels=np.arange(sources))
-    message = f"{counted(sources, 'source')} {origin}; each source is taken for one repeated sound"
-    if explained < SURELY_SINGLE:
-        message += (
-            f", but such sounds explain only {explained:.0%} of what more components explain: sources with "
-            f"several sounds, such as toms of several pitches, need components={DEFAULT_COMPONENTS}"
-        )
+    message = (
+        f"{counted(sources, 'source')} {origin}; each source is taken for one repeated sound: sources with "
+        f"several sounds, such as toms of several pitches, need components={DEFAULT_COMPONENTS}"
+    )
     return [by_energy], (message,)

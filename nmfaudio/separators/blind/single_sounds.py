@@ -20,10 +20,6 @@ SIMPLE_ENOUGH = 0.58
 # them must explain as one further component.
 ELBOW_EXPLAINS, ELBOW_BEND = 0.55, 2.2
 
-# Part below which a message says that a source may consist of several sounds. Measured: 0.85 and more where
-# each source is one sound, 0.60 to 0.75 for kits whose toms have several pitches.
-SURELY_SINGLE = 0.8
-
 _MOST = 6  # sources: the search tries 2 to 5, and compares the last with 6
 _STARTS = 3  # random starts of few components, because a single start is often a bad one
 _ONE_ITERATIONS = 20  # updates of a single component, which converges at once
@@ -31,19 +27,16 @@ _ONE_ITERATIONS = 20  # updates of a single component, which converges at once
 _COMPARED_FRAMES, _COMPARED_ITERATIONS = 1024, 40
 
 
-def part_explained(search: ComponentSearch, sources: int, components: int) -> float:
-    """Return the part that as many components as sources explain of what many components do."""
+def are_single_sounds(search: ComponentSearch, sources: int, components: int) -> bool:
+    """Return whether as many components as sources explain nearly as much as many components do."""
     V, iterations = _sample(search)
     jobs = [Job(V, components, 0, iterations), *_jobs(V, sources, iterations)]
     many, *few = search.factorize_all(jobs, "counting components")
-    return _explained(search, V, _best(few), many)
+    return _explained(search, V, _best(few), many) > SIMPLE_ENOUGH
 
 
-def count_single_sounds(search: ComponentSearch, components: int) -> tuple[int, float] | None:
-    """Return the number of components after which further ones explain little, and the part they explain.
-
-    None stands for no such number.
-    """
+def count_single_sounds(search: ComponentSearch, components: int) -> int | None:
+    """Return the number of components after which further ones explain little; None without such a number."""
     if components <= _MOST:
         return None
     V, iterations = _sample(search)
@@ -60,8 +53,7 @@ def count_single_sounds(search: ComponentSearch, components: int) -> tuple[int, 
         explained[rank] = _explained(search, V, _best(factorizations[first : first + _STARTS]), many)
     bends = {rank: _bend(*(explained[rank + step] for step in (-1, 0, 1))) for rank in ranks}
     best = max(bends, key=lambda rank: bends[rank])
-    found = bends[best] > ELBOW_BEND and explained[best] > ELBOW_EXPLAINS
-    return (best, explained[best]) if found else None
+    return best if bends[best] > ELBOW_BEND and explained[best] > ELBOW_EXPLAINS else None
 
 
 def factorize_single_sounds(search: ComponentSearch, sources: int) -> Factorization:
