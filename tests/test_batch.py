@@ -65,6 +65,7 @@ def test_a_run_is_resumed_where_input_settings_and_stems_are_unchanged(make_file
     again = separate_file(path, out, resume=True, **FAST)
     assert again.already_there
     assert again.shares == pytest.approx(first.shares)
+    assert again.result.confidence == first.result.confidence
     assert again.stems[one].path.stat().st_mtime_ns == when
     assert not separate_file(path, out, resume=True, **{**FAST, "seed": 1}).already_there
     make_file(samples=sound(seed=5))

@@ -101,6 +101,8 @@ def test_regrouping_keeps_the_sum_and_moves_what_is_named():
     rest = separation.stems[first].samples - alone
     np.testing.assert_allclose(new.stems[first].samples, rest, atol=1e-12)
     same = separation.regroup({})
+    assert separation.result.confidence
+    assert not same.result.confidence
     for name, stem in separation.stems.items():
         np.testing.assert_array_equal(same.stems[name].samples, stem.samples)
 

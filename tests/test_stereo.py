@@ -75,7 +75,8 @@ def test_a_little_reverberation_is_tolerated(samples):
 def test_positions_name_the_stems_from_left_to_right(samples):
     found = separate(Audio(sum(images(samples, [9, 45, 76.5])), RATE), Stereo(iterations=2))
     assert list(found.stems) == ["left80", "middle", "right70"]
-    assert found.result.messages == ("3 panning positions found: left80, middle, right70",)
+    expected = "3 panning positions found: left80, middle, right70; sources at the same position share a stem"
+    assert found.result.messages == (expected,)
 
 
 def test_fewer_sources_than_positions_join_neighbours(samples):

@@ -8,7 +8,7 @@ from nmfaudio import STFT, Audio, make, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.source_filter import SourceFilter
 from nmfaudio.pipeline.fitting import fit
-from nmfaudio.separators.voice.separator import Voice
+from nmfaudio.separators.voice.separator import Voice, VoiceModel
 from nmfaudio.separators.voice.spectra import bands, combs
 from nmfaudio.testing import check_separator
 
@@ -124,3 +124,10 @@ def test_bad_options_are_named(option, value):
 
 def test_options_have_help():
     assert all(f.metadata.get("help") for f in dataclasses.fields(Voice))
+
+
+@pytest.mark.parametrize(("middle", "is_doubtful"), [(300.0, False), (600.0, True)])
+def test_a_melody_above_most_voices_is_doubted(middle, is_doubtful):
+    model = VoiceModel(STFT(512), None, np.full(9, middle), 1.0)
+    assert ("above 600 Hz" in model.doubt) == is_doubtful
+    assert any("high=350" in warning for warning in model.warnings) == is_doubtful

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nmfaudio.cli.console import one_line, with_flags
 from nmfaudio.cluster.outcome import Outcome
+from nmfaudio.pipeline.confidence import doubts
 
 
 def print_table(outcome: Outcome) -> None:
@@ -19,6 +20,7 @@ def print_table(outcome: Outcome) -> None:
     table.add_column("stem")
     table.add_column("share", justify="right")
     table.add_column("peak dBFS", justify="right")
+    table.add_column("verdict")
     table.add_column("components")
     for name, stem in outcome["stems"].items():
         peak = stem["peak_dbfs"]
@@ -26,11 +28,12 @@ def print_table(outcome: Outcome) -> None:
             Text(one_line(name)),
             f"{100 * stem['share']:.1f} %",
             "silent" if peak is None else f"{peak:.1f}",
+            (stem["confidence"] or {}).get("verdict", ""),
             ", ".join(f"{k} ({100 * share:.0f} %)" for k, share in stem["components"].items()),
         )
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    for message in outcome["notes"]:
+    for message in (*outcome["notes"], *doubts({n: s["confidence"] for n, s in outcome["stems"].items()})):
         console.print(Text(one_line(with_flags(message))))
     folder = Path(next(iter(outcome["stems"].values()))["path"]).parent
     count = len(outcome["stems"])

@@ -28,6 +28,7 @@ def succeeded(file: str, written: Written) -> Outcome:
                 "share": shares[name],
                 "peak_dbfs": _decibels(stem.peak),
                 "clipped": stem.clipped,
+                "confidence": _confidence_in(written, name),
                 "components": _components_of(written, position),
             }
             for position, name in enumerate(written.stems)
@@ -46,6 +47,12 @@ def failed(file: str, reason: str, traceback: str = "") -> Outcome:
     """Return the outcome of a file that was not separated, with the traceback of the error if it is given."""
     outcome = {"file": file, "ok": False, "error": reason}
     return {**outcome, "traceback": traceback} if traceback else outcome
+
+
+def _confidence_in(written: Written, name: str) -> dict[str, Any] | None:
+    """Return the confidence in a stem; None where nothing is known of it."""
+    confidence = written.result.confidence.get(name)
+    return confidence.entry if confidence else None
 
 
 def _components_of(written: Written, source: int) -> dict[str, float]:

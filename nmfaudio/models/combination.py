@@ -83,6 +83,16 @@ class Combination(Model):
         return self.models[0].find_components(mixture.with_stft(self.models[0].stft))
 
     @property
+    def doubt(self) -> str:
+        """Reason for which no stem of the first model is sure."""
+        return self.models[0].doubt
+
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem of the first model is unsure."""
+        return self.models[0].way_out
+
+    @property
     def parts(self) -> tuple[Model, ...]:
         """Models whose stems are averaged."""
         return tuple(part for model in self.models for part in model.parts)

@@ -17,6 +17,12 @@ from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
+# What helps any separator where a stem is unsure.
+MORE_KNOWLEDGE = (
+    "give a recording of the source alone (dictionary=...), its notes (midi=...), or passages in which it "
+    "sounds alone (solo=...)"
+)
+
 
 class Model(ABC):
     """A model of one mixture: it separates any block of the mixture into sources.
@@ -41,6 +47,13 @@ class Model(ABC):
         Models whose stems are averaged. Default: only the model itself.
     part_weights : tuple of float
         Weight of each of these models in the average. Default: equal weights.
+    doubt : str
+        Reason for which no stem of the model is sure, such as a melody that no voice sings. Default: none.
+    way_out : str
+        What the user can do where a stem is unsure.
+    alternatives : tuple of Model
+        Models that chance or a setting could have put in place of this one, such as one for each random
+        start. How much their stems differ is evidence for how far the stems can be trusted. Default: none.
 
     Examples
     --------
@@ -79,9 +92,18 @@ class Model(ABC):
         @property
         def unwritten(self) -> tuple[str, ...]:
             """Names of the stems that are not written to files."""
+
+        @property
+        def doubt(self) -> str:
+            """Reason for which no stem is sure."""
+
+        @property
+        def way_out(self) -> str:
+            """What the user can do where a stem is unsure."""
     else:
-        context, factorization = 0, None
+        context, factorization, way_out = 0, None, MORE_KNOWLEDGE
         messages = warnings = unwritten = ()
+        doubt = ""
 
     @property
     def parts(self) -> tuple[Model, ...]:
@@ -92,6 +114,11 @@ class Model(ABC):
     def part_weights(self) -> tuple[float, ...]:
         """Weight of each of the models in `parts`."""
         return (1.0,) * len(self.parts)
+
+    @property
+    def alternatives(self) -> tuple[Model, ...]:
+        """Models that chance or a setting could have put in place of this one."""
+        return ()
 
     def find_components(self, mixture: Blocks) -> Components | None:  # noqa: ARG002
         """Return templates and activations of all frames of the mixture, or None where there are none.

@@ -68,6 +68,16 @@ class ModelWrapper(Model):
         return self.model.unwritten
 
     @property
+    def doubt(self) -> str:
+        """Reason for which no stem of the other model is sure."""
+        return self.model.doubt
+
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem of the other model is unsure."""
+        return self.model.way_out
+
+    @property
     def parts(self) -> tuple[Model, ...]:
         """The model itself, or each part of the other model with the same change."""
         parts = self.model.parts
@@ -77,6 +87,11 @@ class ModelWrapper(Model):
     def part_weights(self) -> tuple[float, ...]:
         """Weights of the parts of the other model."""
         return self.model.part_weights
+
+    @property
+    def alternatives(self) -> tuple[Model, ...]:
+        """Alternatives of the other model, each with the same change."""
+        return tuple(replace(self, model=model) for model in self.model.alternatives)
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Return the stems of the other model."""

@@ -18,6 +18,7 @@ from nmfaudio.errors import InputError, OptionError
 from nmfaudio.models.contract import Separator
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import fingerprint, rules_of
+from nmfaudio.pipeline.confidence import Confidence
 from nmfaudio.pipeline.registry import Entry, entry_of
 from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.pipeline.target import Target, Written
@@ -113,6 +114,7 @@ def content(
                 "share": written.shares[name],
                 "peak": stem.peak,
                 "clipped": stem.clipped,
+                **_confidence_entry(result.confidence.get(name)),
             }
             for name, stem in written.stems.items()
         },
@@ -125,6 +127,11 @@ def content(
     }
     text = json.dumps(document, indent=2, default=_plain, ensure_ascii=False)
     return (text + "\n").encode("utf-8", "surrogateescape")
+
+
+def _confidence_entry(confidence: Confidence | None) -> dict[str, Any]:
+    """Return the entry of the confidence in a stem; empty where nothing is known of it."""
+    return {"confidence": confidence.entry} if confidence else {}
 
 
 def _kept_entry(kept: Mapping[Path, bytes], target: Target) -> dict[str, Any]:

@@ -180,6 +180,7 @@ class Separation:
             separator=Regrouping(self.mixture.name, complete),
             factorization=None,
             messages=(),
+            confidence={},
         )
         return Separation(self.mixture, stems, result)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nmfaudio.pipeline.overlap_add import StemStream
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.registry import default_name, make
 from nmfaudio.pipeline.separated import Separation
+from nmfaudio.pipeline.stem_evidence import EvidenceMeter
 from nmfaudio.pipeline.stem_file import check_stem_file, write_stem_file
 from nmfaudio.pipeline.stems import existing_stems, write_stems
 from nmfaudio.pipeline.target import DEFAULT_FILENAME, Result, Target, Written, track_name
@@ -102,13 +104,14 @@ def separate(
     fitted = fit(audio, chosen, report=report, phase_rounds=phase_rounds, choice=choice)
     samples = {name: np.empty(audio.samples.shape) for name in fitted.sources}
     position = 0
-    for piece, stem_pieces in fitted.stems():
+    meter = EvidenceMeter(fitted)
+    for piece, stem_pieces in meter.watching(fitted.stems()):
         for name, stem_piece in stem_pieces.items():
             samples[name][:, position : position + piece.shape[1]] = stem_piece
         position += piece.shape[1]
     stems = {name: Audio(s, audio.sample_rate, audio.encoding, name) for name, s in samples.items()}
     written, unwritten = ({n: stems[n] for n in names} for names in (fitted.written, fitted.unwritten))
-    result = _result(chosen, fitted, start_time, phase_rounds, choice)
+    result = replace(_result(chosen, fitted, start_time, phase_rounds, choice), confidence=meter.confidence())
     announce(result.messages, result.warnings)
     return Separation(audio, written, result, unwritten, fitted)
 
@@ -228,7 +231,16 @@ def separate_file(
         stems = distribute(fitted, target) if distribute else fitted.stems
         recording, pieces = passage_choice.placed(stems, passage)
         kept = fitted.find_components() if keep else None
-        written = write_stems(recording, fitted.written, pieces, target, result, kept)
+        meter = EvidenceMeter(fitted)
+        written = write_stems(
+            recording,
+            fitted.written,
+            lambda: meter.watching(pieces()),
+            target,
+            result,
+            kept,
+            meter.confidence,
+        )
     if stem_file:
         write_stem_file(path, passage_choice, written, target)
     announce(written.result.messages, written.warnings)

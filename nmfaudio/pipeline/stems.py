@@ -14,6 +14,7 @@ from nmfaudio.models import components_file
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Separator
 from nmfaudio.pipeline import manifest
+from nmfaudio.pipeline.confidence import Confidence
 from nmfaudio.pipeline.sounding import LevelMeter, label_file
 from nmfaudio.pipeline.target import Result, Target, Written
 from nmfaudio.sound.encoding import float_encoding
@@ -31,6 +32,7 @@ def write_stems(
     target: Target,
     result: Result,
     components: Components | None = None,
+    judge: Callable[[], Mapping[str, Confidence]] | None = None,
 ) -> Written:
     """Write stems and their manifest. Either all of them appear, whole, or none does.
 
@@ -49,6 +51,8 @@ def write_stems(
         The separation; the time of writing is added to its seconds.
     components : Components, optional
         Components to keep beside the manifest.
+    judge : callable, optional
+        Returns the confidence in each stem once all pieces were written.
 
     Raises
     ------
@@ -71,6 +75,8 @@ def write_stems(
             *files.stem_format.warnings,
             *_clipping_warnings(files.stems, used, gain),
         )
+        if judge:
+            result = replace(result, confidence=judge())
         seconds = result.seconds + time.perf_counter() - start
         written = Written(
             files.stems,
@@ -99,7 +105,13 @@ def existing_stems(document: Mapping[str, Any], target: Target, separator: Separ
         name: WrittenStem(folder / stem["file"], stem["peak"], stem["share"], stem["clipped"], stem["bytes"])
         for name, stem in document["stems"].items()
     }
-    result = Result(separator, None, tuple(document["notes"]), (), document["seconds"])
+    confidence = {
+        name: Confidence.of(stem["confidence"])
+        for name, stem in document["stems"].items()
+        if "confidence" in stem
+    }
+    notes, seconds = tuple(document["notes"]), document["seconds"]
+    result = Result(separator, None, notes, (), seconds, confidence=confidence)
     warnings, gain = tuple(document["warnings"]), document["written"]["gain"]
     unwritten = max(0.0, 1 - sum(stem.energy for stem in stems.values()))
     return Written(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from nmfaudio.models.contract import Separator
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.phased import check_rounds
 from nmfaudio.models.selection import StemChoice
+from nmfaudio.pipeline.confidence import Confidence
 from nmfaudio.pipeline.passage_choice import PassageChoice
 from nmfaudio.pipeline.regrouping import Regrouping
 from nmfaudio.pipeline.sounding import LABEL_FORMATS, check_label_format
@@ -150,6 +151,8 @@ class Result:
         Number of rounds in which the phases were refined.
     choice : StemChoice
         Stems that were chosen.
+    confidence : mapping of str to Confidence
+        Whether each stem is likely to be better than the mixture; empty where nothing is known of it.
     """
 
     separator: Separator | Regrouping
@@ -159,6 +162,7 @@ class Result:
     seconds: float
     phase_rounds: int = 0
     choice: StemChoice = StemChoice()
+    confidence: Mapping[str, Confidence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

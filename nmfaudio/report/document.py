@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nmfaudio.models.components import Components
+from nmfaudio.pipeline.confidence import doubts
 from nmfaudio.report import pictures
 from nmfaudio.report.preview import Preview
 from nmfaudio.report.sounds import Sound, Sounds, describe, encode_sounds
@@ -82,11 +83,16 @@ def document(
         "spectrogram": pictures.spectrogram(subject.stems, preview),
         "convergence": _convergence(subject.components),
         "settings": _settings(subject),
-        "notes": [str(note) for note in subject.manifest.get("notes", ())],
+        "notes": [*(str(note) for note in subject.manifest.get("notes", ())), *_doubts(subject.manifest)],
         "warnings": [str(warning) for warning in subject.manifest.get("warnings", ())],
         "scores": _scores(subject.scores),
     }
     return Document(content, embedded)
+
+
+def _doubts(manifest: Mapping[str, Any]) -> list[str]:
+    """Return lines about the stems that are unsure."""
+    return doubts({name: entry.get("confidence") for name, entry in manifest.get("stems", {}).items()})
 
 
 def _facts(subject: Subject, preview: Preview, sounds: Sounds) -> dict[str, Any]:

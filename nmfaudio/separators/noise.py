@@ -92,6 +92,14 @@ class NoiseModel(Model):
     messages: tuple[str, ...] = ()
     context: int = _CONTEXT
 
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem is unsure."""
+        return (
+            "the noise must be steady; learn other noise from a passage in which it is alone "
+            "(solo='noise=0:00-0:03')"
+        )
+
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by the power of the noise and the power above it."""
         noise = np.broadcast_to(self.power[:, :, None], block.values.shape)

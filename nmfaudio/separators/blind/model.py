@@ -60,6 +60,11 @@ class BlindModel(Model):
         """The factorization of the first start."""
         return self.starts[0]
 
+    @property
+    def alternatives(self) -> tuple[Model, ...]:
+        """The model of each random start."""
+        return tuple(replace(self, starts=(start,)) for start in self.starts) if len(self.starts) > 1 else ()
+
     def find_components(self, mixture: Blocks) -> Components:
         """Return the components of the first start, and how stable they are over the other starts."""
         first = self.starts[0]

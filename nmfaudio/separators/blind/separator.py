@@ -193,5 +193,8 @@ def _single_sounds(search: ComponentSearch, sources: int, origin: str) -> tuple[
     factorization = factorize_single_sounds(search, sources)
     unordered = LabelledFactorization(factorization, search.mixture.channels, np.zeros(sources, np.intp))
     by_energy = replace(unordered.ordered(), labels=np.arange(sources))
-    message = f"{counted(sources, 'source')} {origin}; each source is one repeated sound"
+    message = (
+        f"{counted(sources, 'source')} {origin}; each source is taken for one repeated sound: sources with "
+        f"several sounds, such as toms of several pitches, need components={DEFAULT_COMPONENTS}"
+    )
     return [by_energy], (message,)

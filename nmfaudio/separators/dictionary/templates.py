@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -113,6 +113,20 @@ class TemplateModel(Model):
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     context: int = 0
+
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem is unsure."""
+        return (
+            "add recordings of the source that play what it plays here (nmfaudio learn --add-to), or give "
+            "passages in which it is alone or silent (solo=..., silent=...)"
+        )
+
+    @property
+    def alternatives(self) -> tuple[Model, ...]:
+        """The model of each template set."""
+        sets = self.template_sets
+        return tuple(replace(self, template_sets=(one,)) for one in sets) if len(sets) > 1 else ()
 
     @cached_property
     def covered_bins(self) -> int:

@@ -240,6 +240,19 @@ class DrumsModel(Model):
             sources, members = (*sources, OTHER), (*members, tuple(range(len(names), len(convolution.W))))
         return cls(mixture.stft, sources, convolution, members, mask_exponent, messages, warnings)
 
+    @property
+    def doubt(self) -> str:
+        """Says where the recording is not drums alone."""
+        return "the recording is not drums alone" if self.warnings else ""
+
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem is unsure."""
+        return (
+            "give a recording of each drum alone (oneshots=...), or the number of templates for instruments "
+            "that play with the drums (others=10)"
+        )
+
     def find_components(self, mixture: Blocks) -> Components:
         """Return the drums, whose templates last several frames, and the other instruments."""
         one, bins = self.convolution, self.stft.bins

@@ -51,6 +51,19 @@ class ScoreModel(Model):
     plan: Plan | None = None
     context: int = 0
 
+    @property
+    def doubt(self) -> str:
+        """Says where the score hardly matches the recording."""
+        return "the score hardly matches the recording" if self.warnings else ""
+
+    @property
+    def way_out(self) -> str:
+        """What helps where a stem is unsure."""
+        return (
+            "check that the score has all notes that sound, at their times; notes that it lacks go to wrong "
+            "stems"
+        )
+
     def find_components(self, mixture: Blocks) -> Components:
         """Return the templates of all notes, which are the components, sorted by part."""
         one = self.factorization.factorization

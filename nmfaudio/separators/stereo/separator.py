@@ -98,6 +98,8 @@ class Stereo(Options):
         groups = _joined(angles, self.sources or len(angles))
         names = ", ".join(place_name(angle) for angle in np.rad2deg(angles))
         message = f"{len(angles)} panning positions found: {names}"
+        if self.sources is None:
+            message += "; sources at the same position share a stem"
         return PannedModel(mixture.stft, angles, groups, learned, (message,))
 
     def _learned(self, mixture: Blocks, angles: NDArray[np.float64]) -> PannedTemplates:
