@@ -7,7 +7,7 @@ from naive import divergence as naive_divergence
 
 from nmfaudio import NMF
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, Penalties, activate, factorize, sparse
+from nmfaudio.nmf import Divergence, Penalties, activate, factorize, layout, sparse, sparse_kernels
 from nmfaudio.nmf.sparse import portions
 
 FORMATS = [
@@ -84,6 +84,27 @@ def test_every_start_leads_down(init, beta):
     found = factorize(V, 4, divergence=beta, init=init, iterations=200)
     best = factorize(V.toarray(), 4, divergence=beta, init="random", restarts=4).objective[-1]
     assert found.objective[-1] < 1.05 * best
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (15, 1), (16, 40), (33, 7)])
+def test_the_largest_entry_of_each_column(shape):
+    matrix = np.random.default_rng(2).random(shape).astype(np.float32)
+    np.testing.assert_array_equal(layout.largest_entries(matrix), matrix.max(axis=0))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("exponent", [1, 0.5])
+def test_rows_are_multiplied_by_quotients(shared, exponent):
+    X, above, below = np.random.default_rng(3).random((3, 70, 5), np.float32)
+    below[0, 1] = 0  # with no penalty on component 1 its denominator is zero
+    below = below[:1] if shared else below
+    linear, quadratic, least = np.float32([[0.5, 0, 0.5, 0, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0.3, 0]])
+    denominator = below + linear + quadratic * X
+    ratio = np.divide(above, denominator, out=np.full(X.shape, 2, np.float32), where=denominator > 0)
+    expected = X * ratio**exponent
+    expected[expected < least] = 0
+    sparse_kernels.multiply_rows(X, above, below, linear, quadratic, least, exponent, 2.0)
+    np.testing.assert_allclose(X, expected, rtol=1e-6)
 
 
 def test_the_default_start_is_the_one_from_singular_vectors():

@@ -102,7 +102,7 @@ class Updates:
             objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
         added = weights.on_templates(templates, H)
-        least = least_entries(floor, H.max(axis=0))
+        least = least_entries(floor, layout.largest_entries(H))
         return updated(templates, self._sums, self._free, beta, exponent, least, added), objective
 
     def _task(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf.descend import make_templates
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Penalty, Templates, least_entries
+from nmfaudio.nmf.layout import Penalty, Templates, largest_entries, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.threads import WorkerPool, share_out
@@ -100,7 +100,8 @@ class EntryUpdates:
         self._problem, self._entries, self._pool = problem, entries, pool
         self._kernels = sparse_kernels
         self._free = ~frozen
-        self._latest: tuple[Templates, Matrix, Any] | None = None
+        self._made: tuple[Templates, Matrix] | None = None
+        self._summed: tuple[Templates, Any] | None = None
         self._weights = Weights(penalties, problem, len(frozen))
 
     @property
@@ -131,7 +132,9 @@ class EntryUpdates:
         exponent, moved = self._exponent(weights.squares_of_templates, bold), W.copy()
         self._kernels.multiply_rows(moved, above, below, linear, quadratic, self._least(H), exponent, 1.0)
         moved[:, ~self._free] = W[:, ~self._free]
-        return make_templates(moved.T), objective
+        following = make_templates(moved.T)
+        self._made = following, moved
+        return following, objective
 
     def activate(
         self, templates: Templates, H: Matrix, penalty: Penalty, exponent: float, steps: int
@@ -144,10 +147,12 @@ class EntryUpdates:
 
     def _summary_of(self, templates: Templates, rank: int) -> tuple[Matrix, Any]:
         """Return W and what the updates of H need of it, which are made once for the same templates."""
-        if self._latest is None or self._latest[0] is not templates:
-            W = np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
-            self._latest = templates, W, self._entries.summary(W, self._pool)
-        return self._latest[1:]
+        if self._made is None or self._made[0] is not templates:
+            self._made = templates, np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
+        W = self._made[1]
+        if self._summed is None or self._summed[0] is not templates:
+            self._summed = templates, self._entries.summary(W, self._pool)
+        return W, self._summed[1]
 
     def _move(
         self, W: Matrix, summary: Any, H: Matrix, penalty: Penalty, exponent: float, steps: int = 1
@@ -167,17 +172,11 @@ class EntryUpdates:
                     h, above, below, here.linear, here.quadratic, least, exponent, 0.0
                 )
 
-        def descend(portion: Bounds) -> None:
-            part = slice(*portion)
-            settings = penalty.linear, penalty.quadratic, least, exponent, 0.0, steps
-            self._kernels.descend_rows(H[part], summary.numerator[part], summary.products, *settings)
-
-        separable = not len(penalty.entries) and not len(penalty.pull)
-        self._run(descend if isinstance(summary, Products) and separable else move)
+        self._run(move)
 
     def _least(self, other: Matrix) -> Matrix:
         """Return the size below which an entry of a factor does not count, given the other factor."""
-        return least_entries(self._problem.divergence.floor, other.max(axis=0))
+        return least_entries(self._problem.divergence.floor, largest_entries(other))
 
     def _run(self, task: Callable[[Bounds], T_co]) -> list[T_co]:
         return run_portions(task, self._entries.frame_portions, self._pool)

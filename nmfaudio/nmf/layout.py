@@ -124,3 +124,11 @@ def least_entries(floor: float, largest: Buffer) -> Buffer:
     largest = np.maximum(largest, np.finfo(np.float32).tiny)
     least = _NEGLIGIBLE * floor / largest.astype(np.float64)
     return np.asarray(np.minimum(least, np.finfo(np.float32).max), np.float32)
+
+
+def largest_entries(matrix: Buffer) -> Buffer:
+    """Return the largest entry of each column; some rows at a time, since NumPy is slow on short rows."""
+    rows, columns = matrix.shape
+    whole = rows - rows % LINE
+    wide = matrix[:whole].reshape(-1, LINE * columns).max(axis=0, initial=0).reshape(LINE, columns)
+    return np.asarray(np.vstack([wide, matrix[whole:]]).max(axis=0))

@@ -147,7 +147,9 @@ class Weights:
     def on_activations(self, templates: Templates, H: Matrix) -> Penalty:
         """Return the terms of the update of H, (frames, components), whose templates are given."""
         weights, sums = self._weights, self._sums(templates)
-        linear = weights["l1_H"] + weights["sparsity"] * self._norms(templates)
+        linear = weights["l1_H"]
+        if weights["sparsity"].any():
+            linear = linear + weights["sparsity"] * self._norms(templates)
         smooth = weights["continuity"] * sums**2
         entries = pull = self._nothing
         if smooth.any():

@@ -18,6 +18,8 @@ from nmfaudio.nmf.logarithm_kernels import logarithm
 
 Rows = NDArray[np.float32]
 
+_TOGETHER = 32  # rows whose entries are one loop: a multiple of the numbers in any vector register
+
 # Sums over components use vector registers; their order is fixed by the number of components.
 _compile = compiled(reassociate=True)
 
@@ -62,13 +64,20 @@ def project_values(
     Y: Rows,
     gain: Rows,
 ) -> None:
-    """Write to rows of `gain` the sum of y v over each row's stored entries."""
+    """Write to rows of `gain` the sum of y v over each row's stored entries, four entries at a time."""
     rank = Y.shape[1]
     for n in range(len(gain)):
-        above = gain[n]
+        above, first, last = gain[n], bounds[n], bounds[n + 1]
         for k in range(rank):
             above[k] = np.float32(0)
-        for i in range(bounds[n], bounds[n + 1]):
+        whole = last - (last - first) % 4
+        for i in range(first, whole, 4):
+            a, b = Y[np.uint64(positions[i])], Y[np.uint64(positions[i + 1])]
+            c, d = Y[np.uint64(positions[i + 2])], Y[np.uint64(positions[i + 3])]
+            s, t, u, v = values[i], values[i + 1], values[i + 2], values[i + 3]
+            for k in range(rank):
+                above[k] += (s * a[k] + t * b[k]) + (u * c[k] + v * d[k])
+        for i in range(whole, last):
             y, value = Y[np.uint64(positions[i])], values[i]
             for k in range(rank):
                 above[k] += value * y[k]
@@ -88,34 +97,37 @@ def multiply_rows(
     """Multiply X by above / (below + linear + quadratic X), to a power.
 
     `below` has a row for each row of X, or one for all. Entries under `least`, one number for each component,
-    become zero; where the denominator is zero, the quotient is `dead`.
+    become zero; where the denominator is zero, the quotient is `dead`. All arrays are contiguous: some rows
+    at a time are one long loop, which uses vector registers whatever the number of components is.
     """
-    shared = len(below) == 1
-    for n in range(len(X)):
-        x, numerator, denominators = X[n], above[n], below[0 if shared else n]
-        for k in range(X.shape[1]):
-            denominator = denominators[k] + linear[k] + quadratic[k] * x[k]
-            ratio = numerator[k] / denominator if denominator > 0 else np.float32(dead)
-            if exponent != 1:
-                ratio = ratio ** np.float32(exponent)
-            moved = x[k] * ratio
-            x[k] = moved if moved >= least[k] else np.float32(0)
+    rank, shared = X.shape[1], len(below) == 1
+    length, size = _TOGETHER * rank, X.size
+    repeated, ratio = np.empty((4, length), np.float32), np.empty(length, np.float32)
+    for i in range(length):
+        k = i % rank
+        repeated[0, i], repeated[1, i], repeated[2, i] = linear[k], quadratic[k], least[k]
+        repeated[3, i] = below[0, k]
+    x, numerator, denominator = X.reshape(size), above.reshape(size), below.reshape(below.size)
+    for first in range(0, size, length):
+        here = slice(first, min(first + length, size))
+        _multiply(
+            x[here], numerator[here], repeated[3] if shared else denominator[here],
+            repeated[0], repeated[1], repeated[2], exponent, np.float32(dead), ratio,
+        )  # fmt: skip
 
 
 @_compile
-def descend_rows(
-    X: Rows, above: Rows, products: Rows, linear: Rows, quadratic: Rows, least: Rows,
-    exponent: float, dead: float, steps: int,
+def _multiply(
+    x: Rows, above: Rows, below: Rows, linear: Rows, quadratic: Rows, least: Rows, exponent: float,
+    dead: np.float32, ratio: Rows,
 ) -> None:  # fmt: skip
-    """Do the same so many times with the denominator X products, the one of the Euclidean distance."""
-    rank = X.shape[1]
-    below = np.empty((1, rank), np.float32)
-    for n in range(len(X)):
-        for _ in range(steps):
-            for k in range(rank):
-                below[0, k] = np.float32(0)
-            for j in range(rank):
-                x, row = X[n, j], products[j]
-                for k in range(rank):
-                    below[0, k] += x * row[k]
-            multiply_rows(X[n : n + 1], above[n : n + 1], below, linear, quadratic, least, exponent, dead)
+    """Do the same for entries that stand in a row."""
+    for i in range(x.size):
+        denominator = below[i] + linear[i] + quadratic[i] * x[i]
+        ratio[i] = above[i] / denominator if denominator > 0 else dead
+    if exponent != 1:
+        for i in range(x.size):
+            ratio[i] = ratio[i] ** np.float32(exponent)
+    for i in range(x.size):
+        moved = x[i] * ratio[i]
+        x[i] = moved if moved >= least[i] else np.float32(0)
