@@ -23,8 +23,8 @@ def test_a_stem_that_hardly_overlaps_the_rest_is_sure():
 @pytest.mark.parametrize(
     ("evidence", "reason"),
     [
-        (Evidence(0.5, LEAST_CERTAINTY - 0.1), "same times and frequencies"),
-        (Evidence(0.5, 40.0, 0.5), "by chance"),
+        (Evidence(0.5, LEAST_CERTAINTY - 0.1), "overlaps the other stems"),
+        (Evidence(0.5, 40.0, 0.5), "other random numbers"),
         (Evidence(0.0, 40.0), "silent"),
         (Evidence(1.0, 40.0), "whole mixture"),
     ],

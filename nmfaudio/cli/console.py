@@ -21,8 +21,11 @@ _REFRESH_SECONDS = 0.1
 _FIRST_LINE_SECONDS, _LINE_SECONDS = 2.0, 10.0
 COMPILING = "compiling for your processor"
 # Parameters of Python that library messages name, and that are flags of the commands.
-_FLAGS = "overwrite|format|subtype|clip_mode|memory|phase_rounds|strict|sources|filename"
-_PARAMETER = re.compile(rf"\b({_FLAGS})=(True|\"[^\"]*\"|-?\d+\b)")
+_FLAGS = (
+    "overwrite|format|subtype|clip_mode|memory|phase_rounds|strict|sources|filename|only|start|end|in_place|track|"
+    "dictionary|midi|solo|silent|range|oneshots|free|rest"
+)
+_PARAMETER = re.compile(rf"\b({_FLAGS})=(True|\.\.\.|\"[^\"]*\"|-?\d+\b)")
 
 
 def print_safely() -> None:
@@ -61,11 +64,13 @@ def with_flags(message: str) -> str:
     --------
     >>> with_flags('pass overwrite=True, or use subtype="FLOAT"')
     'pass --overwrite, or use --subtype FLOAT'
+    >>> with_flags("name passages in which it is alone (solo=...)")
+    'name passages in which it is alone (--solo)'
     """
 
     def flag(match: re.Match[str]) -> str:
         name, value = match[1].replace("_", "-"), match[2].strip('"')
-        return f"--{name}" if value == "True" else f"--{name} {value}"
+        return f"--{name}" if value in ("True", "...") else f"--{name} {value}"
 
     return _PARAMETER.sub(flag, message)
 

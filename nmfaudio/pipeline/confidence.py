@@ -156,8 +156,8 @@ def _doubt(evidence: Evidence) -> str:
     if evidence.certainty >= LEAST_CERTAINTY:
         return ""
     if evidence.overlaps_more_than_it_varies:
-        return "it sounds at the same times and frequencies as the other stems, so little of it is certain"
-    return "separations that differ only by chance give it another sound"
+        return "the sound overlaps the other stems in time and frequency, so little of it is certain"
+    return "separations with other random numbers give a different sound"
 
 
 def doubts(entries: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
