@@ -19,7 +19,7 @@ def test_each_stem_has_a_verdict_and_unsure_ones_a_way_out(capsys):
     rows = [line.split("│") for line in printed.splitlines() if "│" in line]
     assert [row[4].strip() for row in rows] == ["sure", "unsure"]
     below = " ".join(printed[printed.index("└") :].split())
-    assert "unsure: piano: it sounds at the same times" in below
+    assert "unsure: piano: the sound overlaps the other stems" in below
     assert "Way out: pass --sources 3" in below
     assert "flute" not in below
 
