@@ -68,6 +68,14 @@ def test_connections_follow_the_tls_settings_of_dask(certificate, tmp_path):
             pass
 
 
+def test_workers_that_are_started_here_keep_no_profiles():
+    setting = "distributed.worker.profile.enabled"
+    before = dask.config.get(setting)
+    with connected("local:1") as client:
+        assert list(client.run(dask.config.get, setting).values()) == [False]
+    assert dask.config.get(setting) == before
+
+
 def test_an_interrupted_command_leaves_whole_stems_and_goes_on(tmp_path):
     names = [f"{number}.wav" for number in range(12)]
     for name in names:

@@ -87,6 +87,7 @@ def _client(address: str, stack: contextlib.ExitStack) -> Any:
     from distributed import Client
 
     if local := _LOCAL.fullmatch(address):
+        stack.enter_context(_without_profiles())
         cluster = stack.enter_context(_local_cluster(int(local[1] or os.cpu_count() or 1)))
         return Client(cluster, set_as_default=False)
     given: dict[str, Any] = {"address": address}
@@ -101,6 +102,13 @@ def _client(address: str, stack: contextlib.ExitStack) -> Any:
             f"{address}: no scheduler of Dask answers ({reason}): start one (dask scheduler), or check the "
             "address"
         ) from None
+
+
+def _without_profiles() -> contextlib.AbstractContextManager[Any]:
+    """Switch off the profiles of workers that are started here: nothing shows them, and they cost time."""
+    import dask
+
+    return dask.config.set({"distributed.worker.profile.enabled": False})  # type: ignore[no-any-return]
 
 
 def _local_cluster(count: int) -> Any:
