@@ -23,6 +23,14 @@ def run(*arguments):
     return RUNNER.invoke(app, list(map(str, arguments)))
 
 
+def test_paragraphs_of_the_help_fill_the_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("separate", "--help").output.partition("The stem `left60`")[2].splitlines()
+    paragraph = lines[: next(i for i, line in enumerate(lines) if not line.strip())]
+    assert len(paragraph) == 5
+    assert all(len(line.rstrip()) > 65 for line in paragraph[1:-1])
+
+
 @pytest.mark.parametrize(
     "command", ["separate", "learn", "advise", "rank", "plot", "tune", "export", "separators", "show", "join"]
 )

@@ -160,6 +160,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         typer.Option(
             metavar="FORMAT",
             help="Also write when each stem sounds, and its level: audacity (label track) or csv.",
+            rich_help_panel=_STEMS,
         ),
     ] = None,
     keep: Annotated[

@@ -72,10 +72,10 @@ def _short_model(fit: DictionaryFit, blend: Blend) -> TemplateModel:
 def _choice(fit: DictionaryFit, measured: float) -> tuple[str, ...]:
     """Return messages about what was learned, and how certain the split is."""
     listed = " and ".join(fit.known.sources)
-    word = "agree" if measured < UNCERTAIN else "disagree"
+    word = "little" if measured < UNCERTAIN else "much"
     return (
         f"known: {listed}; everything else was learned from the mixture as the stem `residual` (separations "
-        f"with {FEW} and {MANY} free templates {word}: they differ by {100 * measured:.0f} %)",
+        f"with {FEW} and {MANY} free templates differ {word}: by {100 * measured:.0f} %)",
     )
 
 
