@@ -66,15 +66,22 @@ def run_over_cluster(
     """
     from nmfaudio.cluster.connection import connected
     from nmfaudio.cluster.separation import run_on_cluster
+    from nmfaudio.cluster.sharing import check_tasks
     from nmfaudio.errors import ClusterError, OptionError
 
     outcomes, start = list[Outcome](), time.monotonic()
     try:
         with (
-            connected(choice.address, any_version=choice.any_version, silent=True) as client,
+            connected(
+                choice.address,
+                any_version=choice.any_version,
+                silent=True,
+                memory=int(job.options.get("memory") or 0),
+            ) as client,
             _ending_at_signals(client, sweep),
             files_progress(len(tasks), shown) as progress,
         ):
+            check_tasks(client, tasks)
             begin()
             for outcome in run_on_cluster(
                 client, job, tasks, any_version=choice.any_version, piece_seconds=choice.piece_seconds
