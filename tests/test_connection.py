@@ -79,7 +79,7 @@ def test_workers_that_are_started_here_keep_no_profiles():
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda one: one.name)
 def test_an_interrupted_command_leaves_whole_stems_and_goes_on(tmp_path, end):
-    names = [f"{number}.wav" for number in range(12)]
+    names = [f"{number}.wav" for number in range(24)]
     for name in names:
         soundfile.write(tmp_path / name, sound(0.3, seed=int(name[:-4])).T, 8000)
     with distributed.LocalCluster(**THREADS, n_workers=1) as cluster:
@@ -92,7 +92,9 @@ def test_an_interrupted_command_leaves_whole_stems_and_goes_on(tmp_path, end):
             _, errors = process.communicate(timeout=60)
         assert process.returncode == (-end if end == signal.SIGKILL else 128 + end), errors
         assert "Traceback" not in errors
-        assert forgotten(cluster), "the scheduler works for a command that is gone"
+        assert forgotten(cluster)
+        done = len(list(tmp_path.rglob("manifest.json")))
+        assert 0 < done < len(names), "the scheduler works for a command that is gone"
         job = Job(make("noise"), {"resume": True})
         tasks = [Task(str(tmp_path / name), tmp_path / "out") for name in names]
         with connected(cluster.scheduler_address) as client:
