@@ -1,11 +1,17 @@
-"""Measure what Dask costs: ``python scripts/benchmark_cluster.py [--files 200] [--seconds 10] [--rounds 3]``.
+"""Measure what Dask costs: ``python scripts/benchmark_cluster.py [--only throughput] [--files 200]``.
 
-The script makes short files and separates them with ``-j 1``, ``-j 2``, ``--cluster local:1`` and
-``--cluster local:2``, in turns, each as one command with its starting time. It prints medians of rounds and
-the ratios of the cluster to ``-j``, of wall time and of processor time, which other programs on the machine
-disturb less. Then it measures the tasks a second of a scheduler with trivial tasks,
-the bytes that workers send each other in an epoch of learning, the peak memory of the workers beside their
-limit, and the time that the death of a worker costs.
+The script makes short files. Its parts, of which ``--only`` runs one:
+
+- ``throughput``: the files are separated with ``-j 1``, ``-j 2``, ``--cluster local:1`` and ``--cluster
+  local:2``, in turns, each as one command with its starting time. Medians of rounds are printed, and the
+  ratios of the cluster to ``-j``, of wall time and of processor time, which other programs on the machine
+  disturb less.
+- ``costs``: the tasks a second of a scheduler with trivial tasks, the bytes that workers send each other in
+  an epoch of learning, and the peak memory of the workers beside their limit.
+- ``recovery``: the time that the death of a worker costs.
+- ``minibatch``: what passes over batches lose against 50 epochs over the whole corpus, and the
+  processor time of both, for each ``--corpus FOLDER`` of recordings of one source (default:
+  ``audio_samples/drum_loop``).
 """
 
 from __future__ import annotations
@@ -30,12 +36,18 @@ import numpy as np
 import soundfile
 from distributed import Client, LocalCluster
 
-from nmfaudio import learn, separate_files
+from nmfaudio import Dictionary, learn, read, separate_files
+from nmfaudio.dictionaries import corpus
+from nmfaudio.dictionaries.training_frames import Spectra
+from nmfaudio.nmf import Divergence
+from nmfaudio.nmf.shard_sums import ShardSums
 
 RATE = 16000
 SEPARATOR = "harmonic-percussive"
 _TRIVIAL = 3000  # tasks
 _RANK, _EPOCHS = 8, 4
+_TEMPLATES, _WHOLE_EPOCHS, _PASSES = 20, 50, (1, 2, 5)
+_PARTS = ("throughput", "costs", "recovery", "minibatch")
 _MEASURES = ("wall", "processor")
 _WAYS = {
     "-j 1": ("-j", "1"),
@@ -157,26 +169,79 @@ def print_recovery(client: Client, cluster: LocalCluster, paths: list[Path], out
     )
 
 
+def print_minibatch(folder: Path, frames_of_shard: int) -> None:
+    """Print the divergence and the processor time of passes over batches, as ratios to those of epochs."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in {".flac", ".wav"})
+    corpus.FRAMES_OF_SHARD = frames_of_shard
+    start = time.process_time()
+    whole = learn(paths, "one", rank=_TEMPLATES, iterations=_WHOLE_EPOCHS, whole_corpus=True)
+    whole_seconds = time.process_time() - start
+    frames = _frames(paths, whole)
+    best = _divergence(frames, whole)
+    shards = sum(-(-len(one) // frames_of_shard) for one in frames)
+    print(
+        f"{folder}: {len(paths)} recordings, {sum(map(len, frames))} frames, {shards} shards of at most "
+        f"{frames_of_shard} frames; {_WHOLE_EPOCHS} epochs: {whole_seconds:.1f} s of processor time",
+        flush=True,
+    )
+    for passes in _PASSES:
+        start = time.process_time()
+        found = learn(paths, "one", rank=_TEMPLATES, minibatch=True, passes=passes)
+        seconds = time.process_time() - start
+        ratio = _divergence(frames, found) / best
+        print(
+            f"  {passes} pass{'es' if passes > 1 else ''}: {ratio:.3f} times the divergence, "
+            f"{seconds / whole_seconds:.2f} times the processor time",
+            flush=True,
+        )
+
+
+def _frames(paths: list[Path], dictionary: Dictionary) -> list[Any]:
+    """Return the frames of all recordings, each of shape (frames, bins)."""
+    rate, power = dictionary.sample_rate, dictionary.magnitude_power
+    spectra = (Spectra(read(path), dictionary.stft, rate, power, None) for path in paths)
+    return [np.concatenate(list(one.blocks())) for one in spectra]
+
+
+def _divergence(frames: list[Any], dictionary: Dictionary) -> float:
+    level = float(np.mean([one.mean() for one in frames]))
+    return sum(
+        ShardSums.of(one, dictionary.templates, Divergence.of("kl"), level).objective for one in frames
+    )
+
+
+def print_cluster_parts(parts: tuple[str, ...], paths: list[Path], out: Path) -> None:
+    """Print the parts that need a cluster."""
+    flags: dict[str, Any] = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    with LocalCluster(n_workers=2, **flags) as cluster, Client(cluster) as client:
+        if "costs" in parts:
+            print_costs(client, paths, out)
+        if "recovery" in parts:
+            print_recovery(client, cluster, paths, out)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", choices=_PARTS)
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--corpus", type=Path, nargs="+", default=[Path("audio_samples/drum_loop")])
+    parser.add_argument("--frames-of-shard", type=int, default=corpus.FRAMES_OF_SHARD)
     arguments = parser.parse_args()
+    parts = (arguments.only,) if arguments.only else _PARTS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "in"
         folder.mkdir()
-        paths = make_files(folder, arguments.files, arguments.seconds)
-        print_throughput(folder, len(paths), arguments.rounds)
-        with (
-            LocalCluster(
-                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            print_costs(client, paths, Path(name))
-            print_recovery(client, cluster, paths, Path(name))
+        paths = [] if parts == ("minibatch",) else make_files(folder, arguments.files, arguments.seconds)
+        if "throughput" in parts:
+            print_throughput(folder, len(paths), arguments.rounds)
+        if {"costs", "recovery"} & set(parts):
+            print_cluster_parts(parts, paths, Path(name))
+    if "minibatch" in parts:
+        for corpus_folder in arguments.corpus:
+            print_minibatch(corpus_folder, arguments.frames_of_shard)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,11 @@ class DaskProcesses:
         self.scheduler = self._start("scheduler", "--host", self.host, "--port", self.port, "--no-show")
         self._wait_for_port()
 
-    def start_worker(self, *, host=None, prefix=()):
+    def start_worker(self, *flags, host=None, prefix=(), cwd=None, **environment):
         place = self.folder / f"worker{len(self.processes)}"
-        flags = ("--nthreads", 1, "--no-dashboard", "--local-directory", place)
-        return self._start("worker", self.address, "--host", host or self.host, *flags, prefix=prefix)
+        usual = ("--nthreads", 1, "--no-dashboard", "--local-directory", place, "--host", host or self.host)
+        started = {"prefix": prefix, "cwd": cwd or self.folder, "environment": environment}
+        return self._start("worker", self.address, *usual, *flags, **started)
 
     def kill(self, process):
         with contextlib.suppress(ProcessLookupError):
@@ -59,14 +60,14 @@ class DaskProcesses:
         for process in self.processes:
             self.kill(process)
 
-    def _start(self, *arguments, prefix=()):
+    def _start(self, *arguments, prefix=(), cwd=None, environment=None):
         with (self.folder / "dask.log").open("ab") as log:
             process = subprocess.Popen(
                 [*prefix, str(DASK), *map(str, arguments)],
                 stdout=log,
                 stderr=log,
-                env=self.environment,
-                cwd=self.folder,
+                env={**self.environment, **(environment or {})},
+                cwd=cwd or self.folder,
                 start_new_session=True,
             )
         self.processes.append(process)

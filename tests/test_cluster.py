@@ -233,6 +233,23 @@ def test_workers_with_other_versions_are_named():
         check_workers(Workers(one=own_versions(), two={**own_versions(), "numba": "0.1"}))
 
 
+def test_a_worker_with_another_numba_is_refused_or_allowed(cluster, archive, tmp_path, nmfaudio):
+    folder, expected = archive
+    (tmp_path / "older" / "numba-0.1.dist-info").mkdir(parents=True)
+    metadata = "Metadata-Version: 2.1\nName: numba\nVersion: 0.1\n"
+    (tmp_path / "older" / "numba-0.1.dist-info" / "METADATA").write_text(metadata)
+    cluster.start_worker(PYTHONPATH=str(tmp_path / "older"))
+    name, flags = folder / "in" / "000.wav", (*SEPARATOR, "-o", "out", "-q", "--cluster", cluster.address)
+    told = nmfaudio("separate", name, *flags, check=1).stderr
+    assert "has numba 0.1 instead of" in told
+    assert "install the same versions, or pass --any-version" in told
+    assert not (tmp_path / "out").exists()
+    nmfaudio("separate", name, *flags, "--any-version", check=0)
+    found = stems_in(tmp_path / "out")
+    assert found == {name: expected[name] for name in found}
+    assert len(found) == 2
+
+
 def test_a_worker_that_arrives_with_other_versions_does_no_work(cluster, archive, tmp_path, monkeypatch):
     from nmfaudio.cluster import separation
 

@@ -164,3 +164,20 @@ def test_one_pass_keeps_one_batch_at_a_time(clips, monkeypatch):
 
     learn(clips, "bell", rank=3, minibatch=True, client=Counting())
     assert max(most) < 10
+
+
+def test_more_passes_fit_better_and_one_is_the_default(clips, monkeypatch):
+    monkeypatch.setattr(corpus, "FRAMES_OF_SHARD", 6)
+    options, told = {"rank": 3, "minibatch": True}, []
+    one = learn(clips, "bell", **options)
+    three = learn(clips, "bell", **options, passes=3, report=lambda p: told.append((p.done, p.total)))
+    assert np.array_equal(learn(clips, "bell", **options, passes=1).templates, one.templates)
+    V = np.concatenate(
+        [b for clip in clips for b in Spectra(_read(clip), one.stft, 8000, 1.0, None).blocks()]
+    )
+    losses = [ShardSums.of(V, d.templates, Divergence(1), float(V.mean())).objective for d in (one, three)]
+    assert losses[1] < 0.99 * losses[0], losses
+    assert told[-1][0] == told[-1][1] == 3 * -(-told[-1][1] // 3)
+    np.testing.assert_allclose(three.templates.sum(axis=0), 1, rtol=1e-5)
+    with pytest.raises(OptionError, match="passes=0: it must be at least 1"):
+        learn(clips, "bell", **options, passes=0)

@@ -1,5 +1,8 @@
 """Pieces of long recordings on a cluster: the same stems as of the whole, and nothing left behind."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,11 +10,12 @@ from conftest import sound
 
 distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
-from dask_processes import THREADS  # noqa: E402
+from dask_processes import THREADS, DaskProcesses  # noqa: E402
 
 from nmfaudio import FunctionModel, make, separate_files  # noqa: E402
 from nmfaudio.cluster import pieces  # noqa: E402
 from nmfaudio.cluster.job import Job  # noqa: E402
+from nmfaudio.cluster.separation import run_on_cluster  # noqa: E402
 from nmfaudio.cluster.task import Task  # noqa: E402
 from nmfaudio.errors import AudioFileError, OptionError  # noqa: E402
 from nmfaudio.pipeline.fitting import fit  # noqa: E402
@@ -86,6 +90,51 @@ def test_a_piece_that_fails_is_told_and_nothing_remains(client, folder, tmp_path
     assert not outcome["ok"]
     assert "no idea" in outcome["error"]
     assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["failed.json"]
+
+
+@pytest.mark.parametrize("victim", ["the worker that fitted", "another worker"])
+def test_a_worker_may_die_while_pieces_are_made(tmp_path, victim):
+    soundfile.write(tmp_path / "long.wav", sound(24.0, seed=3).T, RATE)
+    job, task = Job(make("harmonic-percussive")), Task(str(tmp_path / "long.wav"), tmp_path / "out")
+    assert job.run(Task(task.file, tmp_path / "one"))["ok"]
+    patient = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "300s"}  # a worker that compiles is not dead
+    processes = DaskProcesses(tmp_path, **patient)
+    try:
+        workers = [processes.start_worker("--name", str(number)) for number in range(2)]
+        with distributed.Client(processes.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            run = threading.Thread(
+                target=lambda: outcomes.extend(run_on_cluster(client, job, [task], piece_seconds=1.5))
+            )
+            outcomes = []
+            run.start()
+            fitting, other = workers_of_pieces(client, tmp_path / "out")
+            processes.kill(workers[fitting if victim == "the worker that fitted" else other])
+            made = len(pieces_in(tmp_path / "out"))
+            run.join(120)
+            assert len(client.scheduler_info()["workers"]) == 1
+    finally:
+        processes.end()
+    assert 0 < made < 16, "the test is to kill a worker between pieces"
+    (outcome,) = outcomes
+    assert (outcome["ok"], outcome["pieces"]) == (True, 16), outcome
+    assert stems_in(tmp_path / "out") == stems_in(tmp_path / "one")
+    assert not list(tmp_path.rglob(".nmfaudio-*"))
+
+
+def workers_of_pieces(client, out):
+    """Wait for pieces; return the number of the worker that fitted, and of the other."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(pieces_in(out)) < 3:
+        time.sleep(0.01)
+    names = {address: int(one["name"]) for address, one in client.scheduler_info()["workers"].items()}
+    running = client.processing()
+    (fitting,) = (names[a] for a, keys in running.items() if any(k.startswith("_separate") for k in keys))
+    return fitting, 1 - fitting
+
+
+def pieces_in(out):
+    return [path for path in out.rglob(".nmfaudio-pieces-*/*") if path.name.isdigit()]
 
 
 class OneStem:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmfaudio.cli.console import FAILED, one_line, stop
+from nmfaudio.cli.console import FAILED, complain, one_line, stop
 
 
 def archive_status(
@@ -28,9 +28,11 @@ def archive_status(
         typer.echo(json.dumps(document))
     else:
         for file, reason in found.failed.items():
-            typer.echo(one_line(f"failed: {file}: {reason}"))
+            typer.echo(one_line(f"failed: {file}: {reason.removeprefix(f'{file}: ')}"))
         for file in found.missing:
             typer.echo(one_line(f"missing: {file}"))
+        if not found.is_listed:
+            complain(f"{output}: it has no list of files, so files that were not begun are not counted")
         counts = f"{len(found.done)} done, {len(found.failed)} failed, {len(found.missing)} missing"
         typer.echo(f"{counts} of {len(found.done) + len(found.failed) + len(found.missing)} files")
     if found.failed or found.missing:

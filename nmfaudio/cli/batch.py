@@ -70,8 +70,8 @@ def run_files(
 ) -> bool:
     """Separate files, several at a time if wanted; return whether all succeeded.
 
-    `archive` is the folder of all stems where the run is one of an archive, on a cluster or in an array of
-    jobs: a list of the files, and the reason of each failure, are written there.
+    `archive` is the folder of all stems where the run is one of an archive of several files: a list of the
+    files, and the reason of each failure, are written there.
     """
     possible, outcomes = [], []
     for task, clash in _clashes(tasks):
@@ -91,7 +91,7 @@ def run_files(
 
     by_name = {task.file: task for task in possible}
     for outcome in _run(job, possible, printer, processes, cluster, begin):
-        if shard and not cluster:  # workers of a cluster do it themselves
+        if archive is not None and not cluster:  # workers of a cluster do it themselves
             note_outcome(by_name[outcome["file"]], job.options, outcome)
         printer.print(outcome)
         outcomes.append(outcome)

@@ -157,7 +157,7 @@ def progress_bar(name: str, wanted: bool) -> Iterator[Any]:
         TextColumn("{task.fields[state]}", markup=False),
         TimeRemainingColumn(),
     )
-    with _bar(*columns) as bar:
+    with bar_on_stderr(*columns) as bar:
         line = _StageLine(bar, one_line(name))
         when_compiling(line.report_compilation)
         try:
@@ -175,11 +175,11 @@ def worker_bars(count: int, files: int, wanted: bool) -> Iterator[WorkerBars]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with _bar(*columns) as bar:
+    with bar_on_stderr(*columns) as bar:
         yield WorkerBars(bar, count, files)
 
 
-def _bar(*columns: Any) -> Any:
+def bar_on_stderr(*columns: Any) -> Any:
     """Return bars on stderr that do not take over standard output."""
     from rich.console import Console
     from rich.progress import Progress as Bar

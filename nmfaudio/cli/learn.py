@@ -48,9 +48,10 @@ def learn(
         bool,
         typer.Option(
             "--minibatch",
-            help="Learn from all frames in one pass that keeps none of them; the templates fit less well.",
+            help="Learn from all frames in passes that keep none of them; the templates fit less well.",
         ),
     ] = False,
+    passes: Annotated[int, typer.Option(min=1, help="With --minibatch: passes over all frames.")] = 1,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -86,7 +87,7 @@ def learn(
         with progress_bar(label, not quiet) as report:
             if whole_corpus or minibatch or cluster:
                 _refuse_passage(passage)
-                options["minibatch"] = minibatch
+                options.update(minibatch=minibatch, passes=passes)
                 options["checkpoint"] = target.with_suffix(".checkpoint")
                 dictionary = _learned_from_corpus(files, label, cluster, any_version, report, options)
                 silent: list[str] = []

@@ -355,7 +355,7 @@ def separate(  # each parameter is a flag of the command line; those of the sepa
         return
     folder = place_of(output)
     tasks = collect_tasks(names, from_file, folder)
-    archive = folder if cluster or shard else None
+    archive = folder if cluster or shard or len(tasks) > 1 else None
     if not run_files(job, tasks, printer, processes, cluster=choice, shard=shard, archive=archive):
         raise typer.Exit(FAILED)
 

@@ -41,11 +41,14 @@ class ArchiveStatus:
         Files that could not be separated, with the reason.
     missing : tuple of str
         Files without stems and without a failure.
+    is_listed : bool
+        Whether the folder has a list of all files; without it, none is known to be missing.
     """
 
     done: tuple[str, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    is_listed: bool = True
 
 
 def shard_of(tasks: Sequence[Task], shard: str) -> list[Task]:
@@ -90,9 +93,15 @@ def note_files(output: Place, tasks: Iterable[Task], filename: str) -> None:
 
 
 def note_outcome(task: Task, options: Mapping[str, Any], outcome: Outcome) -> None:
-    """Write beside the stems why a file failed, or remove the note of an earlier failure."""
+    """Write beside the stems why a file failed, or remove the note of an earlier failure.
+
+    Nothing is written where the file failed because it has stems, which may not be replaced.
+    """
     with contextlib.suppress(NmfaudioError, OSError):
         place = record_place(task.file, task.output, options, _FAILED)
+        replaces = options.get("overwrite") or options.get("resume")
+        if not outcome["ok"] and not replaces and exists_already(task, options):
+            return
         if not outcome["ok"]:
             write_bytes(place, json.dumps({"file": task.file, "error": outcome["error"]}).encode())
         elif not isinstance(place, Path) or place.exists():
@@ -102,19 +111,18 @@ def note_outcome(task: Task, options: Mapping[str, Any], outcome: Outcome) -> No
 def status(output: Place) -> ArchiveStatus:
     """Count the files of an archive that are done, failed, and missing.
 
-    A manifest is written last, so a file with a manifest is done.
+    A manifest is written last, so a file with a manifest is done. A folder without a list of files, such as
+    that of runs with a single file each, is described by its manifests.
 
     Raises
     ------
     InputError
-        When the folder has no list of files.
+        When the folder has no list of files and no manifest.
     """
     listed = _listed(output)
-    if not listed:
-        raise InputError(
-            f"{output}: it has no {LIST_NAME}: name the folder of stems of a run with --shard or --cluster"
-        )
     present = set(files_below(output))
+    if not listed:
+        return _unlisted(output, present)
     done, missing, failures = list[str](), list[str](), dict[str, str]()
     for entry in listed:
         file, options = entry["file"], {"filename": entry["filename"]}
@@ -134,10 +142,12 @@ def status(output: Place) -> ArchiveStatus:
 def record_place(file: str, output: Place, options: Mapping[str, Any], name: str = "manifest") -> Place:
     """Return where the manifest of a file lies, or another JSON file beside it."""
     from nmfaudio.pipeline.target import DEFAULT_FILENAME, Target, track_name
+    from nmfaudio.sound.opening import STANDARD_INPUT
     from nmfaudio.sound.source import Encoding
 
     pattern = options.get("filename") or DEFAULT_FILENAME
-    target = Target(Path(), track_name(file.rstrip("/")), Encoding(), filename=pattern)
+    track = "stdin" if file == STANDARD_INPUT else track_name(file.rstrip("/"))
+    target = Target(Path(), track, Encoding(), filename=pattern)
     return joined(output, *target.record(name).parts)
 
 
@@ -164,6 +174,24 @@ def _listed(output: Place) -> list[dict[str, str]]:
         return [{key: str(entry[key]) for key in ("file", "stems", "filename")} for entry in files]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{joined(output, LIST_NAME)}: it is damaged: remove it, and run again") from None
+
+
+def _unlisted(output: Place, present: Iterable[str]) -> ArchiveStatus:
+    """Return what the manifests and the notes of failures in a folder say."""
+    done, failures = list[str](), dict[str, str]()
+    for name in sorted(present):
+        if name.endswith(".json"):
+            with contextlib.suppress(NmfaudioError, ValueError, KeyError, TypeError):
+                document = json.loads(
+                    (read_bytes(joined(output, name)) or b"").decode("utf-8", "surrogateescape")
+                )
+                if "stems" in document:
+                    done.append(str(document["input"]["file"]))
+                else:
+                    failures[str(document["file"])] = str(document["error"])
+    if not done and not failures:
+        raise InputError(f"{output}: it has no {LIST_NAME} and no manifest: name a folder of stems")
+    return ArchiveStatus(tuple(done), failures, is_listed=False)
 
 
 def _relative(inner: Place, output: Place) -> str:

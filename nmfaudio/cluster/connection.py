@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nmfaudio.cluster.capacity import check_memory
 from nmfaudio.cluster.versions import check_workers, own_versions
 from nmfaudio.errors import ClusterError, OptionError
 
@@ -19,7 +20,9 @@ _LOCAL = re.compile(r"local(?::(\d+))?")
 
 
 @contextlib.contextmanager
-def connected(address: str, *, any_version: bool = False, silent: bool = False) -> Iterator[Any]:
+def connected(
+    address: str, *, any_version: bool = False, silent: bool = False, memory: int = 0
+) -> Iterator[Any]:
     """Provide a client of Dask whose workers can run nmfaudio.
 
     Encrypted connections follow the settings of Dask (`distributed.comm.tls`).
@@ -33,11 +36,14 @@ def connected(address: str, *, any_version: bool = False, silent: bool = False) 
         Whether workers with other versions of nmfaudio, numba or numpy may be used.
     silent : bool
         Whether to switch off the log of Dask in this process, for programs that print errors themselves.
+    memory : int
+        Bytes that each thread of a worker may use for large arrays; 0 where that follows its memory limit.
 
     Raises
     ------
     ClusterError
-        When Dask is not installed, nothing answers, there is no worker, or a worker has other versions.
+        When Dask is not installed, nothing answers, there is no worker, or a worker has other versions or too
+        little memory.
     OptionError
         When the address has none of the forms.
     """
@@ -53,6 +59,7 @@ def connected(address: str, *, any_version: bool = False, silent: bool = False) 
                 logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(_client(address, stack))
+        check_memory(client, memory)  # first: a worker that is too small dies when it loads nmfaudio
         wait_for_a_worker(client)
         if not any_version:
             check_workers(client)

@@ -59,7 +59,8 @@ def separate_files(
     Raises
     ------
     ClusterError
-        When workers have other versions, or the scheduler is lost.
+        When workers have other versions, too little memory, or do not see the folders, or when the scheduler
+        is lost.
     OptionError, SeparatorError
         As for `separate_file`.
 
@@ -77,11 +78,15 @@ def separate_files(
     client = client or _open_client()
     if client is None:
         return [job.run(task) for task in tasks]
+    from nmfaudio.cluster.capacity import check_memory
     from nmfaudio.cluster.separation import run_on_cluster
+    from nmfaudio.cluster.sharing import check_tasks
     from nmfaudio.cluster.versions import check_workers
 
+    check_memory(client, int(job.options.get("memory") or 0))
     if not any_version:
         check_workers(client)
+    check_tasks(client, tasks)
     outcomes = run_on_cluster(client, job, tasks, any_version=any_version, piece_seconds=piece_seconds)
     found = {one["file"]: one for one in outcomes}
     return [found[task.file] for task in tasks]

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
+from nmfaudio.cluster.capacity import check_capacities, shard_bytes, words_of_death
 from nmfaudio.cluster.connection import connected
 from nmfaudio.cluster.remote import recording_at
+from nmfaudio.cluster.sharing import check_sharing
 from nmfaudio.dictionaries.corpus import FRAMES_OF_SHARD
 from nmfaudio.dictionaries.dictionary import Dictionary
-from nmfaudio.dictionaries.learning import learn
+from nmfaudio.dictionaries.learning import WINDOW_SECONDS, learn
 from nmfaudio.errors import ClusterError
 
 
@@ -44,20 +46,25 @@ def learn_on_cluster(
     Raises
     ------
     ClusterError
-        When the cluster cannot be used or is lost.
+        When the cluster cannot be used or is lost, or a worker has too little memory or does not see the
+        recordings.
     """
     with connected(address, any_version=any_version, silent=True) as client:
         from distributed import KilledWorker
 
+        corpus = [recording_at(one) for one in recordings]
+        needed = shard_bytes(
+            next(iter(corpus), None), options.get("sample_rate"), options.get("window", WINDOW_SECONDS)
+        )
+        check_capacities(client, needed, f"a shard of {FRAMES_OF_SHARD} frames a thread")
+        check_sharing(client, [os.fspath(one) for one in recordings])
         if prepare:
             prepare(client)
         try:
-            return learn([recording_at(one) for one in recordings], label, client=client, **options)
+            return learn(corpus, label, client=client, **options)
         except KilledWorker as error:
             raise ClusterError(
-                f"{error.allowed_failures + 1} workers died in the same work: perhaps there was "
-                f"too little memory for a shard of {FRAMES_OF_SHARD} frames: give workers more memory, or "
-                "one thread each"
+                words_of_death(error, f"learned from a shard of {FRAMES_OF_SHARD} frames")
             ) from None
         except CancelledError:
             raise ClusterError(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nmfaudio.cluster.capacity import words_of_death
 from nmfaudio.cluster.versions import own_versions
 from nmfaudio.disk.atomic import make_folder
 from nmfaudio.disk.partial_file import PREFIX, PartialFile, convert_write_errors, remove_orphaned_files
@@ -230,10 +231,7 @@ def _make_all(recipe: Recipe, bounds: list[Bounds], folder: Path) -> list[Path]:
         try:
             client.gather(tasks)
         except KilledWorker as error:
-            raise ClusterError(
-                f"{error.allowed_failures + 1} workers died while they separated a piece of it: perhaps "
-                "there was too little memory: lower --memory, or give workers more memory"
-            ) from None
+            raise ClusterError(words_of_death(error, "separated a piece of it")) from None
         finally:
             client.cancel(tasks)
     return paths

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nmfaudio.cluster.archive import audio_seconds, exists_already, note_outcome
+from nmfaudio.cluster.capacity import fault_of_file, words_of_death
 from nmfaudio.cluster.job import Job
 from nmfaudio.cluster.outcome import Outcome, failed
 from nmfaudio.cluster.pieces import PIECE_SECONDS, Pieces, check_piece_seconds
@@ -75,7 +76,10 @@ def run_on_cluster(
                 yield failed(task.file, f"{existing} exists: pass overwrite=True, or choose another folder")
                 continue
             given = repeatable, _absolute(task), expected, piece_seconds
-            future = client.submit(_separate, *given, pure=False)
+            try:
+                future = client.submit(_separate, *given, pure=False)
+            except OSError:  # the connection broke meanwhile
+                raise ClusterError(_LOST) from None
             running[future] = task
             completed.add(future)
 
@@ -90,7 +94,8 @@ def run_on_cluster(
                 most = _most_in_flight(client)
             yield from submit(most)
     finally:
-        client.cancel(list(running))
+        with suppress(Exception):  # a scheduler that was lost knows no task any more
+            client.cancel(list(running))
 
 
 def _most_in_flight(client: Any) -> int:
@@ -108,11 +113,14 @@ def _separate(job: Job, task: Task, expected: Versions | None, piece_seconds: fl
 
     worker = get_worker()
     address = str(worker.address)
+    job = _with_memory_of(worker, job)
     if expected and (fault := difference(expected, own_versions())):
         outcome = failed(task.file, f"its worker has {fault}: install the same versions there")
+    elif fault := fault_of_file(worker, task.file, job.options.get("memory") or 0):
+        outcome = failed(task.file, fault)
     else:
         with limited_threads(1):
-            outcome = _run_in_pieces(_with_memory_of(worker, job), task, piece_seconds)
+            outcome = _run_in_pieces(job, task, piece_seconds)
     note_outcome(task, job.options, outcome)
     if not outcome["ok"]:
         outcome["error"] += f" (on the worker {address})"
@@ -196,11 +204,7 @@ def _outcome(future: Any, task: Task, job: Job) -> Outcome:
         raise ClusterError(_LOST)
     error = future.exception()
     if isinstance(error, KilledWorker):
-        reason = (
-            f"{error.allowed_failures + 1} workers died while they separated it, the last was "
-            f"{error.last_worker.address}: perhaps there was too little memory: lower --memory, or give "
-            "workers more memory"
-        )
+        reason = words_of_death(error, "separated it")
     else:
         reason = f"its worker failed with {type(error).__name__}: {error}"
     outcome = failed(task.file, reason)

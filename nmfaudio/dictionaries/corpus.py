@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.dictionaries.dictionary import Dictionary
-from nmfaudio.dictionaries.epochs import Descent, Summary, descend, pass_once
+from nmfaudio.dictionaries.epochs import Descent, Summary, descend, pass_over
 from nmfaudio.dictionaries.format import Clip
 from nmfaudio.dictionaries.pitch import template_pitches
 from nmfaudio.dictionaries.submission import Client, total
@@ -77,7 +77,9 @@ class Settings:
     seed : int
         Seed of the start.
     minibatch : bool
-        Whether each shard is used once and forgotten.
+        Whether each shard is used and forgotten, in every pass over the corpus.
+    passes : int
+        Number of passes over the corpus with `minibatch`.
     """
 
     label: str
@@ -88,6 +90,7 @@ class Settings:
     iterations: int
     seed: int
     minibatch: bool = False
+    passes: int = 1
 
     @property
     def magnitude_power(self) -> float:
@@ -168,7 +171,7 @@ def learn_corpus(
         return _rank(settings, sample, frames, settings.stft(rate).frequencies(rate))
 
     if settings.minibatch:
-        descent = _of_one_pass(client, shards, settings, sample, rank(len(sample)), report)
+        descent = _of_passes(client, shards, settings, sample, rank(len(sample)), report)
         return _dictionary(descent.W, descent.sums, settings, rate, infos)
 
     def keeper(templates: int) -> _Checkpoint:
@@ -205,7 +208,7 @@ def _of_all_epochs(
     return descent
 
 
-def _of_one_pass(
+def _of_passes(
     client: Client,
     shards: Sequence[Callable[[], Any]],
     settings: Settings,
@@ -215,16 +218,17 @@ def _of_one_pass(
 ) -> Descent:
     """Make the shards of a batch, use them, and forget them; batches are random choices of shards."""
     summary = Summary.of(sample)
-    order = np.random.default_rng(settings.seed).permutation(len(shards))
+    generator = np.random.default_rng(settings.seed)
     size = min(SHARDS_OF_BATCH, max(1, len(shards) // _LEAST_BATCHES))
-    batches = [order[n : n + size] for n in range(0, len(order), size)]
-    return pass_once(
+    orders = [generator.permutation(len(shards)) for _ in range(settings.passes)]
+    passes = [[order[n : n + size] for n in range(0, len(order), size)] for order in orders]
+    return pass_over(
         client,
-        ([shards[n]() for n in batch] for batch in batches),
+        (([shards[n]() for n in batch] for batch in batches) for batches in passes),
         summary.start(rank, settings.seed),
         settings.divergence,
         summary.level,
-        report=_reporting(settings, len(batches), report),
+        report=_reporting(settings, sum(map(len, passes)), report),
     )
 
 

@@ -131,43 +131,46 @@ def descend(
             keeper.save(epoch, objectives, W)
 
 
-def pass_once(
+def pass_over(
     client: Client,
-    batches: Iterable[Sequence[Any]],
+    passes: Iterable[Iterable[Sequence[Any]]],
     W: Templates,
     divergence: Divergence,
     level: float,
     *,
     report: Callable[[int, float], object] | None = None,
 ) -> Descent:
-    """Use each batch of shards once and forget it; see `nmfaudio.nmf.online` for the method.
+    """Use each batch of shards and forget it; see `nmfaudio.nmf.online` for the method.
 
     Parameters
     ----------
     client, W, divergence, level
         As for `descend`.
-    batches : iterable of sequences
-        Handles of the shards of each batch; a batch is asked for when the one before it is done.
+    passes : iterable of iterables of sequences
+        Batches of each pass over the data: handles of the shards of each batch. A batch is asked for when the
+        one before it is done.
     report : callable, optional
-        Function of the number of batches so far and of their objective together, each with the templates of
-        its time.
+        Function of the number of batches so far and of the objective of those of this pass together, each
+        with the templates of its time.
     """
     before = Statistics(np.zeros(W.shape), np.zeros(W.shape), 0)
     templates, everything, objectives = W.astype(np.float64), None, list[float]()
-    for number, shards in enumerate(batches, 1):
-        sums, after = None, before
-        for _ in range(_ROUNDS):
-            sums = _sums(client, shards, np.asarray(templates, np.float32), divergence, level)
-            if not sums.frames:
-                break
-            batch = Statistics(sums.gain / sums.frames, sums.weight / sums.frames, sums.frames)
-            after = before.and_then(batch)
-            templates = after.templates(templates, divergence, Penalties(), sums.frames)
-        assert sums is not None
-        before, everything = after, sums if everything is None else everything.plus(sums)
-        objectives.append(everything.objective)
-        if report:
-            report(number, everything.objective)
+    for batches in passes:
+        everything = None
+        for shards in batches:
+            sums, after = None, before
+            for _ in range(_ROUNDS):
+                sums = _sums(client, shards, np.asarray(templates, np.float32), divergence, level)
+                if not sums.frames:
+                    break
+                batch = Statistics(sums.gain / sums.frames, sums.weight / sums.frames, sums.frames)
+                after = before.and_then(batch)
+                templates = after.templates(templates, divergence, Penalties(), sums.frames)
+            assert sums is not None
+            before, everything = after, sums if everything is None else everything.plus(sums)
+            objectives.append(everything.objective)
+            if report:
+                report(len(objectives), everything.objective)
     if everything is None:
         raise ValueError("there is no batch")
     heights = np.maximum(templates.sum(axis=0), np.finfo(np.float64).tiny)

@@ -47,6 +47,7 @@ def learn(
     add_to: Dictionary | None = None,
     whole_corpus: bool = False,
     minibatch: bool = False,
+    passes: int = 1,
     client: Client | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     report: Report | None = None,
@@ -82,8 +83,10 @@ def learn(
         Whether to learn from all frames, not from a random choice of 2048. Without a client, all of them are
         kept in memory, 8 kB each at 44.1 kHz.
     minibatch : bool
-        Whether to learn from all frames in one pass over random batches. No frame is kept, so memory does not
+        Whether to learn from all frames in passes over random batches. No frame is kept, so memory does not
         grow with the corpus. The templates fit less well than after all epochs; see `docs/cluster.md`.
+    passes : int
+        Number of passes over the corpus with `minibatch`.
     client : distributed.Client, optional
         Connection to a Dask cluster, whose workers learn from the whole corpus. The templates are the same
         bits as with `whole_corpus` on one machine, for any number of workers.
@@ -114,7 +117,8 @@ def learn(
     """
     if whole_corpus or minibatch or client is not None:
         settings = _corpus_settings(add_to, label, rank, sample_rate, window, divergence, iterations, seed)
-        settings = replace(settings, minibatch=minibatch)
+        _check(passes=passes)
+        settings = replace(settings, minibatch=minibatch, passes=passes)
         recordings: list[Recording] = (
             [clips] if isinstance(clips, Audio | Remote | str | os.PathLike) else list(clips)
         )
