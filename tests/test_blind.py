@@ -4,6 +4,8 @@ from conftest import sound
 
 from nmfaudio import Audio, make, read, separate
 from nmfaudio.models.labelled import LabelledFactorization
+from nmfaudio.separators.blind import search, separator
+from nmfaudio.separators.blind.grouping import group_components
 from nmfaudio.separators.blind.model import aligned
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.sound.blocks import Blocks
@@ -95,6 +97,29 @@ def test_channels_follow_one_another_in_the_collected_spectrogram():
     np.testing.assert_allclose(V[: mixture.frames].T, expected[0], rtol=1e-6)
     np.testing.assert_allclose(V[mixture.frames :].T, expected[1], rtol=1e-6)
     np.testing.assert_allclose(channel_frames(mixture, 2.0), V**2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("limit", "channels"), [(None, 1), (20_000, 1), (None, 2)])
+def test_envelopes_count_only_in_mono_where_the_components_have_all_frames(monkeypatch, limit, channels):
+    if limit:
+        monkeypatch.setattr(search, "LEARNED_VALUES", limit)
+    passed = []
+
+    def spy(*factors, frames_per_second, **options):
+        passed.append(frames_per_second)
+        return group_components(*factors, frames_per_second=frames_per_second, **options)
+
+    monkeypatch.setattr(separator, "group_components", spy)
+    separate(
+        Audio(sound(2, channels=channels), 8000),
+        "blind",
+        sources=2,
+        components=7,
+        iterations=5,
+        starts=1,
+        window=0.032,
+    )
+    assert passed == [None if limit or channels == 2 else 8000 / 64]
 
 
 def test_more_starts_are_averaged():
