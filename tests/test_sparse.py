@@ -7,7 +7,16 @@ from naive import divergence as naive_divergence
 
 from nmfaudio import NMF
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import Divergence, Penalties, activate, factorize, layout, sparse, sparse_kernels
+from nmfaudio.nmf import (
+    Divergence,
+    Penalties,
+    activate,
+    factorize,
+    layout,
+    sparse,
+    sparse_kernels,
+    sparse_products,
+)
 from nmfaudio.nmf.sparse import portions
 
 FORMATS = [
@@ -105,6 +114,28 @@ def test_rows_are_multiplied_by_quotients(shared, exponent):
     expected[expected < least] = 0
     sparse_kernels.multiply_rows(X, above, below, linear, quadratic, least, exponent, 2.0)
     np.testing.assert_allclose(X, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 5, 16, 37])
+@pytest.mark.parametrize("added", [0, 101])
+def test_rows_are_updated_by_products_of_components(rank, added):
+    generator = np.random.default_rng(4)
+    matrix = scipy.sparse.random(101, 40, 0.1, "csr", np.float32, generator)
+    matrix = scipy.sparse.csr_array(matrix.multiply(np.arange(101)[:, None] != 7))  # a row without entries
+    Y, X = generator.random((40, rank), np.float32), generator.random((101, rank), np.float32)
+    weights, penalty = generator.random((3, rank), np.float32), generator.random((2, added, rank), np.float32)
+    products, expected = sparse_products.Products(matrix, Y, [(0, 50), (50, 101)]), X.astype(np.float64)
+    for _ in range(3):
+        above = matrix @ Y + (penalty[1] if added else 0)
+        below = expected @ (Y.T @ Y) + weights[0] + weights[1] * expected + (penalty[0] if added else 0)
+        expected *= (above / below) ** 0.5
+        expected[expected < weights[2] / 10] = 0
+    for steps in (1, 2):
+        terms = layout.Penalty(weights[0], weights[1], penalty[0], penalty[1])
+        products.multiply(X, terms, weights[2] / 10, 0.5, 0.0, steps, None)
+    np.testing.assert_allclose(X, expected, rtol=1e-5)
+    product = (X * (matrix @ Y)).sum(dtype=np.float64)
+    np.testing.assert_allclose(products.minus_product(X), -product, rtol=1e-6)
 
 
 def test_the_default_start_is_the_one_from_singular_vectors():

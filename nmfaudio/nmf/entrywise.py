@@ -7,7 +7,6 @@ the sums over the entries of V are taken, which the `Entries` of a problem do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -18,26 +17,15 @@ from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.layout import Penalty, Templates, largest_entries, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
+from nmfaudio.nmf.sparse_products import Products
 from nmfaudio.nmf.threads import WorkerPool, share_out
 
 Bounds = tuple[int, int]
 
 T_co = TypeVar("T_co")
 
-
-@dataclass(frozen=True)
-class Products:
-    """What the updates of H at beta 2 need of V and W: neither depends on H.
-
-    Attributes
-    ----------
-    numerator : ndarray, shape (frames, components)
-    products : ndarray, shape (components, components)
-        Products of all pairs of templates.
-    """
-
-    numerator: Matrix
-    products: Matrix
+# Numerator and denominator of an update. The denominator may have one row for all rows of the factor.
+Quotient = tuple[NDArray[Any], NDArray[Any]]
 
 
 class Entries(Protocol):
@@ -53,23 +41,24 @@ class Entries(Protocol):
     def summary(self, W: Matrix, pool: WorkerPool | None) -> Any:
         """Return what the updates of H need of W as a whole."""
 
-    def project(
-        self, W: Matrix, summary: Any, H: Matrix, portion: Bounds, measure: bool
-    ) -> tuple[NDArray[Any], NDArray[Any], float]:
-        """Return numerator, denominator and objective of a portion of the frames, for the update of H.
+    def project(self, W: Matrix, summary: Any, H: Matrix, portion: Bounds) -> Quotient:
+        """Return what the update of a portion of the frames of H needs.
 
-        The denominator may have one row for all frames.
+        Not called where the summary is `Products`, which is all that is needed.
         """
+
+    def measure(self, W: Matrix, summary: Any, H: Matrix, pool: WorkerPool | None) -> float:
+        """Return the objective of all portions, after an update of H with the same summary."""
 
     def gather(
         self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
-    ) -> tuple[NDArray[Any], NDArray[Any], float]:
-        """Return numerator, denominator and objective for the update of W, (bins, components).
+    ) -> tuple[Quotient | Products, float]:
+        """Return what the update of W, (bins, components), needs, and the objective.
 
-        The denominator may have one row for all bins.
+        With `Products` the objective is 0: these know it after the update.
         """
 
-    def constant(self, W: Matrix, H: Matrix) -> float:
+    def constant(self, W: Matrix, summary: Any, H: Matrix) -> float:
         """Return the part of the objective that is not a sum over portions."""
 
 
@@ -101,7 +90,7 @@ class EntryUpdates:
         self._kernels = sparse_kernels
         self._free = ~frozen
         self._made: tuple[Templates, Matrix] | None = None
-        self._summed: tuple[Templates, Any] | None = None
+        self._summed: tuple[Templates, Matrix, Any] | None = None
         self._weights = Weights(penalties, problem, len(frozen))
 
     @property
@@ -122,15 +111,21 @@ class EntryUpdates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights, entries = self._weights, self._entries
-        W, summary = self._summary_of(templates, H.shape[1])
+        W, least, summary = self._summary_of(templates, H.shape[1])
         penalty = weights.on_activations(templates, H)
-        self._move(W, summary, H, penalty, self._exponent(weights.squares_of_activations, bold))
-        above, below, objective = entries.gather(W, H, self._pool, measure)
-        if measure:
-            objective += entries.constant(W, H) + weights.value(templates, H)
+        self._move(W, summary, H, penalty, least, self._exponent(weights.squares_of_activations, bold))
+        needed, objective = entries.gather(W, H, self._pool, measure)
         linear, quadratic = (w.astype(np.float32) for w in weights.on_templates(templates, H))
-        exponent, moved = self._exponent(weights.squares_of_templates, bold), W.copy()
-        self._kernels.multiply_rows(moved, above, below, linear, quadratic, self._least(H), exponent, 1.0)
+        moved, settings = W.copy(), (self._least(H), self._exponent(weights.squares_of_templates, bold), 1.0)
+        if isinstance(needed, Products):
+            nothing = np.empty((0, len(linear)), np.float32)
+            penalty = Penalty(linear, quadratic, nothing, nothing)
+            needed.multiply(moved, penalty, *settings, 1, self._pool)
+            objective = needed.minus_product(W) if measure else 0.0
+        else:
+            self._kernels.multiply_rows(moved, *needed, linear, quadratic, *settings)
+        if measure:
+            objective += entries.constant(W, summary, H) + weights.value(templates, H)
         moved[:, ~self._free] = W[:, ~self._free]
         following = make_templates(moved.T)
         self._made = following, moved
@@ -140,37 +135,45 @@ class EntryUpdates:
         self, templates: Templates, H: Matrix, penalty: Penalty, exponent: float, steps: int
     ) -> float:
         """Update H in place so many times; return the objective without penalties that it then has."""
-        W, summary = self._summary_of(templates, H.shape[1])
-        self._move(W, summary, H, penalty, exponent, steps)
-        parts = self._run(lambda portion: self._entries.project(W, summary, H, portion, True)[2])
-        return sum(parts) + self._entries.constant(W, H)
+        W, least, summary = self._summary_of(templates, H.shape[1])
+        self._move(W, summary, H, penalty, least, exponent, steps)
+        objective = self._entries.measure(W, summary, H, self._pool)
+        return objective + self._entries.constant(W, summary, H)
 
-    def _summary_of(self, templates: Templates, rank: int) -> tuple[Matrix, Any]:
-        """Return W and what the updates of H need of it, which are made once for the same templates."""
+    def _summary_of(self, templates: Templates, rank: int) -> tuple[Matrix, Matrix, Any]:
+        """Return W and what the updates of H need of it, which are made once for the same templates.
+
+        The second is the size below which an activation does not count.
+        """
         if self._made is None or self._made[0] is not templates:
             self._made = templates, np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
         W = self._made[1]
         if self._summed is None or self._summed[0] is not templates:
-            self._summed = templates, self._entries.summary(W, self._pool)
-        return W, self._summed[1]
+            self._summed = templates, self._least(W), self._entries.summary(W, self._pool)
+        return W, *self._summed[1:]
 
     def _move(
-        self, W: Matrix, summary: Any, H: Matrix, penalty: Penalty, exponent: float, steps: int = 1
+        self,
+        W: Matrix,
+        summary: Any,
+        H: Matrix,
+        penalty: Penalty,
+        least: Matrix,
+        exponent: float,
+        steps: int = 1,
     ) -> None:
         """Update all activations so many times."""
-        least = self._least(W)
+        if isinstance(summary, Products):
+            summary.multiply(H, penalty, least, exponent, 0.0, steps, self._pool)
+            return
 
         def move(portion: Bounds) -> None:
             h, here = H[slice(*portion)], penalty.of_frames(*portion)
+            settings = here.linear, here.quadratic, least, exponent, 0.0
             for _ in range(steps):
-                above, below, _ = self._entries.project(W, summary, H, portion, False)
-                if len(here.entries):
-                    below = below + here.entries
-                if len(here.pull):
-                    above = above + here.pull
-                self._kernels.multiply_rows(
-                    h, above, below, here.linear, here.quadratic, least, exponent, 0.0
-                )
+                above, below = self._entries.project(W, summary, H, portion)
+                above, below = _sum(above, here.pull), _sum(below, here.entries)
+                self._kernels.multiply_rows(h, above, below, *settings)
 
         self._run(move)
 
@@ -183,6 +186,11 @@ class EntryUpdates:
 
     def _exponent(self, squares: bool, bold: bool) -> float:
         return 1.0 if bold and not squares else self._problem.divergence.exponent_for(squares)
+
+
+def _sum(matrix: NDArray[Any], added: Matrix) -> NDArray[Any]:
+    """Return the sum of a matrix and a part of a penalty, which has no rows where there is nothing to add."""
+    return matrix + added if len(added) else matrix
 
 
 def run_portions(

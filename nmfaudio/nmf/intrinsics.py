@@ -2,7 +2,8 @@
 
 A tile multiplies a few rows by one to three panels of columns. All its sums stay in vector registers; a loop
 that the compiler vectorises stores them to memory after a few terms. `compare` is such a product with a last
-step: the data are divided by the model before the sums leave the registers.
+step: the data are divided by the model before the sums leave the registers. A sparse row multiplies the
+stored entries of one row by a few panels of a matrix.
 
 Each tile has a twin in plain Python. The twin documents it and replaces it where numba is switched off.
 """
@@ -99,6 +100,25 @@ def plain_compare(
         C.reshape(-1)[target] = data / model if ending == QUOTIENT else model
 
 
+def plain_sparse_row(panels: int) -> Tile:
+    """Return the product of a sparse row and so many panels, in plain Python."""
+
+    def product(
+        positions: NDArray[Any], values: Buffer, first: int, last: int,
+        B: Buffer, b: int, b_row: int,
+        C: Buffer, c: int,
+    ) -> None:  # fmt: skip
+        """Write to C, from c on, the sum of rows of B, each times a value.
+
+        The entries `first` to `last` of `positions` and `values` count; there is at least one. B is addressed
+        as if it were flat: from b on, its rows `b_row` apart; what follows the panels in a row is left out.
+        """
+        places = b + np.add.outer(positions[first:last].astype(np.intp) * b_row, np.arange(panels * PANEL))
+        C[c : c + panels * PANEL] = values[first:last] @ B.reshape(-1)[places]
+
+    return product
+
+
 def compiled_product(rows: int, panels: int, transposed: bool = False) -> Tile:
     """Return the product of so many rows and panels, for use in compiled functions."""
 
@@ -118,6 +138,44 @@ def compiled_product(rows: int, panels: int, transposed: bool = False) -> Tile:
     def product(typing: Any, A: Any, a: Any, a_row: Any, B: Any, b: Any, b_panel: Any, C: Any, c: Any, c_row: Any, c_panel: Any, depth: Any) -> Any:  # fmt: skip  # noqa: E501
         n = numba.types.intp
         return numba.types.void(A, n, n, B, n, n, C, n, n, n, n), generate
+
+    return product
+
+
+def compiled_sparse_row(panels: int) -> Tile:
+    """Return the product of a sparse row and so many panels, for use in compiled functions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        positions, values, first, last, B, b, b_row, C, c = arguments
+        pointer = _pointers(context, builder, signature)
+        zero, width = first.type(0), first.type(PANEL)
+        position, value, start = pointer(0, positions, zero), pointer(1, values, zero), pointer(4, B, b)
+        before, loop = builder.basic_block, builder.append_basic_block("loop")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        at, *sums = phis = [builder.phi(kind) for kind in (first.type, *[_VECTOR] * panels)]
+        number = builder.load(builder.gep(position, [at]))
+        row = number if number.type == first.type else builder.zext(number, first.type)
+        factor = _broadcast(builder, builder.load(builder.gep(value, [at])))
+        spots = _spaced(builder, builder.gep(start, [builder.mul(row, b_row)]), width, panels)
+        terms = [builder.fmul(factor, _load(builder, spot), flags=("contract",)) for spot in spots]
+        totals = [builder.fadd(*pair, flags=("contract",)) for pair in zip(terms, sums, strict=True)]
+        following = builder.add(at, first.type(1))
+        entering, leaving = (first, *[_VECTOR(None)] * panels), (following, *totals)
+        for phi, begin, end in zip(phis, entering, leaving, strict=True):
+            phi.add_incoming(begin, before)
+            phi.add_incoming(end, loop)
+        after = builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_signed("<", following, last), loop, after)
+        builder.position_at_end(after)
+        for total, spot in zip(totals, _spaced(builder, pointer(7, C, c), width, panels), strict=True):
+            _store(builder, total, spot)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def product(typing: Any, positions: Any, values: Any, first: Any, last: Any, B: Any, b: Any, b_row: Any, C: Any, c: Any) -> Any:  # fmt: skip  # noqa: E501
+        n = numba.types.intp
+        return numba.types.void(positions, values, n, n, B, n, n, C, n), generate
 
     return product
 
@@ -247,4 +305,6 @@ _make = plain_product if _CONFIG.DISABLE_JIT else compiled_product
 # A tile of one panel is eight rows high on every processor: fewer sums would wait for each other.
 one_panel, two_panels, three_panels = _make(8, 1), _make(ROWS, 2), _make(ROWS, 3)
 transposed_panel, three_transposed_panels = _make(ROWS, 1, True), _make(ROWS, 3, True)
+_make_row = plain_sparse_row if _CONFIG.DISABLE_JIT else compiled_sparse_row
+one_sparse_panel, two_sparse_panels, four_sparse_panels = _make_row(1), _make_row(2), _make_row(4)
 compare: Any = plain_compare if _CONFIG.DISABLE_JIT else compiled_compare

@@ -130,6 +130,7 @@ class Weights:
         self.squares_of_templates = self._any("l2_W", "sparsity", "continuity")
         self.squares_of_activations = self._any("l2_H", "continuity")
         self.coupled = self._any("continuity") or self._group_weight > 0
+        self._is_zero = not self._any(*powers) and self._group_weight == 0
         self._nothing = np.empty((0, rank), np.float32)
 
     def _sums(self, templates: Templates) -> NDArray[np.float64]:
@@ -179,6 +180,8 @@ class Weights:
 
     def value(self, templates: Templates, H: Matrix) -> float:
         """Return what the penalties add to the objective."""
+        if self._is_zero:
+            return 0.0
         weights, sums = self._weights, self._sums(templates)
         level = H.sum(axis=0, dtype=np.float64)
         added = float(weights["l1_W"] @ sums + weights["l1_H"] @ level)

@@ -10,18 +10,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
+from nmfaudio.nmf.intrinsics import (
+    ACROSS,
+    PANEL,
+    ROWS,
+    UNROLL,
+    four_sparse_panels,
+    one_sparse_panel,
+    three_transposed_panels,
+    two_sparse_panels,
+)
+from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.logarithm_kernels import logarithm
 
 Rows = NDArray[np.float32]
 
+_WIDE = 2 * ACROSS  # rows that are transposed at a time
 _TOGETHER = 32  # rows whose entries are one loop: a multiple of the numbers in any vector register
 
 # Sums over components use vector registers; their order is fixed by the number of components.
 _compile = compiled(reassociate=True)
+_inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 
 
 @_compile
@@ -57,33 +71,6 @@ def project_quotients(
 
 
 @_compile
-def project_values(
-    bounds: NDArray[Any],
-    positions: NDArray[Any],
-    values: Rows,
-    Y: Rows,
-    gain: Rows,
-) -> None:
-    """Write to rows of `gain` the sum of y v over each row's stored entries, four entries at a time."""
-    rank = Y.shape[1]
-    for n in range(len(gain)):
-        above, first, last = gain[n], bounds[n], bounds[n + 1]
-        for k in range(rank):
-            above[k] = np.float32(0)
-        whole = last - (last - first) % 4
-        for i in range(first, whole, 4):
-            a, b = Y[np.uint64(positions[i])], Y[np.uint64(positions[i + 1])]
-            c, d = Y[np.uint64(positions[i + 2])], Y[np.uint64(positions[i + 3])]
-            s, t, u, v = values[i], values[i + 1], values[i + 2], values[i + 3]
-            for k in range(rank):
-                above[k] += (s * a[k] + t * b[k]) + (u * c[k] + v * d[k])
-        for i in range(whole, last):
-            y, value = Y[np.uint64(positions[i])], values[i]
-            for k in range(rank):
-                above[k] += value * y[k]
-
-
-@_compile
 def multiply_rows(
     X: Rows,
     above: Rows,
@@ -114,6 +101,98 @@ def multiply_rows(
             x[here], numerator[here], repeated[3] if shared else denominator[here],
             repeated[0], repeated[1], repeated[2], exponent, np.float32(dead), ratio,
         )  # fmt: skip
+
+
+@_inlined
+def _project_row(
+    first: int, last: int, positions: NDArray[Any], values: Rows, Y: Rows, rank: int, sums: Rows
+) -> None:
+    """Write to `sums` the sum of rows of Y, each times the value of a stored entry.
+
+    Whole panels are read, beyond the end of a row: what that writes to `sums` beyond `rank` means nothing.
+    """
+    column = 0
+    while column < rank:
+        left = -(-(rank - column) // PANEL)
+        if first == last:
+            sums[column] = np.float32(0)
+            column += 1
+        elif left >= 4:
+            four_sparse_panels(positions, values, first, last, Y, column, rank, sums, column)
+            column += 4 * PANEL
+        elif left >= 2:
+            two_sparse_panels(positions, values, first, last, Y, column, rank, sums, column)
+            column += 2 * PANEL
+        else:
+            one_sparse_panel(positions, values, first, last, Y, column, rank, sums, column)
+            column += PANEL
+
+
+@_compile
+def update_rows(
+    bounds: NDArray[Any],
+    positions: NDArray[Any],
+    values: Rows,
+    Y: Rows,
+    products: Rows,
+    numerator: Rows,
+    has_numerator: bool,
+    X: Rows,
+    penalty: Penalty,
+    least: Rows,
+    exponent: float,
+    dead: float,
+    steps: int,
+) -> None:
+    """Update X so many times at beta 2.
+
+    `numerator`, the product of the sparse matrix and Y, is written unless `has_numerator`. `products` are
+    those of all pairs of components of Y, padded. Y is flat, with PANEL spare numbers at its end. See
+    `multiply_rows` for the rest.
+
+    Some rows at a time are transposed: vector registers hold one component of several rows, so no part of
+    them is empty, whatever the number of components is.
+    """
+    rank, width = X.shape[1], products.shape[1]
+    sums = np.zeros(rank + PANEL, np.float32)
+    depth, height = -(-rank // UNROLL) * UNROLL, -(-rank // ROWS) * ROWS
+    buffers = np.zeros((7, len(products), _WIDE), np.float32)
+    x, above, below = buffers[0], buffers[1], buffers[2]
+    for k in range(rank):
+        for n in range(_WIDE):
+            buffers[3, k, n], buffers[4, k, n] = penalty.linear[k], penalty.quadratic[k]
+            buffers[5, k, n] = least[k]
+    flat, size = buffers.reshape(7, -1), rank * _WIDE
+    for first in range(0, len(X), _WIDE):
+        rows = min(_WIDE, len(X) - first)
+        for n in range(rows):
+            if not has_numerator:
+                _project_row(bounds[first + n], bounds[first + n + 1], positions, values, Y, rank, sums)
+                for k in range(rank):
+                    numerator[first + n, k] = sums[k]
+            for k in range(rank):
+                x[k, n], above[k, n] = X[first + n, k], numerator[first + n, k]
+        for n in range(min(rows, len(penalty.pull))):
+            for k in range(rank):
+                above[k, n] += penalty.pull[first + n, k]
+        for _ in range(steps):
+            for i in range(below.size):
+                flat[2, i] = np.float32(0)
+            for n in range(min(rows, len(penalty.entries))):
+                for k in range(rank):
+                    below[k, n] = penalty.entries[first + n, k]
+            for k in range(0, height, ROWS):
+                for n in range(0, _WIDE, ACROSS):
+                    three_transposed_panels(
+                        products, k, width, x, n, _WIDE, below, k * _WIDE + n, _WIDE, PANEL, depth
+                    )
+            _multiply(
+                flat[0][:size], flat[1][:size], flat[2][:size], flat[3][:size], flat[4][:size],
+                flat[5][:size], exponent, np.float32(dead), flat[6][:size],
+            )  # fmt: skip
+        for n in range(rows):
+            for k in range(rank):
+                X[first + n, k] = x[k, n]
 
 
 @_compile

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.divergence import Divergence
-from nmfaudio.nmf.entrywise import Bounds, run_portions
+from nmfaudio.nmf.entrywise import Bounds, Quotient, run_portions
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.threads import WorkerPool
 
@@ -43,24 +43,30 @@ class WeightedEntries:
         """Return the templates transposed."""
         return np.ascontiguousarray(W.T)
 
-    def project(
-        self, W: Matrix, summary: Matrix, H: Matrix, portion: Bounds, measure: bool
-    ) -> tuple[NDArray[Any], NDArray[Any], float]:
-        """Return numerator, denominator and objective of a portion of the frames, for the update of H."""
+    def project(self, W: Matrix, summary: Matrix, H: Matrix, portion: Bounds) -> Quotient:
+        """Return numerator and denominator of a portion of the frames, for the update of H."""
         start, stop = portion
         sums = np.empty((2, stop - start, H.shape[1]), np.float32)
-        objective = 0.0
         for first, last in _bounds(stop - start, _BLOCK):
-            above, below, part = self._block(summary, H, start + first, start + last, measure)
+            above, below, _ = self._block(summary, H, start + first, start + last, False)
             np.matmul(above, W, out=sums[0, first:last])
             np.matmul(below, W, out=sums[1, first:last])
-            objective += part
-        return sums[0], sums[1], objective
+        return sums[0], sums[1]
 
-    def gather(
-        self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
-    ) -> tuple[NDArray[Any], NDArray[Any], float]:
-        """Return numerator, denominator and objective for the update of W, (bins, components)."""
+    def measure(self, W: Matrix, summary: Matrix, H: Matrix, pool: WorkerPool | None) -> float:
+        """Return the objective of all portions."""
+
+        def measure_portion(portion: Bounds) -> float:
+            start, stop = portion
+            return sum(
+                self._block(summary, H, start + first, start + last, True)[2]
+                for first, last in _bounds(stop - start, _BLOCK)
+            )
+
+        return sum(run_portions(measure_portion, self.frame_portions, pool))
+
+    def gather(self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool) -> tuple[Quotient, float]:
+        """Return what the update of W, (bins, components), needs, and the objective."""
         T = self.summary(W, pool)
 
         def gather_portion(portion: Bounds) -> tuple[NDArray[Any], NDArray[Any], float]:
@@ -74,9 +80,9 @@ class WeightedEntries:
             return sums[0], sums[1], objective
 
         above, below, objectives = zip(*run_portions(gather_portion, self.frame_portions, pool), strict=True)
-        return np.sum(above, axis=0), np.sum(below, axis=0), sum(objectives)
+        return (np.sum(above, axis=0), np.sum(below, axis=0)), sum(objectives)
 
-    def constant(self, W: Matrix, H: Matrix) -> float:
+    def constant(self, W: Matrix, summary: Matrix, H: Matrix) -> float:
         """Return 0: all of the objective is a sum over portions."""
         return 0.0
 
