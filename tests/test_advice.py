@@ -8,6 +8,7 @@ from conftest import sound
 
 from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
+from nmfaudio.separators.auto import separator as auto_module
 from nmfaudio.separators.auto.advice import Facts, advise, listen
 from nmfaudio.separators.auto.separator import Auto
 from nmfaudio.separators.drums.separator import Drums
@@ -133,6 +134,104 @@ def test_without_panning_timbre_decides_and_the_reason_says_why(found, sources, 
 )
 def test_drums_are_chosen_where_number_and_length_allow_it(sources, seconds, expected):
     assert advise(Facts(1, seconds, 0.7, 0.0, 0.1, None), sources=sources).separator == expected
+
+
+@pytest.mark.parametrize(
+    ("percussive", "contrast", "energy", "sources", "expected"),
+    [
+        (0.45, 3.5, 0.3, 2, "harmonic-percussive"),
+        (0.45, 2.0, 0.3, 2, None),
+        (0.45, 3.5, 0.6, 2, None),
+        (0.3, 3.5, 0.3, 2, None),
+        (0.65, 3.5, 0.3, 2, None),
+        (0.45, 3.5, 0.3, None, None),
+        (0.45, 0.0, 0.3, 3, "drums"),
+        (0.35, 0.0, 0.3, 3, None),
+        (0.65, 0.0, 0.3, 4, None),
+    ],
+    ids=[
+        "speech over strings",
+        "not clear",
+        "hardly anything sustained",
+        "hardly percussive",
+        "drums",
+        "number unknown",
+        "song",
+        "melodies",
+        "drums of four kinds",
+    ],
+)
+def test_percussive_sounds_guide_the_grouping(percussive, contrast, energy, sources, expected):
+    found = Facts(1, 60.0, percussive, 0.0, 0.2, None, contrast, energy)
+    advice = advise(found, sources=sources)
+    assert advice.separator == "blind"
+    assert advice.guide == expected
+    assert advice.reason.endswith("so sources are grouped by timbre") is (expected is None)
+    assert advise(found, sources=sources, guided=False).guide is None
+
+
+def test_a_song_that_is_too_long_for_drums_has_no_guide():
+    assert advise(Facts(1, 3600.0, 0.45, 0.0, 0.2, None), sources=3).guide is None
+
+
+def test_noise_and_panned_sources_have_no_guide():
+    noisy = Facts(1, 60.0, 0.45, 0.7, 0.99, None, 3.5, 0.3)
+    panned = Facts(2, 60.0, 0.45, 0.0, 0.2, panning(20, 70), 3.5, 0.3)
+    assert [(a.separator, a.guide) for a in (advise(noisy, sources=2), advise(panned, sources=2))] == [
+        ("noise", None),
+        ("stereo", None),
+    ]
+
+
+def test_clicks_and_tones_are_clear_and_a_sweep_is_not():
+    time = np.arange(2 * 8000) / 8000
+    tone, clicks = np.sin(2 * np.pi * 440 * time), np.zeros(16000)
+    clicks[1000::4000] = 15
+    clear = facts(Audio((tone + clicks)[None], 8000))
+    unclear = facts(Audio(np.sin(2 * np.pi * (200 * time + 300 * time**2))[None], 8000))
+    assert clear.contrast > 5
+    assert unclear.contrast < 0
+    assert 0.1 < clear.percussive_energy < 0.5
+
+
+def test_auto_splits_the_drums_off_a_song(samples):
+    names = ("drum_loop", "night_bus/bass", "night_bus/clarinet")
+    clips = [read(samples / f"{n}.flac").samples[:, : 3 * 44100].mean(axis=0) for n in names]
+    song = sum(0.05 * clip / clip.std() for clip in clips)[None]
+    found = separate(Audio(song, 44100), sources=3)
+    assert next(iter(found.stems)) == "drums"
+    assert "drums are split off" in found.result.messages[0]
+
+
+def bursts(low, high):
+    """Four seconds of tones and of bursts of noise, both in a low and a high register by turns."""
+    time, rng = np.arange(4 * 8000) / 8000, np.random.default_rng(0)
+    tones = [
+        np.sin(2 * np.pi * pitch * time) * (np.floor(time) % 2 == n) for n, pitch in enumerate((low, high))
+    ]
+    clicks = np.zeros(len(time))
+    for n, start in enumerate(range(500, len(time) - 1000, 1700)):
+        noise = rng.standard_normal(600) * np.exp(-np.arange(600) / 80)
+        clicks[start : start + 600] += noise if n % 2 else np.convolve(noise, np.hanning(32), "same") / 4
+    return np.sum(tones, axis=0) / 20, clicks / 10
+
+
+def test_auto_groups_by_percussive_sounds_where_timbre_groups_otherwise():
+    tones, clicks = bursts(300, 3000)
+    found = separate(Audio((tones + clicks)[None], 8000), sources=2)
+    assert list(found.stems) == ["percussive", "harmonic"]
+    rest = found.stems["harmonic"].samples[0] - tones
+    assert np.linalg.norm(rest) < 0.4 * np.linalg.norm(tones)
+
+
+def test_auto_groups_by_timbre_where_percussive_sounds_would_group_alike(monkeypatch):
+    monkeypatch.setattr(auto_module, "are_single_sounds", lambda *_: False)
+    tones, clicks = bursts(3000, 3000)
+    mixture = Audio((tones + clicks)[None], 8000)
+    assert advise(facts(mixture), sources=2).guide == "harmonic-percussive"
+    found = separate(mixture, sources=2)
+    assert "harmonic" not in found.stems
+    assert found.result.messages[0].endswith("so sources are grouped by timbre")
 
 
 def test_auto_names_drums(samples):

@@ -23,7 +23,7 @@ def noisy(samples, seconds=5):
 
 def test_the_contract_is_kept():
     assert len(check_separator(Noise())) > 5
-    assert len(check_separator(Noise(quantile=0.5, smoothing=0))) > 5
+    assert len(check_separator(Noise(quantile=0.5, smoothing=0, refine=False))) > 5
 
 
 def test_noise_and_sound_are_separated(samples):
@@ -34,10 +34,36 @@ def test_noise_and_sound_are_separated(samples):
     assert error(found.stems["sound"], sound) < 0.35
 
 
+def test_components_refine_the_stems(samples):
+    sound, noise = noisy(samples)
+    mixture = Audio(sound + noise, 44100)
+    mask, both = (separate(mixture, Noise(refine=refine)).stems for refine in (False, True))
+    assert error(both["sound"], sound) < 0.85 * error(mask["sound"], sound)
+    assert error(both["noise"], noise) < 0.85 * error(mask["noise"], noise)
+
+
+def test_the_components_are_noise_or_sound(samples):
+    sound, noise = noisy(samples, 3)
+    components = separate(Audio(sound + noise, 44100), Noise()).components
+    assert components.sources == ("noise", "sound")
+    activations = components.activations[:, 0]
+    unsteady = activations.std(axis=1) / activations.mean(axis=1)
+    assert unsteady[components.labels == 0].max() < np.median(unsteady[components.labels == 1])
+
+
+def test_the_seed_changes_the_components_alone(samples):
+    mixture = Audio(sum(noisy(samples, 2)), 44100)
+    for refine in (False, True):
+        one, other = (separate(mixture, Noise(refine=refine, seed=seed)).stems["noise"] for seed in (0, 1))
+        assert np.array_equal(one.samples, other.samples) is not refine
+
+
 def test_noise_alone_is_noise():
     noise = np.random.default_rng(0).standard_normal((1, 44100)) / 8
     found = separate(Audio(noise, 44100), Noise())
     assert error(found.stems["noise"], noise) < 0.4
+    plain = separate(Audio(noise, 44100), Noise(refine=False))
+    np.testing.assert_array_equal(found.stems["noise"].samples, plain.stems["noise"].samples)
 
 
 def test_auto_chooses_noise_for_a_noisy_mixture(samples):

@@ -47,7 +47,7 @@ class Components:
 
     A stem sounds as the sum of its components: each point of its spectrogram is divided among them in
     proportion to their models (see `nmfaudio.pipeline.component_sounds`). A source without templates, such as
-    the noise of `noise`, has no component; its stem is a single part.
+    the lead of `voice`, has no component; its stem is a single part.
 
     Attributes
     ----------

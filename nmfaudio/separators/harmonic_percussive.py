@@ -15,7 +15,7 @@ from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
-NAMES = ("harmonic", "percussive")
+HARMONIC, PERCUSSIVE = NAMES = ("harmonic", "percussive")
 RESIDUAL = "residual"
 
 

@@ -10,11 +10,19 @@ from nmfaudio.models.options import Options, option
 from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
-from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.blind.separator import DEFAULT_COMPONENTS, Blind
+from nmfaudio.separators.blind.single_sounds import are_single_sounds
 from nmfaudio.separators.drums.separator import Drums
+from nmfaudio.separators.guided.drums_first import song_model
+from nmfaudio.separators.guided.grouping import Guide, component_search, guided_model
+from nmfaudio.separators.guided.likeness import agreement_with_timbre
+from nmfaudio.separators.harmonic_percussive import PERCUSSIVE, HarmonicPercussive
 from nmfaudio.separators.noise import Noise
 from nmfaudio.separators.stereo.separator import Stereo, suits_lone_source
 from nmfaudio.sound.blocks import Blocks
+
+# Agreement of guided stems with those by timbre from which timbre is kept: it is at least as good there.
+SAME_STEMS = 0.88
 
 _SEEDED: dict[str, type[Blind] | type[Stereo]] = {"blind": Blind, "stereo": Stereo}
 
@@ -44,7 +52,10 @@ class Auto(Options):
         """Choose a separator and fit it."""
         facts = listen(mixture)
         advice = advise(facts, sources=self.sources)
-        model = self._fitted(advice, facts, mixture)
+        model = self._guided(advice, mixture)
+        if model is None:
+            advice = advise(facts, sources=self.sources, guided=False)
+            model = self._fitted(advice, facts, mixture)
         message = f"{advice.separator} was chosen: {advice.reason}"
         if advice.separator == "drums" and not self._has_enough_stems(model):
             message = f"blind was chosen: the sound is percussive, but only {_listed(model.sources)} found"
@@ -56,13 +67,28 @@ class Auto(Options):
         if advice.separator == "drums":
             return with_spatial_filter(Drums().fit(mixture), mixture)
         if advice.separator == "noise":
-            return Noise().fit(mixture)
+            return Noise(seed=self.seed).fit(mixture)
         separator = self._seeded(advice.separator)
         if isinstance(separator, Stereo) and facts.panning is not None:
             if suits_lone_source(facts.panning, self.sources):
                 return separator.lone_source_by(facts.panning, mixture)
             return separator.separated_by(facts.panning, mixture)
         return with_spatial_filter(separator.fit(mixture), mixture)
+
+    def _guided(self, advice: Advice, mixture: Blocks) -> Model | None:
+        """Return a model of components that a guide groups; None where it would not help."""
+        if advice.guide is None or self.sources is None:
+            return None
+        search = component_search(mixture, self.seed)
+        if are_single_sounds(search, self.sources, DEFAULT_COMPONENTS):
+            return None
+        if advice.guide == "drums":
+            return song_model(search, self.sources)
+        guide = HarmonicPercussive(window=Blind().window).fit(mixture)
+        model = guided_model(Guide(guide, PERCUSSIVE), search)
+        if agreement_with_timbre(model.model, search.mixture) >= SAME_STEMS:
+            return None
+        return with_spatial_filter(model, mixture)
 
     def _seeded(self, name: str) -> Blind | Stereo:
         return _SEEDED[name](sources=self.sources, seed=self.seed)

@@ -1,0 +1,109 @@
+"""Songs: drums are split off first, and the rest is separated by timbre."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from scipy.signal import resample_poly
+
+from nmfaudio import Audio, read, separate
+from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.drums.separator import OTHER, Drums
+from nmfaudio.separators.guided.drums_first import DRUMS, AllDrums, song_model
+from nmfaudio.separators.guided.grouping import component_search
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.stft import STFT
+from nmfaudio.studies.evaluation import best_names, evaluate
+
+RATE, SECONDS = 22050, 5
+
+
+class Song:
+    """The separator of songs, for a given number of stems."""
+
+    def __init__(self, sources=3):
+        self.sources = sources
+
+    def fit(self, mixture):
+        return song_model(component_search(mixture, 0), self.sources)
+
+
+@cache
+def truth():
+    """Drums, a bass and a clarinet, equally loud."""
+
+    def clip(name):
+        sound = read(ROOT / "audio_samples" / f"{name}.flac").samples[:, : SECONDS * 44100]
+        return resample_poly(sound.mean(axis=0, keepdims=True), 1, 2, axis=1)
+
+    drums = sum(clip(f"drum_loop/{name}") for name in ("kick", "snare", "hihat"))
+    stems = {"drums": drums, "bass": clip("night_bus/bass"), "clarinet": clip("night_bus/clarinet")}
+    return {name: 0.05 * stem / stem.std() for name, stem in stems.items()}
+
+
+@cache
+def separated():
+    return separate(Audio(sum(truth().values()), RATE), Song())
+
+
+def scores(stems):
+    estimates = {name: stem.samples for name, stem in stems.items()}
+    names = best_names(truth(), estimates)
+    found = evaluate(truth(), {name: estimates[match] for name, match in names.items()})
+    return names, {name: one.si_sdr for name, one in found.items()}
+
+
+def test_the_drums_of_a_song_have_their_name_and_the_stems_sum_to_it():
+    stems = separated().stems
+    names, found = scores(stems)
+    assert names["drums"] == DRUMS == next(iter(stems))
+    assert found["drums"] > 5
+    assert np.mean(list(found.values())) > 5
+    total = sum(stem.samples for stem in stems.values())
+    np.testing.assert_allclose(total, sum(truth().values()), atol=1e-12)
+
+
+def test_drums_first_is_better_than_timbre_alone():
+    plain = separate(Audio(sum(truth().values()), RATE), Blind(sources=3)).stems
+    better, worse = (np.mean(list(scores(stems)[1].values())) for stems in (separated().stems, plain))
+    assert better > worse + 1
+
+
+def test_both_ways_have_the_same_stems_in_the_same_order():
+    mixture = Blocks(Audio(sum(truth().values()), RATE), component_stft())
+    model = song_model(component_search(mixture, 0), 3)
+    block = mixture.block(0, mixture.frames)
+    guided, in_steps = (part.separate(block) for part in model.parts)
+    for name in model.sources:
+        likeness = {
+            other: np.vdot(guided[name].values, stem.values).real / np.linalg.norm(stem.values)
+            for other, stem in in_steps.items()
+        }
+        assert max(likeness, key=likeness.get) == name
+
+
+def component_stft():
+    return component_search(Blocks(Audio(np.zeros((1, RATE)), RATE), STFT(2048)), 0).mixture.stft
+
+
+def test_the_components_belong_to_the_stems():
+    components = separated().components
+    assert components.sources == tuple(separated().stems)
+    assert set(components.labels) == {0, 1, 2}
+
+
+def test_drums_of_several_kinds_are_one_stem():
+    mixture = Blocks(Audio(sum(truth().values()), RATE), component_stft())
+    drums = AllDrums(Drums(others=4, iterations=5).fit(mixture))
+    block = mixture.block(0, 100)
+    single = drums.drums.separate(block)
+    together = drums.separate(block)
+    expected = sum(stem.values for name, stem in single.items() if name != OTHER)
+    np.testing.assert_allclose(together[DRUMS].values, expected, atol=1e-5)
+    np.testing.assert_array_equal(together[OTHER].values, drums.others(block).values)
+
+
+@pytest.mark.parametrize("samples_", [np.zeros((2, 8000)), np.ones((1, 1)) / 2])
+def test_silence_and_a_single_sample_have_all_stems(samples_):
+    assert len(separate(Audio(samples_, 8000), Song(4)).stems) == 4
