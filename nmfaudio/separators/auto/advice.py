@@ -7,22 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
+from nmfaudio.separators.auto.measuring import contrast, measured, noise, percussive_mask
 from nmfaudio.separators.stereo.panning import Panning, find_panning, place_name
 from nmfaudio.separators.stereo.separator import suits_lone_source
 from nmfaudio.sound.blocks import Blocks
-from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.stft import STFT
 
 WINDOW_SECONDS = 0.046
 # Percussive part of the magnitudes from which a mixture consists of drums; the part of noise is one half.
 DRUMS_PART = 0.6
 SOME_DRUMS_PART = 0.3  # percussive part from which drums may play among other instruments
-# A mixture is noisy if steady noise fills at least this part of its audible bands. A band is steady if the
-# geometric mean of its energy over time is at least `STEADY_FLATNESS` times the arithmetic mean.
-NOISY_BANDS, STEADY_FLATNESS = 0.3, 0.8
+# A mixture is noisy if steady noise fills at least this part of its audible bands.
+NOISY_BANDS = 0.3
 # Spectral flatness of the quiet frames of the steady bands from which they hold noise, relative to that of
 # noise of the same length. The spectrum of dense music, which may be as steady as noise, is less smooth.
 NOISE_SMOOTHNESS = 0.99
@@ -43,17 +40,6 @@ _GROUPING = {
     "harmonic-percussive": "with percussive or changing sounds, such as speech, over sustained ones, so "
     "components are grouped into these two",
 }
-
-_MEASURED_BLOCKS = 4  # evenly spaced blocks of the mixture
-_MEASURED_FRAMES = 200  # frames of each block, about two seconds
-_MEDIAN_WIDTH = 17  # frames and bins of the median filters
-_BAND_BINS = 16  # bins of a band whose temporal flatness is measured
-_QUIET = 0.2  # quantile over time of the powers of a bin that is its level in quiet frames
-_AUDIBLE, _SILENT = 1e-4, 1e-9  # energy of audible and of silent bands relative to the loudest band
-_TINY = 1e-300
-# The flatness of the quantiles of white noise falls short of one by this number divided by the number of
-# frames. It was measured on 1 to 30 s of noise.
-_CHANCE = 3.0
 
 
 @dataclass(frozen=True)
@@ -182,14 +168,14 @@ def listen(mixture: Blocks) -> Facts:
     """
     panning = find_panning(mixture) if mixture.channels == 2 else None
     mixture = mixture.with_stft(STFT.lasting(WINDOW_SECONDS, mixture.sample_rate))
-    blocks = list(_measured(mixture))
+    blocks = list(measured(mixture))
     weights = [float(V.sum()) for V in blocks]
-    masks = [_percussive_mask(V) for V in blocks]
+    masks = [percussive_mask(V) for V in blocks]
     parts = [float((mask * V).sum()) for mask, V in zip(masks, blocks, strict=True)]
     percussive = sum(parts) / sum(weights) if any(weights) else 0.0
-    steady, smooth = _noise(np.concatenate(blocks, axis=1))
+    steady, smooth = noise(np.concatenate(blocks, axis=1))
     seconds = mixture.length / mixture.sample_rate
-    return Facts(mixture.channels, seconds, percussive, steady, smooth, panning, *_contrast(blocks, masks))
+    return Facts(mixture.channels, seconds, percussive, steady, smooth, panning, *contrast(blocks, masks))
 
 
 def advise(facts: Facts, *, sources: int | None = None, guided: bool = True) -> Advice:
@@ -272,58 +258,3 @@ def _suits_drums(seconds: float) -> bool:
 
 def _channels(facts: Facts) -> str:
     return {1: "mono", 2: "stereo"}.get(facts.channels, f"{facts.channels} channels")
-
-
-def _measured(mixture: Blocks) -> Iterator[NDArray[np.float32]]:
-    """Yield the magnitudes of some blocks, averaged over the channels."""
-    bounds = mixture.bounds
-    chosen = sorted({round(i) for i in np.linspace(0, len(bounds) - 1, _MEASURED_BLOCKS)})
-    for number, start in enumerate(bounds[i][0] for i in chosen):
-        yield mixture.block(start, start + _MEASURED_FRAMES).magnitude.mean(axis=0).astype(np.float32)
-        mixture.report(Progress("measuring", number + 1, len(chosen)))
-
-
-def _percussive_mask(V: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the Wiener mask of two median filters that gives each point to percussion.
-
-    librosa has these filters too, but importing it takes a second, which is longer than the measurement.
-    """
-    harmonic = median_filter(V, (1, _MEDIAN_WIDTH), mode="nearest") ** 2
-    percussive = median_filter(V, (_MEDIAN_WIDTH, 1), mode="nearest") ** 2
-    both = harmonic + percussive
-    return np.asarray(np.divide(percussive, both, out=np.zeros_like(both), where=both > 0))
-
-
-def _contrast(blocks: list[NDArray[np.float32]], masks: list[NDArray[np.float32]]) -> tuple[float, float]:
-    """Return how clearly the masks give points to one kind, in dB, and the part of percussive energy."""
-    energies = np.zeros(3)
-    for V, mask in zip(blocks, masks, strict=True):
-        power, part = V.astype(np.float64) ** 2, mask.astype(np.float64)
-        energies += [(kind * power).sum() for kind in (part**2, (1 - part) ** 2, part * (1 - part))]
-    percussive, harmonic, undecided = energies.tolist()
-    if not (percussive > 0 and harmonic > 0 and undecided > 0):
-        return -np.inf, 0.0
-    contrast = float(10 * np.log10(min(percussive, harmonic) / undecided))
-    return contrast, percussive / (percussive + harmonic)
-
-
-def _noise(V: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the part of the audible bands that is steady, and the flatness of their quiet spectrum."""
-    powers = V[: len(V) // _BAND_BINS * _BAND_BINS].astype(np.float64) ** 2
-    bands = powers.reshape(-1, _BAND_BINS, powers.shape[1])
-    energies = bands.sum(axis=1)
-    mean = energies.mean(axis=1)
-    if not mean.any():
-        return 0.0, 0.0
-    audible = mean > _AUDIBLE * mean.max()
-    steady = audible & (_flatness(energies, _SILENT * mean.max()) >= STEADY_FLATNESS)
-    if not steady.any():
-        return 0.0, 0.0
-    quiet = np.quantile(bands[steady], _QUIET, axis=2)
-    by_chance = max(0.5, 1 - _CHANCE / powers.shape[1])
-    return float(steady.sum() / audible.sum()), float(np.median(_flatness(quiet, _TINY))) / by_chance
-
-
-def _flatness(values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
-    """Return the geometric mean over the arithmetic mean of each row."""
-    return np.asarray(np.exp(np.log(values + floor).mean(axis=1)) / (values.mean(axis=1) + floor))

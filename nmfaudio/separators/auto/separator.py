@@ -15,7 +15,7 @@ from nmfaudio.separators.blind.single_sounds import are_single_sounds
 from nmfaudio.separators.drums.separator import Drums
 from nmfaudio.separators.guided.drums_first import song_model
 from nmfaudio.separators.guided.grouping import Guide, component_search, guided_model
-from nmfaudio.separators.guided.likeness import agreement_with_timbre
+from nmfaudio.separators.guided.likeness import agreement_with_blind
 from nmfaudio.separators.harmonic_percussive import PERCUSSIVE, HarmonicPercussive
 from nmfaudio.separators.noise import Noise
 from nmfaudio.separators.stereo.separator import Stereo, suits_lone_source
@@ -86,7 +86,7 @@ class Auto(Options):
             return song_model(search, self.sources)
         guide = HarmonicPercussive(window=Blind().window).fit(mixture)
         model = guided_model(Guide(guide, PERCUSSIVE), search)
-        if agreement_with_timbre(model.model, search.mixture) >= SAME_STEMS:
+        if agreement_with_blind(model.model, search) >= SAME_STEMS:
             return None
         return with_spatial_filter(model, mixture)
 

