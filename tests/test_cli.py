@@ -67,7 +67,9 @@ def test_one_bad_file_does_not_stop_the_others(nmfaudio, make_file, tmp_path):
     lines = done.stderr.splitlines()
     assert [line.split(":")[1].strip() for line in lines] == names[:-1]
     assert "sample 17" in lines[2]
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["good"]
+    written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
+    reasons = {f"{name.partition('.')[0]}/failed.json" for name in names[:-1]}
+    assert {path for path in written if not path.startswith("good/")} == {"archive.json"} | reasons
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,11 @@ def test_the_command_draws(nmfaudio, make_file, tmp_path):
 def test_what_cannot_be_drawn_is_refused_by_name(make_file, tmp_path, nmfaudio):
     path = make_file()
     few = ("--separator", "blind", "--sources", "2", "--set", "iterations=5", "-q")
+    repeating = ("--separator", "repeating", "-q")
     refused = {
         ("plot", path, "-o", "c.doc", *few): "c.doc: not a picture",
         ("plot", path, "-o", "none/c.png", *few): "the folder none does not exist",
-        ("plot", path, "--separator", "noise", "--view", "templates", "-q"): "were made without templates",
+        ("plot", path, "--view", "templates", *repeating): "were made without templates",
         ("plot", path, "--view", "sound", *few): "there is no view 'sound': use components, templates",
         ("plot", path, "--components", "99", *few): "there is no component 99",
         ("plot", path, "--sources", "flute", *few[:2], "-q"): "there is no source 'flute'",
