@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import sound
 
 from nmfaudio import Audio, make, read, separate
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.separators.blind import search, separator
+from nmfaudio.separators.blind import search, starts
 from nmfaudio.separators.blind.grouping import group_components
 from nmfaudio.separators.blind.model import aligned
 from nmfaudio.separators.blind.separator import Blind
@@ -99,8 +101,9 @@ def test_channels_follow_one_another_in_the_collected_spectrogram():
     np.testing.assert_allclose(channel_frames(mixture, 2.0), V**2, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("limit", "channels"), [(None, 1), (20_000, 1), (None, 2)])
-def test_envelopes_count_only_in_mono_where_the_components_have_all_frames(monkeypatch, limit, channels):
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("limit", [None, 20_000])
+def test_components_of_all_frames_are_grouped_with_and_without_envelopes(monkeypatch, limit, channels):
     if limit:
         monkeypatch.setattr(search, "LEARNED_VALUES", limit)
     passed = []
@@ -109,7 +112,7 @@ def test_envelopes_count_only_in_mono_where_the_components_have_all_frames(monke
         passed.append(frames_per_second)
         return group_components(*factors, frames_per_second=frames_per_second, **options)
 
-    monkeypatch.setattr(separator, "group_components", spy)
+    monkeypatch.setattr(starts, "group_components", spy)
     separate(
         Audio(sound(2, channels=channels), 8000),
         "blind",
@@ -119,7 +122,43 @@ def test_envelopes_count_only_in_mono_where_the_components_have_all_frames(monke
         starts=1,
         window=0.032,
     )
-    assert passed == [None if limit or channels == 2 else 8000 / 64]
+    assert passed == ([None] if limit else [8000 / 64, None])
+
+
+def test_the_masks_of_both_groupings_are_averaged():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    model = Blind(sources=2, components=6, iterations=5, starts=2).grouped(mixture)
+    turned = tuple(replace(one, labels=1 - one.labels) for one in model.starts)
+    block = mixture.with_stft(model.stft).whole()
+
+    def first_stem(**changes):
+        return next(iter(replace(model, **changes).separate(block).values())).values
+
+    by_starts, by_turned = first_stem(regroupings=()), first_stem(starts=turned, regroupings=())
+    both = first_stem(regroupings=turned)
+    np.testing.assert_allclose(
+        both, 0.7 * by_starts + 0.3 * by_turned, atol=1e-5 * np.abs(block.values).max()
+    )
+    assert not np.allclose(both, by_starts, atol=1e-2 * np.abs(block.values).max())
+
+
+def test_regions_change_both_groupings(monkeypatch):
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    options = Blind(sources=2, components=6, iterations=5, starts=1, region=("new=0-0.2@50-900",))
+    model = options.grouped(mixture, options.regions())
+    assert "new" in model.sources
+    before = Blind(sources=2, components=6, iterations=5, starts=1).grouped(mixture)
+    assert any(
+        sorted(a.labels) != sorted(b.labels) or not np.array_equal(a.templates, b.templates)
+        for a, b in zip(model.regroupings, before.regroupings, strict=True)
+    )
+
+
+def test_a_search_factorizes_once():
+    found = Blind(sources=2, iterations=5).search(Blocks(Audio(sound(2), 8000), STFT(256)))
+    first = found.factorizations(4, 2)
+    assert found.factorizations(4, 2) is first
+    assert found.factorizations(3, 2)[0].rank == 3
 
 
 def test_more_starts_are_averaged():

@@ -11,7 +11,6 @@ from nmfaudio import Audio, read, separate
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums
 from nmfaudio.separators.guided.drums_first import DRUMS, AllDrums, song_model
-from nmfaudio.separators.guided.grouping import component_search
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 from nmfaudio.studies.evaluation import best_names, evaluate
@@ -26,7 +25,7 @@ class Song:
         self.sources = sources
 
     def fit(self, mixture):
-        return song_model(component_search(mixture, 0), self.sources)
+        return song_model(Blind().search(mixture), self.sources)
 
 
 @cache
@@ -72,7 +71,7 @@ def test_drums_first_is_better_than_timbre_alone():
 
 def test_both_ways_have_the_same_stems_in_the_same_order():
     mixture = Blocks(Audio(sum(truth().values()), RATE), component_stft())
-    model = song_model(component_search(mixture, 0), 3)
+    model = song_model(Blind().search(mixture), 3)
     block = mixture.block(0, mixture.frames)
     guided, in_steps = (part.separate(block) for part in model.parts)
     for name in model.sources:
@@ -84,7 +83,7 @@ def test_both_ways_have_the_same_stems_in_the_same_order():
 
 
 def component_stft():
-    return component_search(Blocks(Audio(np.zeros((1, RATE)), RATE), STFT(2048)), 0).mixture.stft
+    return Blind().search(Blocks(Audio(np.zeros((1, RATE)), RATE), STFT(2048))).mixture.stft
 
 
 def test_the_components_belong_to_the_stems():

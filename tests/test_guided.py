@@ -5,8 +5,9 @@ import pytest
 
 from nmfaudio import Audio, FunctionModel, read, separate
 from nmfaudio.separators.blind import search as search_module
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.guided import grouping as grouping_module
-from nmfaudio.separators.guided.grouping import Guide, component_search, guided_model, is_of_rest
+from nmfaudio.separators.guided.grouping import Guide, guided_model, is_of_rest
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 
@@ -42,12 +43,12 @@ def rough_guide(mixture, low=0.6, high=0.3, limit=500):
         part = np.where(block.frequencies < limit, low, high)[:, None] * np.ones_like(block.magnitude)
         return {"low": part, "rest": 1 - part}
 
-    return Guide(FunctionModel(component_search(mixture, 0).mixture.stft, ("low", "rest"), estimate), "low")
+    return Guide(FunctionModel(Blind().search(mixture).mixture.stft, ("low", "rest"), estimate), "low")
 
 
 def guided(sources=2, **options):
     return Fixed(
-        lambda mixture: guided_model(rough_guide(mixture, **options), component_search(mixture, 0), sources)
+        lambda mixture: guided_model(rough_guide(mixture, **options), Blind().search(mixture), sources)
     )
 
 
@@ -79,7 +80,7 @@ def test_each_channel_of_the_guide_counts(source, truth):
         return {"left": left, "right": 1 - left}
 
     def make(mixture):
-        search = component_search(mixture, 0)
+        search = Blind().search(mixture)
         model = FunctionModel(search.mixture.stft, ("left", "right"), estimate)
         return guided_model(Guide(model, source), search)
 
@@ -106,7 +107,7 @@ def test_the_components_belong_to_the_stems():
 def test_what_helps_is_what_the_guide_says():
     mixture = Blocks(Audio(LOW + HIGH, RATE), STFT(512))
     guide = rough_guide(mixture)
-    assert guided_model(guide, component_search(mixture, 0)).way_out == guide.model.way_out
+    assert guided_model(guide, Blind().search(mixture)).way_out == guide.model.way_out
 
 
 @pytest.mark.parametrize("samples_", [np.zeros((2, 4000)), np.ones((1, 1)) / 2])

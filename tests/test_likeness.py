@@ -7,9 +7,8 @@ import pytest
 from test_guided import HIGH, LOW, MID, RATE
 
 from nmfaudio import Audio, FunctionModel
-from nmfaudio.separators.blind.separator import DEFAULT_COMPONENTS, Blind
-from nmfaudio.separators.guided.grouping import component_search
-from nmfaudio.separators.guided.likeness import agreement_with_blind, likeness
+from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.guided.likeness import agreement, likeness
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 
@@ -36,9 +35,14 @@ def test_silence_is_like_nothing():
     assert not likeness(halves(mixture, 1500), halves(mixture, 1500), mixture).any()
 
 
-def test_the_grouping_of_blind_agrees_with_itself_and_a_mixed_one_does_not():
-    search = component_search(Blocks(Audio(LOW + MID + HIGH, RATE), STFT(512)), 0)
-    model = Blind(sources=2, components=DEFAULT_COMPONENTS).grouped(search.mixture)
-    assert agreement_with_blind(model, search) == pytest.approx(1)
+def test_stems_agree_with_themselves_in_any_order_and_not_with_others():
+    mixture = Blocks(Audio(LOW + MID + HIGH, RATE), STFT(512))
+    search = Blind(sources=2).search(mixture)
+    model = Blind(sources=2).model_of_groups(search)
+    swapped = replace(model, starts=tuple(replace(one, labels=1 - one.labels) for one in model.starts))
+    assert agreement(model, replace(model, sources=("b", "a")), search.mixture) == pytest.approx(1)
+    assert agreement(replace(model, regroupings=()), replace(swapped, regroupings=()), search.mixture) == (
+        pytest.approx(1)
+    )
     mixed = tuple(replace(one, labels=np.arange(len(one.labels)) % 2) for one in model.starts)
-    assert agreement_with_blind(replace(model, starts=mixed), search) < 0.9
+    assert agreement(replace(model, starts=mixed, regroupings=()), model, search.mixture) < 0.9

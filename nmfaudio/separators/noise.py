@@ -15,7 +15,7 @@ from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import Options, option, window_option
 from nmfaudio.separators.blind.separator import Blind
-from nmfaudio.separators.guided.grouping import Guide, component_search, guided_model
+from nmfaudio.separators.guided.grouping import Guide, guided_model
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
 from nmfaudio.sound.spectrogram import Spectrogram
@@ -80,7 +80,7 @@ class Noise(Options):
         if not self.refine:
             return mask
         guide = self._mask(mixture, Blind().window)
-        search = component_search(mixture, self.seed)
+        search = Blind(seed=self.seed).search(mixture)
         refined = guided_model(Guide(guide, NOISE), search)
         return mask if refined.spread < _LEAST_SPREAD else Combination((refined, mask))
 

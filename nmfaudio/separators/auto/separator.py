@@ -10,12 +10,13 @@ from nmfaudio.models.options import Options, option
 from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
-from nmfaudio.separators.blind.separator import DEFAULT_COMPONENTS, Blind
+from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.blind.single_sounds import are_single_sounds
 from nmfaudio.separators.drums.separator import Drums
 from nmfaudio.separators.guided.drums_first import song_model
-from nmfaudio.separators.guided.grouping import Guide, component_search, guided_model
-from nmfaudio.separators.guided.likeness import agreement_with_blind
+from nmfaudio.separators.guided.grouping import Guide, guided_model
+from nmfaudio.separators.guided.likeness import agreement
 from nmfaudio.separators.harmonic_percussive import PERCUSSIVE, HarmonicPercussive
 from nmfaudio.separators.noise import Noise
 from nmfaudio.separators.stereo.separator import Stereo, suits_lone_source
@@ -52,9 +53,10 @@ class Auto(Options):
         """Choose a separator and fit it."""
         facts = listen(mixture)
         advice = advise(facts, sources=self.sources)
-        model = self._guided(advice, mixture)
-        if model is None:
-            advice = advise(facts, sources=self.sources, guided=False)
+        if advice.guide is not None and self.sources is not None:
+            model, guided = self._guided(advice.guide, self.sources, mixture)
+            advice = advise(facts, sources=self.sources, guided=guided)
+        else:
             model = self._fitted(advice, facts, mixture)
         message = f"{advice.separator} was chosen: {advice.reason}"
         if advice.separator == "drums" and not self._has_enough_stems(model):
@@ -75,20 +77,23 @@ class Auto(Options):
             return separator.separated_by(facts.panning, mixture)
         return with_spatial_filter(separator.fit(mixture), mixture)
 
-    def _guided(self, advice: Advice, mixture: Blocks) -> Model | None:
-        """Return a model of components that a guide groups; None where it would not help."""
-        if advice.guide is None or self.sources is None:
-            return None
-        search = component_search(mixture, self.seed)
-        if are_single_sounds(search, self.sources, DEFAULT_COMPONENTS):
-            return None
-        if advice.guide == "drums":
-            return song_model(search, self.sources)
-        guide = HarmonicPercussive(window=Blind().window).fit(mixture)
-        model = guided_model(Guide(guide, PERCUSSIVE), search)
-        if agreement_with_blind(model.model, search) >= SAME_STEMS:
-            return None
-        return with_spatial_filter(model, mixture)
+    def _guided(self, guide: str, sources: int, mixture: Blocks) -> tuple[Model, bool]:
+        """Return a model of components that a guide groups, or of `blind` where the guide would not help.
+
+        The second value says whether the guide decides.
+        """
+        blind = Blind(sources=sources, seed=self.seed)
+        search = blind.search(mixture)
+        if are_single_sounds(search, sources, DEFAULT_COMPONENTS):
+            return with_spatial_filter(blind.fit(mixture), mixture), False
+        if guide == "drums":
+            return song_model(search, sources), True
+        masks = HarmonicPercussive(window=blind.window).fit(mixture)
+        model = guided_model(Guide(masks, PERCUSSIVE), search)
+        by_timbre = blind.model_of_groups(search)
+        if agreement(model.model, by_timbre, search.mixture) >= SAME_STEMS:
+            return with_spatial_filter(by_timbre, mixture), False
+        return with_spatial_filter(model, mixture), True
 
     def _seeded(self, name: str) -> Blind | Stereo:
         return _SEEDED[name](sources=self.sources, seed=self.seed)

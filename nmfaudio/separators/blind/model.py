@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
 _ACTIVATION_ITERATIONS = 30  # updates of activations in bands; the templates are known
+_REGROUPED_WEIGHT = 0.3  # of the masks of the regroupings; those of the starts have the rest
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class BlindModel(Model):
         Exponent of the masks.
     messages : tuple of str
         What the user should know: how the number of sources was chosen.
+    regroupings : tuple of LabelledFactorization
+        The same components, grouped by another rule into the same sources; none, or one for each start.
     covers_all_frames : bool
         Whether the components hold activations of every frame of the mixture. Otherwise the model finds
         activations in each block.
@@ -52,6 +56,7 @@ class BlindModel(Model):
     sources: tuple[str, ...]
     mask_exponent: float
     messages: tuple[str, ...]
+    regroupings: tuple[LabelledFactorization, ...] = ()
     covers_all_frames: bool = True
     context: int = 0
 
@@ -63,7 +68,9 @@ class BlindModel(Model):
     @property
     def alternatives(self) -> tuple[Model, ...]:
         """The model of each random start."""
-        return tuple(replace(self, starts=(start,)) for start in self.starts) if len(self.starts) > 1 else ()
+        if len(self.starts) == 1:
+            return ()
+        return tuple(replace(self, starts=(start,), regroupings=()) for start in self.starts)
 
     def find_components(self, mixture: Blocks) -> Components:
         """Return the components of the first start, and how stable they are over the other starts."""
@@ -91,11 +98,25 @@ class BlindModel(Model):
         )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Mask the block; each mask is the average over all starts."""
-        activations = [self._block_activations(components, block) for components in self.starts]
-        return masked_in_parts(
-            block, self.sources, lambda part: self._masks([H[:, :, part] for H in activations])
-        )
+        """Mask the block; each mask is the average over all starts and regroupings."""
+        groupings = self._weighted_groupings()
+        activations = [self._block_activations(components, block) for components, _ in groupings]
+
+        def masks(part: slice) -> NDArray[np.float32]:
+            each = (
+                weight * self._masks(components, H[:, :, part])
+                for (components, weight), H in zip(groupings, activations, strict=True)
+            )
+            return reduce(np.add, each)
+
+        return masked_in_parts(block, self.sources, masks)
+
+    def _weighted_groupings(self) -> list[tuple[LabelledFactorization, np.float32]]:
+        """Return each start and regrouping, and the weight of its masks; the weights sum to one."""
+        second = _REGROUPED_WEIGHT if self.regroupings else 0.0
+        first = np.float32((1 - second) / len(self.starts))
+        found = [(components, first) for components in self.starts]
+        return found + [(one, np.float32(second / len(self.regroupings))) for one in self.regroupings]
 
     def _block_activations(self, components: LabelledFactorization, block: Spectrogram) -> NDArray[Any]:
         """Return the activations of one start in a block, shape (channels, components, frames)."""
@@ -104,18 +125,14 @@ class BlindModel(Model):
         V = (block.magnitude ** _magnitude_power(components.factorization)).astype(np.float32)
         return np.stack([_activations(components, channel) for channel in V])
 
-    def _masks(self, activations: list[NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the mean of the masks of all starts, shape (sources, channels, frames, bins)."""
-        _, channels, frames = activations[0].swapaxes(0, 1).shape
-        shape = len(self.sources), channels, frames, self.stft.bins
-        total = np.zeros(shape, np.float32)
-        for components, H in zip(self.starts, activations, strict=True):
-            power = np.empty(shape, np.float32)
-            for source, each in enumerate(power):
-                members = components.labels == source
-                np.matmul(H[:, members].swapaxes(1, 2), components.templates[:, members].T, out=each)
-            total += normalised_masks(power, self.mask_exponent, by_root=True)
-        return total / np.float32(len(self.starts))
+    def _masks(self, components: LabelledFactorization, H: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the masks of one grouping, shape (sources, channels, frames, bins)."""
+        channels, _, frames = H.shape
+        power = np.empty((len(self.sources), channels, frames, self.stft.bins), np.float32)
+        for source, each in enumerate(power):
+            members = components.labels == source
+            np.matmul(H[:, members].swapaxes(1, 2), components.templates[:, members].T, out=each)
+        return np.asarray(normalised_masks(power, self.mask_exponent, by_root=True))
 
 
 def _magnitude_power(factorization: Factorization) -> int:

@@ -5,23 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from nmfaudio.errors import OptionError
 from nmfaudio.models.contract import Model
-from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import option, window_option
 from nmfaudio.nmf import Divergence
-from nmfaudio.separators.blind.grouping import counted, group_components
-from nmfaudio.separators.blind.model import BlindModel, aligned
+from nmfaudio.separators.blind.grouping import counted
+from nmfaudio.separators.blind.model import BlindModel
 from nmfaudio.separators.blind.naming import is_generated, source_names
 from nmfaudio.separators.blind.region_names import regrouped_by_regions
-from nmfaudio.separators.blind.search import ComponentSearch
-from nmfaudio.separators.blind.single_sounds import (
-    are_single_sounds,
-    count_single_sounds,
-    factorize_single_sounds,
-)
+from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
+from nmfaudio.separators.blind.single_sounds import are_single_sounds, count_single_sounds
+from nmfaudio.separators.blind.starts import GroupedStarts, grouped_starts, single_sounds
 from nmfaudio.separators.regions.model import with_regions
 from nmfaudio.separators.regions.options import RegionFileOptions
 from nmfaudio.separators.regions.region import Regions
@@ -29,9 +23,6 @@ from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import LEARNED_VALUES, evenly_spaced_frames
 from nmfaudio.sound.stft import STFT
 
-Starts = list[LabelledFactorization]
-
-DEFAULT_COMPONENTS = 24
 _NO_REGIONS = Regions()
 # Default exponent of the masks: where each source is one component, and where components are grouped.
 SIMPLE_EXPONENT, GROUPED_EXPONENT = 1.5, 1.0
@@ -44,9 +35,10 @@ class Blind(RegionFileOptions):
     Where each source is a single sound (drums, single notes), as many components as sources explain nearly
     all that more components would, and each component is a source. Elsewhere a source plays many sounds. The
     separator then finds more components, from several random starts. It groups the components of each start
-    by the timbre of their templates, in mono (up to about twelve minutes) by how their activations rise, fall
-    and fluctuate, and, in recordings of several channels whose sources are panned far apart, by their
-    panning too. The masks of all starts are averaged, source by source.
+    by the timbre of their templates and, in recordings of several channels whose sources are panned far
+    apart, by their panning. In recordings of up to about twelve minutes (six in stereo), it groups them once
+    more, and then how the activations rise, fall and fluctuate counts too. The masks of all starts and of
+    both groupings are averaged, source by source.
 
     Parameters
     ----------
@@ -134,27 +126,49 @@ class Blind(RegionFileOptions):
 
     def grouped(self, mixture: Blocks, regions: Regions = _NO_REGIONS) -> BlindModel:
         """Return a model of the components; regions only decide how these are grouped and named."""
+        search = self.search(mixture)
+        return self._model(search, self._starts(search, self._component_count(search)), regions)
+
+    def search(self, mixture: Blocks) -> ComponentSearch:
+        """Return a search for components of a mixture, with the window and the updates of these options."""
         mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
-        search = ComponentSearch(
+        return ComponentSearch(
             mixture, divergence=self.divergence, iterations=self.iterations, seed=self.seed
         )
-        starts, messages = self._starts(search, self._component_count(search.V.shape[1]))
+
+    def model_of_groups(self, search: ComponentSearch) -> BlindModel:
+        """Group the components of a search with these options, even if each source may be a single sound."""
+        count = self._component_count(search)
+        return self._model(search, grouped_starts(search, count, self.starts, self.sources), _NO_REGIONS)
+
+    def _model(self, search: ComponentSearch, found: GroupedStarts, regions: Regions) -> BlindModel:
+        """Return a model of grouped components, which regions may group and name anew."""
+        mixture, messages = search.mixture, found.messages
         frequencies = mixture.stft.frequencies(mixture.sample_rate)
-        first = starts[0]
+        groupings, first = [*found.starts, *found.regroupings], found.starts[0]
         names = source_names(first.templates, first.factorization.H, first.labels, frequencies)
         if regions:
             times = mixture.times[evenly_spaced_frames(mixture, LEARNED_VALUES)]
-            starts, names = regrouped_by_regions(starts, names, regions, frequencies, times)
+            groupings, names = regrouped_by_regions(groupings, names, regions, frequencies, times)
         single_sounds = first.factorization.rank == len(names)
         mask_exponent = self.mask_exponent or (SIMPLE_EXPONENT if single_sounds else GROUPED_EXPONENT)
         covers_all_frames = search.learned_frames == mixture.frames
         if not covers_all_frames:
             frames = f"{search.learned_frames} of {mixture.frames} frames"
             messages = (*messages, f"components learned from {frames}, evenly spaced")
-        return BlindModel(mixture.stft, tuple(starts), names, mask_exponent, messages, covers_all_frames)
+        return BlindModel(
+            mixture.stft,
+            tuple(groupings[: len(found.starts)]),
+            names,
+            mask_exponent,
+            messages,
+            tuple(groupings[len(found.starts) :]),
+            covers_all_frames,
+        )
 
-    def _component_count(self, frames: int) -> int:
-        """Return the number of components to group, in a spectrogram of so many frames."""
+    def _component_count(self, search: ComponentSearch) -> int:
+        """Return the number of components to group."""
+        frames = search.V.shape[1]
         if self.components is not None and self.components > frames:
             raise OptionError(
                 f"components={self.components} exceeds the {counted(frames, 'frame')} of the spectrogram: "
@@ -163,49 +177,12 @@ class Blind(RegionFileOptions):
             )
         return self.components or max(self.sources or 1, min(DEFAULT_COMPONENTS, frames))
 
-    def _starts(self, search: ComponentSearch, components: int) -> tuple[Starts, tuple[str, ...]]:
-        """Return the components of each start and messages about the number of sources."""
-        if self.components is not None:
-            return self._grouped(search, components)
-        if self.sources is None:
-            count = count_single_sounds(search, components)
-            return _single_sounds(search, count, "found") if count else self._grouped(search, components)
-        if are_single_sounds(search, self.sources, components):
-            return _single_sounds(search, self.sources, "requested")
-        return self._grouped(search, components)
-
-    def _grouped(self, search: ComponentSearch, components: int) -> tuple[Starts, tuple[str, ...]]:
-        """Group the components of each start, and number the sources of all starts alike."""
-        mixture, sources, reason = search.mixture, self.sources, ""
-        frequencies = mixture.stft.frequencies(mixture.sample_rate)
-        # In stereo, they made the stems of one of three test mixtures worse than the mixture.
-        has_envelopes = mixture.channels == 1 and search.learned_frames == mixture.frames
-        frames_per_second = mixture.sample_rate / mixture.stft.hop_length if has_envelopes else None
-        starts: Starts = []
-        for one in search.factorizations(components, self.starts):
-            grouping = group_components(
-                one.W,
-                one.H,
-                frequencies,
-                channels=mixture.channels,
-                frames_per_second=frames_per_second,
-                sources=sources,
-            )
-            labelled = LabelledFactorization(one, mixture.channels, grouping.labels).ordered()
-            if not starts:
-                sources, reason = grouping.sources, grouping.reason
-            starts.append(aligned(labelled, starts[0]) if starts else labelled)
-        guess = "" if self.sources else "; this is a guess: pass the number of sources if you know it"
-        return starts, (f"{reason}{guess}",)
-
-
-def _single_sounds(search: ComponentSearch, sources: int, origin: str) -> tuple[Starts, tuple[str, ...]]:
-    """Make each component a source; the sources are numbered by falling energy."""
-    factorization = factorize_single_sounds(search, sources)
-    unordered = LabelledFactorization(factorization, search.mixture.channels, np.zeros(sources, np.intp))
-    by_energy = replace(unordered.ordered(), labels=np.arange(sources))
-    message = (
-        f"{counted(sources, 'source')} {origin}; each source is taken for one repeated sound: sources with "
-        f"several sounds, such as toms of several pitches, need components={DEFAULT_COMPONENTS}"
-    )
-    return [by_energy], (message,)
+    def _starts(self, search: ComponentSearch, components: int) -> GroupedStarts:
+        """Return the components of each start, and messages about the number of sources."""
+        if self.components is None:
+            if self.sources is None:
+                if count := count_single_sounds(search, components):
+                    return single_sounds(search, count, "found")
+            elif are_single_sounds(search, self.sources, components):
+                return single_sounds(search, self.sources, "requested")
+        return grouped_starts(search, components, self.starts, self.sources)

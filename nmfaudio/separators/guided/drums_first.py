@@ -12,7 +12,7 @@ from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums
-from nmfaudio.separators.guided.grouping import Guide, component_search, guided_model, timbre_model
+from nmfaudio.separators.guided.grouping import Guide, guided_model, timbre_model
 from nmfaudio.separators.guided.likeness import likeness
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
@@ -125,7 +125,7 @@ def song_model(search: ComponentSearch, sources: int) -> Model:
     drums = AllDrums(Drums(others=OTHER_TEMPLATES, seed=seed, window=window).fit(mixture))
     guided = guided_model(Guide(drums, DRUMS), search, sources)
     rest = _PartOfMixture.of(mixture, drums.others)
-    found = timbre_model(component_search(rest, seed), sources - 1)
+    found = timbre_model(Blind(seed=seed).search(rest), sources - 1)
     in_steps = DrumsFirstModel(drums, found, tuple(range(sources - 1)), guided.sources)
     of_rest = likeness(guided, in_steps, mixture)[1:, 1:]
     in_steps = replace(in_steps, order=tuple(best_pairs(of_rest)[1].tolist()))

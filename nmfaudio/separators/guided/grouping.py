@@ -21,11 +21,10 @@ from nmfaudio.nmf import Factorization
 from nmfaudio.separators.blind.grouping import group_components
 from nmfaudio.separators.blind.model import BlindModel, aligned
 from nmfaudio.separators.blind.naming import source_names
-from nmfaudio.separators.blind.search import ComponentSearch
-from nmfaudio.separators.blind.separator import DEFAULT_COMPONENTS, GROUPED_EXPONENT, Blind
+from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
+from nmfaudio.separators.blind.separator import GROUPED_EXPONENT
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import LEARNED_VALUES, evenly_spaced_frames
-from nmfaudio.sound.stft import STFT
 
 STARTS = 3  # random starts, whose masks are averaged
 
@@ -105,13 +104,6 @@ class Guide:
         ]
 
 
-def component_search(mixture: Blocks, seed: int) -> ComponentSearch:
-    """Return a search for components of a mixture, with the window and the updates of `blind`."""
-    options = Blind()
-    mixture = mixture.with_stft(STFT.lasting(options.window, mixture.sample_rate))
-    return ComponentSearch(mixture, divergence=options.divergence, iterations=options.iterations, seed=seed)
-
-
 def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> GuidedModel:
     """Find components, and group them into the source of the guide and others.
 
@@ -153,7 +145,9 @@ def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> Gui
         starts.append(LabelledFactorization(one, mixture.channels, labels).ordered())
     covers_all_frames = search.learned_frames == mixture.frames
     names = (guide.source, *_names_of_rest(guide, starts[0], frequencies))
-    model = BlindModel(mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames)
+    model = BlindModel(
+        mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
+    )
     return GuidedModel(model, float(np.mean([np.ptp(parts) for parts in all_parts])), guide.model.way_out)
 
 
@@ -204,7 +198,9 @@ def timbre_model(search: ComponentSearch, sources: int) -> BlindModel:
         starts.append(aligned(labelled, starts[0]) if starts else labelled)
     names = tuple(f"source{number + 1}" for number in range(sources))
     covers_all_frames = search.learned_frames == mixture.frames
-    return BlindModel(mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames)
+    return BlindModel(
+        mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
+    )
 
 
 def _some(one: Factorization, members: NDArray[np.bool_]) -> Factorization:
