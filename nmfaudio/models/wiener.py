@@ -23,7 +23,7 @@ ROUNDS = 2
 SMOOTHING = 31  # bins over which covariances are averaged: positions hardly change from bin to bin
 # Least difference between the positions of two sources (0: the same position, 1: one left and one right) for
 # which the filter improves the stems.
-DIFFERENT = 0.04
+DIFFERENT = 0.05
 
 _LOADING = 1e-9  # part of the trace of the mixture's covariance that is added to its diagonal for inversion
 _FRAMES = 48  # frames that are filtered at a time, so that intermediate arrays stay in the cache
