@@ -38,12 +38,13 @@ def levels_here() -> list[str]:
     return [level for level in FEATURES if all(host.get(name) for name in features(level))]
 
 
-def run(level: str) -> int:
-    """Run the tests for one level; return the exit code."""
+def run(level: str, whole: bool) -> int:
+    """Run the tests of the engine, or the whole suite, for one level; return the exit code."""
     chosen = ",".join(f"+{name}" for name in features(level))
     environment = {"NUMBA_CPU_NAME": f"x86-64-{level}", "NUMBA_CPU_FEATURES": chosen}
-    command = [sys.executable, "-m", "pytest", "-q", *(f"tests/test_{name}.py" for name in TESTS)]
-    print(f"testing the engine for x86-64-{level}", flush=True)
+    chosen_tests = ["-n", "2"] if whole else [f"tests/test_{name}.py" for name in TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", *chosen_tests]
+    print(f"testing {'everything' if whole else 'the engine'} for x86-64-{level}", flush=True)
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment).returncode
 
 
@@ -51,14 +52,15 @@ def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("levels", nargs="*", choices=[*FEATURES, []], metavar="LEVEL", help="v2, v3 or v4")
-    here = levels_here()
-    chosen = parser.parse_args().levels or here[:-1]
+    parser.add_argument("--whole", action="store_true", help="run the whole suite, which takes much longer")
+    arguments, here = parser.parse_args(), levels_here()
+    chosen = arguments.levels or here[:-1]
     missing = [level for level in chosen if level not in here]
     if missing:
         sys.exit(f"this machine cannot run code for {', '.join(missing)}: it has {', '.join(here) or 'none'}")
     if not chosen:
         print("no level below that of this machine: the ordinary tests cover it")
-    sys.exit(max((run(level) for level in chosen), default=0))
+    sys.exit(max((run(level, arguments.whole) for level in chosen), default=0))
 
 
 if __name__ == "__main__":
