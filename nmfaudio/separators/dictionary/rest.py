@@ -22,7 +22,7 @@ from nmfaudio.sound.stft import STFT
 LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
 FEW, SOME, MEDIUM, MANY = 4, 8, 16, 32  # numbers of free templates
 _SETS = ("few", "some", "many", "known alone")  # template sets of the model with the long window, in order
-_GUIDED_STARTS, _GUIDED_ITERATIONS = 2, 100  # random starts and updates of the blind components
+_GUIDED_ITERATIONS = 100  # updates of the blind components; more than one start hardly helped
 
 
 def model_with_rest(fit: DictionaryFit) -> Model:
@@ -76,7 +76,7 @@ def _weighted(long: TemplateModel, transposed: TemplateModel | None, blend: Blen
     sets = [replace(s, weight=w) for s, w in zip(long.template_sets, weights, strict=True) if w > 0]
     sets.sort(key=lambda one: (one.leaves_rest, -one.weight))
     copies = transposed.template_sets if transposed else ()
-    sets += [replace(one, weight=blend.transposed) for one in copies]
+    sets += [replace(one, weight=blend.transposed, of_another_kind=True) for one in copies]
     return replace(long, template_sets=tuple(sets))
 
 
@@ -85,7 +85,9 @@ def _short_model(fit: DictionaryFit, blend: Blend) -> TemplateModel:
     stft = STFT.lasting(SHORT_WINDOW, fit.mixture.sample_rate)
     weights = [w for w in (blend.short_medium, blend.short_few) if w > 0]
     model = fit.free_model(stft, (MEDIUM, FEW)[: len(weights)], "learning the rest, short window")
-    sets = (replace(s, weight=w) for s, w in zip(model.template_sets, weights, strict=True))
+    sets = [replace(s, weight=w) for s, w in zip(model.template_sets, weights, strict=True)]
+    if blend.few == 0:  # few free templates do not count with the long window either
+        sets[1:] = [replace(one, of_another_kind=True) for one in sets[1:]]
     return replace(model, template_sets=tuple(sets))
 
 
@@ -103,7 +105,7 @@ def _guided_model(fit: DictionaryFit, guide: TemplateModel) -> Model:
         seed=fit.options.seed,
         most_values=FREE_FRAMES * mixture.channels * mixture.stft.bins,
     )
-    return guided_model(Guide(guide, fit.known.sources[0]), search, starts=_GUIDED_STARTS)
+    return guided_model(Guide(guide, fit.known.sources[0]), search, starts=1)
 
 
 def _choice(fit: DictionaryFit, measured: float) -> tuple[str, ...]:
