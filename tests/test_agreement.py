@@ -1,3 +1,5 @@
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from test_learning import RATE, tone
@@ -51,9 +53,25 @@ def test_silence_agrees_with_itself():
     assert disagreement(model([1100], [1100, 300]), 0, 1, blocks(np.zeros((1, RATE)))) == 0
 
 
-def test_weights_of_a_blend_grow_with_the_disagreement_and_stay_in_their_limits():
-    blends = [Blend.of(value) for value in np.linspace(0, 3, 61)]
-    for weights, most in (([b.short_window for b in blends], 1 / 3), ([b.caution for b in blends], 1)):
-        assert weights[0] == 0
-        assert weights[-1] == pytest.approx(most)
-        assert all(np.diff(weights) >= 0)
+def test_weights_of_a_blend_are_never_negative_and_sum_to_one():
+    for value in np.linspace(0, 3, 61):
+        for guidable in (True, False):
+            weights = astuple(Blend.of(value, guidable=guidable))
+            assert min(weights) >= 0
+            assert sum(weights) == pytest.approx(1)
+            assert Blend.of(value, guidable=guidable).guided == 0 or guidable
+
+
+def test_more_kinds_of_separations_count_where_the_disagreement_grows():
+    certain, usual, uncertain = (Blend.of(value) for value in (0.0, 0.4, 2.0))
+    assert (certain.long, certain.few, certain.transposed) == (1, 0, 0)
+    assert usual.some == usual.many > usual.few == 0
+    assert min(usual.transposed, usual.short_medium, usual.short_few, usual.guided) > 0
+    assert uncertain.few == uncertain.known_alone > uncertain.many == uncertain.guided == 0
+
+
+@pytest.mark.parametrize("name", ["transposed", "short", "few"])
+def test_weights_of_a_blend_grow_with_the_disagreement(name):
+    weights = [getattr(Blend.of(value, guidable=False), name) for value in np.linspace(0, 3, 61)]
+    assert weights[-1] > weights[0] == 0
+    assert all(np.diff(weights) >= -1e-12)

@@ -6,7 +6,6 @@ import pytest
 from nmfaudio import Audio, FunctionModel, read, separate
 from nmfaudio.separators.blind import search as search_module
 from nmfaudio.separators.blind.separator import Blind
-from nmfaudio.separators.guided import grouping as grouping_module
 from nmfaudio.separators.guided.grouping import Guide, guided_model, is_of_rest
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
@@ -89,10 +88,28 @@ def test_each_channel_of_the_guide_counts(source, truth):
 
 
 def test_frames_that_are_not_learned_are_separated_too(monkeypatch):
-    for module in (search_module, grouping_module):
-        monkeypatch.setattr(module, "LEARNED_VALUES", 20_000)
+    monkeypatch.setattr(search_module, "LEARNED_VALUES", 20_000)
     stems = separate(Audio(LOW + HIGH, RATE), guided()).stems
     assert error(stems["low"], LOW) < 0.2
+
+
+def test_components_can_be_learned_from_fewer_frames():
+    mixture = Blocks(Audio(np.concatenate([LOW + HIGH] * 2), RATE), STFT(512))
+    search = search_module.ComponentSearch(
+        mixture, divergence="kl", iterations=20, seed=0, most_values=2 * 257 * 30
+    )
+    assert search.V.shape == (257, 2 * 30)
+
+    def estimate(block):
+        low = np.ones_like(block.magnitude) * (block.frequencies < 800)[:, None]
+        return {"low": low, "rest": 1 - low}
+
+    guide = Guide(FunctionModel(STFT(512), ("low", "rest"), estimate), "low")
+    model = guided_model(guide, search, starts=1)
+    assert len(model.model.starts) == 1
+    assert not model.model.covers_all_frames
+    parts = guide.parts_of_components(search, [model.model.starts[0].factorization])
+    assert np.ptp(parts[0]) > 0.5
 
 
 def test_the_components_belong_to_the_stems():

@@ -5,8 +5,13 @@ from test_separators_dictionary import RATE, gain, mixture
 
 from nmfaudio import STFT, Audio, Blocks, Dictionary, learn, separate
 from nmfaudio.errors import OptionError
+from nmfaudio.pipeline.fitting import fit
+from nmfaudio.separators.dictionary import rest
+from nmfaudio.separators.dictionary.fit import DictionaryFit
+from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.separators.dictionary.separator import FromDictionary
 from nmfaudio.separators.dictionary.templates import TemplateModel, TemplateSet
+from nmfaudio.separators.guided.grouping import GuidedModel
 from nmfaudio.testing import check_separator
 
 
@@ -93,6 +98,55 @@ def test_a_split_that_depends_on_the_number_of_free_templates_gives_a_warning():
     assert not certain.warnings
 
 
+@pytest.fixture
+def doubtful(monkeypatch):
+    """Make few and many free templates disagree as they often do."""
+    monkeypatch.setattr(rest, "disagreement", lambda *arguments: 0.4)
+
+
+def kinds(model):
+    """Return the largest number of templates of each part of a model, "blind" for blind components."""
+    inner = [part.model for part in model.parts]
+    return [
+        "blind" if isinstance(one, GuidedModel) else max(s.templates.shape[1] for s in one.template_sets)
+        for one in inner
+    ]
+
+
+def test_where_the_split_is_doubtful_blind_components_and_transposed_templates_count(low, doubtful):
+    model = fit(mixture()[0], FromDictionary(low)).model
+    known = len(low.labels)  # and copies up to two semitones up and down
+    assert kinds(model) == [max(5 * known + rest.MEDIUM, known + rest.MANY), known + rest.MEDIUM, "blind"]
+    assert len(model.parts[0].model.template_sets) == 3
+    assert sum(model.part_weights) == pytest.approx(1)
+    # Only separations of one kind tell how much chance decides.
+    assert [len(part.alternatives) for part in model.parts] == [2, 0, 0]
+    audio, parts = mixture()
+    stems = separate(audio, FromDictionary(low)).stems
+    assert gain(stems["low"].samples[0], parts[0], audio.samples[0]) > 8
+
+
+def test_blind_components_do_not_count_where_they_cannot_be_assigned(low, trio, doubtful):
+    for separator in (
+        FromDictionary(low, silent=("low=0-0.5",)),
+        FromDictionary(trio.pick("low", "mid"), rest=True),
+    ):
+        assert "blind" not in kinds(fit(mixture()[0], separator).model)
+
+
+def test_transposed_templates_explain_a_note_that_was_not_learned(low):
+    sharp, other = tone(300 * 2 ** (1 / 12), 2).samples, mixture()[1][1]
+    blocks = Blocks(Audio(sharp + other, RATE), STFT(1024))
+    computation = DictionaryFit(FromDictionary(low), low, Hints.parse(), blocks)
+    plain, moved = (
+        computation.free_model(blocks.stft, (1,), "", with_transposed=choice).separate(blocks.whole())["low"]
+        for choice in (False, True)
+    )
+    true = Blocks(Audio(sharp, RATE), blocks.stft).whole().values
+    errors = [np.sum(np.abs(stem.values - true) ** 2) for stem in (plain, moved)]
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_no_warning_asks_for_more_free_templates_where_they_take_the_known_source():
     known = learn(Audio(notes(5, 3, 1.0), RATE), "harp")
     audio = Audio(notes(1, 8) + notes(2, 12), RATE)
@@ -119,8 +173,6 @@ def test_silence_and_single_samples_have_two_stems(low):
 
 
 def test_components_are_shown_for_the_rest(low):
-    from nmfaudio.pipeline.fitting import fit
-
     fitted = fit(mixture()[0], FromDictionary(low))
     found = fitted.model.find_components(Blocks(mixture()[0], fitted.model.stft))
     assert found is not None

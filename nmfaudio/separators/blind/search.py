@@ -64,14 +64,25 @@ class ComponentSearch:
         Number of updates of each factorization.
     seed : int
         Seed of the random starts.
+    most_values : int
+        Number of values from which on V has evenly spaced frames only.
     """
 
-    def __init__(self, mixture: Blocks, *, divergence: str | float, iterations: int, seed: int) -> None:
+    def __init__(
+        self,
+        mixture: Blocks,
+        *,
+        divergence: str | float,
+        iterations: int,
+        seed: int,
+        most_values: int | None = None,
+    ) -> None:
         self.mixture, self.divergence = mixture, divergence
         self.iterations, self.seed = iterations, seed
+        self.most_values = most_values or LEARNED_VALUES
         magnitude_power = 2 if Divergence.of(divergence).beta == 0 else 1
         self._found: dict[tuple[int, int], list[Factorization]] = {}
-        self.V: NDArray[np.float32] = channel_frames(mixture, magnitude_power, LEARNED_VALUES).T
+        self.V: NDArray[np.float32] = channel_frames(mixture, magnitude_power, self.most_values).T
 
     @property
     def learned_frames(self) -> int:

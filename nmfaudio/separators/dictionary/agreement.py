@@ -19,43 +19,91 @@ FRAMES = 1024  # largest number of frames of the mixture, evenly spaced, that ar
 
 # Disagreement from which the short window counts, and from which it has its full weight.
 _SHORT_WINDOW_FROM, _SHORT_WINDOW_FULL = 0.05, 0.2
-_SHORT_WINDOW_WEIGHT = 1 / 3  # largest weight of the short window
+_SHORT_WINDOW_WEIGHT = 1 / 3  # largest weight of the short window among the plain separations
 # Disagreement from which few free templates and the known templates alone count, and from which only these
 # count.
 _CAUTION_FROM, _CAUTION_FULL = 0.65, 0.85
+# Disagreement from which separations of other kinds count, and from which they have their full weights.
+_VARIETY_FROM, _VARIETY_FULL = 0.08, 0.12
+_TRANSPOSED_WEIGHT, _SHORT_WEIGHT, _GUIDED_WEIGHT = 0.14, 0.28, 0.28  # largest weights of these
 UNCERTAIN = 0.75  # disagreement above which a warning says that the split is uncertain
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Weights of the separations that are averaged.
+    """Weights of the separations that are averaged; they sum to one.
 
     Attributes
     ----------
-    short_window : float
-        Weight of the separations with the short window, from 0 to a third; the others have the rest.
-    caution : float
-        Weight, from 0 to 1, of separations with few free templates and with the known templates alone,
-        relative to those with many.
+    few, some, many : float
+        With the long window and so many free templates.
+    known_alone : float
+        With the long window and the known templates alone.
+    transposed : float
+        With the long window, transposed copies of the known templates and a medium number of free ones.
+    short_medium, short_few : float
+        With the short window and so many free templates.
+    guided : float
+        Blind components that the separation with transposed copies assigns to the known source or the rest.
 
     Examples
     --------
-    >>> Blend.of(0.0), Blend.of(2.0).caution
-    (Blend(short_window=0.0, caution=0.0), 1.0)
+    >>> Blend.of(0.0).some, Blend.of(0.0).many, Blend.of(0.0).guided
+    (0.5, 0.5, 0.0)
+    >>> Blend.of(0.5).guided, Blend.of(2.0).guided, Blend.of(2.0).many
+    (0.28, 0.0, 0.0)
     """
 
-    short_window: float
-    caution: float
+    few: float
+    some: float
+    many: float
+    known_alone: float
+    transposed: float
+    short_medium: float
+    short_few: float
+    guided: float
 
     @classmethod
-    def of(cls, disagreement: float) -> Blend:
+    def of(cls, disagreement: float, *, guidable: bool = True) -> Blend:
         """Return the weights for a disagreement that `disagreement` has measured.
 
         Where few and many templates agree, the long window alone separates most sharply. The more they
         disagree, the more errors differ among separations, and the more an average of different ones helps.
+
+        Parameters
+        ----------
+        disagreement : float
+        guidable : bool
+            Whether there can be guided components; without them, the other separations have their weight.
         """
-        short = _ramp(disagreement, _SHORT_WINDOW_FROM, _SHORT_WINDOW_FULL)
-        return cls(_SHORT_WINDOW_WEIGHT * short, _ramp(disagreement, _CAUTION_FROM, _CAUTION_FULL))
+        caution = _ramp(disagreement, _CAUTION_FROM, _CAUTION_FULL)
+        variety = _ramp(disagreement, _VARIETY_FROM, _VARIETY_FULL)
+        transposed, short = _TRANSPOSED_WEIGHT * variety, _SHORT_WEIGHT * variety
+        guided = _GUIDED_WEIGHT * variety * (1 - caution) if guidable else 0.0
+        plain = 1 - transposed - short - guided
+        short_part = _SHORT_WINDOW_WEIGHT * _ramp(disagreement, _SHORT_WINDOW_FROM, _SHORT_WINDOW_FULL)
+        plain_short = plain * short_part
+        cautious, bold = ((plain - plain_short) * part / 2 for part in (caution, 1 - caution))
+        return cls(
+            few=cautious,
+            some=bold,
+            many=bold,
+            known_alone=cautious,
+            transposed=transposed,
+            short_medium=plain_short * (1 - caution / 2) + short / 2,
+            short_few=plain_short * caution / 2 + short / 2,
+            guided=guided,
+        )
+
+    @property
+    def long(self) -> float:
+        """Weight of all separations by templates with the long window."""
+        return self.few + self.some + self.many + self.known_alone + self.transposed
+
+    @property
+    def short(self) -> float:
+        """Weight of all separations with the short window."""
+        return self.short_medium + self.short_few
 
 
 def _ramp(value: float, start: float, stop: float) -> float:

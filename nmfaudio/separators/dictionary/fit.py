@@ -110,7 +110,7 @@ class DictionaryFit:
         first = models[0]
         return Combination(tuple(models), first.messages, first.warnings)
 
-    def spatially_filtered(self, model: TemplateModel) -> Model:
+    def spatially_filtered(self, model: Model) -> Model:
         """Return the model with a Wiener filter across channels where it helps and the options allow it."""
         return with_spatial_filter(model, self.mixture) if self.options.stereo else model
 
@@ -132,7 +132,7 @@ class DictionaryFit:
         iterations = self.options.iterations
         template_sets = [TemplateSet.of(_by_source(dictionary), iterations)]
         if self.options.transpose:
-            groups = [self._with_transposed(dictionary, source) for source in dictionary.sources]
+            groups = self._groups(dictionary, with_transposed=True)
             fewer = max(1, iterations // _TRANSPOSED_UPDATE_DIVISOR)
             template_sets.append(TemplateSet.of(groups, fewer, _TRANSPOSED_WEIGHT))
         return replace(self._model(dictionary, dictionary.sources, *template_sets), messages=messages)
@@ -148,7 +148,13 @@ class DictionaryFit:
         return np.hstack(copies)
 
     def free_model(
-        self, stft: STFT, numbers: Sequence[int], stage: str, *, known_alone: bool = False
+        self,
+        stft: STFT,
+        numbers: Sequence[int],
+        stage: str,
+        *,
+        known_alone: bool = False,
+        with_transposed: bool = False,
     ) -> TemplateModel:
         """Return a model with one template set for each number of free templates.
 
@@ -161,32 +167,44 @@ class DictionaryFit:
             Name of the stage in reports of progress.
         known_alone : bool
             Whether a last template set has no free templates; the rest then gets what the known ones leave.
+        with_transposed : bool
+            Whether the known sources also have transposed copies of their templates.
         """
         converted = self.known.to_settings(self.mixture.sample_rate, stft)
-        free = self._learn_free(converted, numbers, stage)
+        free = self._learn_free(converted, numbers, stage, with_transposed=with_transposed)
         dictionary, messages = self._adapted(converted, free[-1])
-        known, iterations = _by_source(dictionary), self.options.iterations
+        known, iterations = self._groups(dictionary, with_transposed), self.options.iterations
         sets = [TemplateSet.of([*known, each], iterations) for each in free]
         if known_alone:
             sets.append(TemplateSet.of([*known, free[-1][:, :0]], iterations, leaves_rest=True))
         model = self._model(dictionary, (*dictionary.sources, RESIDUAL), *sets)
         return replace(model, messages=messages)
 
-    def _learn_free(self, dictionary: Dictionary, numbers: Sequence[int], stage: str) -> list[NDArray[Any]]:
+    def _groups(self, dictionary: Dictionary, with_transposed: bool) -> list[NDArray[Any]]:
+        """Return the templates of each source, with or without transposed copies."""
+        if with_transposed:
+            return [self._with_transposed(dictionary, source) for source in dictionary.sources]
+        return _by_source(dictionary)
+
+    def _learn_free(
+        self, dictionary: Dictionary, numbers: Sequence[int], stage: str, *, with_transposed: bool
+    ) -> list[NDArray[Any]]:
         """Return free templates for each number of them, shape (bins, number)."""
         V, times = mean_frames(
             self.mixture.with_stft(dictionary.stft), dictionary.magnitude_power, FREE_FRAMES
         )
-        known, iterations = len(dictionary.labels), self.options.free_iterations
-        total = iterations * len(numbers)
+        groups = self._groups(dictionary, with_transposed)
+        frozen, iterations = np.hstack(groups), self.options.free_iterations
+        sources = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
+        known, total = len(sources), iterations * len(numbers)
         learned = []
         for position, number in enumerate(numbers):
             factorization = factorize(
                 V,
                 known + number,
                 divergence=dictionary.beta,
-                frozen=dictionary.templates,
-                allowed=(None, self._allowed(dictionary, times, number)),
+                frozen=frozen,
+                allowed=(None, self._allowed(dictionary, sources, times, number)),
                 seed=self.options.seed,
                 iterations=iterations,
                 tolerance=0,
@@ -208,19 +226,22 @@ class DictionaryFit:
         V, times = mean_frames(
             self.mixture.with_stft(dictionary.stft), dictionary.magnitude_power, adaptation.FRAMES
         )
-        allowed = self._allowed(dictionary, times, 0 if free is None else free.shape[1])
+        names = dictionary.sources
+        sources = np.array([names.index(label) for label in dictionary.labels])
+        allowed = self._allowed(dictionary, sources, times, 0 if free is None else free.shape[1])
         return adaptation.adapted(dictionary, V, self.options.adapt, free=free, allowed=allowed)
 
     def _allowed(
-        self, dictionary: Dictionary, times: NDArray[np.float64], free: int
+        self, dictionary: Dictionary, sources: NDArray[np.intp], times: NDArray[np.float64], free: int
     ) -> NDArray[np.bool_] | None:
-        """Return when each template may sound, the free ones last, shape (components, times)."""
-        names = (*dictionary.sources, RESIDUAL)
-        allowed = self.hints.allowed(names, times)
+        """Return when each template may sound, the free ones last, shape (components, times).
+
+        `sources` holds the number of the source of each known template.
+        """
+        allowed = self.hints.allowed((*dictionary.sources, RESIDUAL), times)
         if allowed is None:
             return None
-        numbers = [names.index(label) for label in dictionary.labels]
-        return allowed[[*numbers, *[len(names) - 1] * free]]
+        return allowed[[*sources, *[len(dictionary.sources)] * free]]
 
     def _model(
         self, dictionary: Dictionary, sources: tuple[str, ...], *template_sets: TemplateSet

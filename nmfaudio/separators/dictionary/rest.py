@@ -1,7 +1,8 @@
 """Separation of known sources from an unknown rest, with a number of free templates that needs no choice.
 
-Separations with few, some and many free templates, with a long and a short window, and with the known
-templates alone are averaged. Their weights follow from how well few and many free templates agree.
+Separations of several kinds are averaged: with few, some and many free templates, with a long and a short
+window, with the known templates alone and with transposed copies of them. One more assigns blind components
+to the known source or to the rest. The weights follow from how well few and many free templates agree.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from dataclasses import replace
 
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
+from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.separators.dictionary.agreement import UNCERTAIN, Blend, disagreement
 from nmfaudio.separators.dictionary.diagnosis import shared_template_warnings
-from nmfaudio.separators.dictionary.fit import DictionaryFit
+from nmfaudio.separators.dictionary.fit import FREE_FRAMES, DictionaryFit
 from nmfaudio.separators.dictionary.templates import TemplateModel
+from nmfaudio.separators.guided.grouping import Guide, guided_model
 from nmfaudio.sound.stft import STFT
 
 LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
 FEW, SOME, MEDIUM, MANY = 4, 8, 16, 32  # numbers of free templates
 _SETS = ("few", "some", "many", "known alone")  # template sets of the model with the long window, in order
+_GUIDED_ITERATIONS = 100  # updates of the blind components; more than one start hardly helped
 
 
 def model_with_rest(fit: DictionaryFit) -> Model:
@@ -33,16 +37,25 @@ def model_with_rest(fit: DictionaryFit) -> Model:
         return by_place
     long = _long_model(fit)
     measured = disagreement(long, _SETS.index("few"), _SETS.index("many"), fit.mixture)
-    blend = Blend.of(measured)
+    blend = Blend.of(measured, guidable=_can_be_guided(fit))
     known = fit.known.to_settings(fit.mixture.sample_rate, long.stft)
     warnings = [*shared_template_warnings(known), *_uncertainty(fit, measured)]
-    models: list[Model] = [fit.spatially_filtered(_weighted(long, blend))]
-    weights = [1 - blend.short_window]
-    if blend.short_window > 0:
+    transposed = _transposed_model(fit) if blend.transposed > 0 else None
+    models = [fit.spatially_filtered(_weighted(long, transposed, blend))]
+    weights = [blend.long]
+    if blend.short > 0:
         models.append(fit.spatially_filtered(_short_model(fit, blend)))
-        weights.append(blend.short_window)
+        weights.append(blend.short)
+    if transposed is not None and blend.guided > 0:
+        models.append(fit.spatially_filtered(_guided_model(fit, transposed)))
+        weights.append(blend.guided)
     messages = (*long.messages, *_choice(fit, measured))
     return Combination(tuple(models), messages, tuple(warnings), tuple(weights))
+
+
+def _can_be_guided(fit: DictionaryFit) -> bool:
+    """Whether blind components can be assigned: there is one known source, and it may sound everywhere."""
+    return len(fit.known.sources) == 1 and not (fit.hints.solos or fit.hints.silences)
 
 
 def _long_model(fit: DictionaryFit) -> TemplateModel:
@@ -51,22 +64,48 @@ def _long_model(fit: DictionaryFit) -> TemplateModel:
     return fit.free_model(stft, (FEW, SOME, MANY), "learning the rest, long window", known_alone=True)
 
 
-def _weighted(long: TemplateModel, blend: Blend) -> TemplateModel:
+def _transposed_model(fit: DictionaryFit) -> TemplateModel:
+    """Return a model with the long window, whose known sources can also play notes that were not learned."""
+    stft = STFT.lasting(LONG_WINDOW, fit.mixture.sample_rate)
+    return fit.free_model(stft, (MEDIUM,), "learning the rest, transposed templates", with_transposed=True)
+
+
+def _weighted(long: TemplateModel, transposed: TemplateModel | None, blend: Blend) -> TemplateModel:
     """Return the model with the weights of a blend, its main template set first, without unused ones."""
-    weights = (blend.caution / 2, (1 - blend.caution) / 2, (1 - blend.caution) / 2, blend.caution / 2)
+    weights = (blend.few, blend.some, blend.many, blend.known_alone)
     sets = [replace(s, weight=w) for s, w in zip(long.template_sets, weights, strict=True) if w > 0]
     sets.sort(key=lambda one: (one.leaves_rest, -one.weight))
+    copies = transposed.template_sets if transposed else ()
+    sets += [replace(one, weight=blend.transposed, of_another_kind=True) for one in copies]
     return replace(long, template_sets=tuple(sets))
 
 
 def _short_model(fit: DictionaryFit, blend: Blend) -> TemplateModel:
     """Return the model with the short window: medium numbers of free templates, and few where unsure."""
     stft = STFT.lasting(SHORT_WINDOW, fit.mixture.sample_rate)
-    sizes = (MEDIUM, FEW) if blend.caution > 0 else (MEDIUM,)
-    model = fit.free_model(stft, sizes, "learning the rest, short window")
-    weights = (1 - blend.caution / 2, blend.caution / 2)
-    sets = (replace(s, weight=w) for s, w in zip(model.template_sets, weights, strict=False))
+    weights = [w for w in (blend.short_medium, blend.short_few) if w > 0]
+    model = fit.free_model(stft, (MEDIUM, FEW)[: len(weights)], "learning the rest, short window")
+    sets = [replace(s, weight=w) for s, w in zip(model.template_sets, weights, strict=True)]
+    if blend.few == 0:  # few free templates do not count with the long window either
+        sets[1:] = [replace(one, of_another_kind=True) for one in sets[1:]]
     return replace(model, template_sets=tuple(sets))
+
+
+def _guided_model(fit: DictionaryFit, guide: TemplateModel) -> Model:
+    """Return a model of blind components, each of which belongs to the known source or to the rest.
+
+    A component follows one sound of this mixture, and it is assigned as a whole. So the model does not divide
+    a sound between free and known templates.
+    """
+    mixture = fit.mixture.with_stft(guide.stft)
+    search = ComponentSearch(
+        mixture,
+        divergence="kl",
+        iterations=_GUIDED_ITERATIONS,
+        seed=fit.options.seed,
+        most_values=FREE_FRAMES * mixture.channels * mixture.stft.bins,
+    )
+    return guided_model(Guide(guide, fit.known.sources[0]), search, starts=1)
 
 
 def _choice(fit: DictionaryFit, measured: float) -> tuple[str, ...]:

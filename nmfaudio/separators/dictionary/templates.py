@@ -40,6 +40,9 @@ class TemplateSet:
         Weight of the masks in the average over all template sets.
     leaves_rest : bool
         Whether the last source has no templates and gets what the other templates leave of the mixture.
+    of_another_kind : bool
+        Whether the set separates in another way than the others on purpose. Such a set joins the average, but
+        its difference from the others does not say how much chance decides.
     """
 
     templates: Matrix
@@ -47,6 +50,7 @@ class TemplateSet:
     iterations: int
     weight: float = 1.0
     leaves_rest: bool = False
+    of_another_kind: bool = False
 
     @classmethod
     def of(
@@ -124,8 +128,8 @@ class TemplateModel(Model):
 
     @property
     def alternatives(self) -> tuple[Model, ...]:
-        """The model of each template set."""
-        sets = self.template_sets
+        """The model of each template set, without those of another kind."""
+        sets = [one for one in self.template_sets if not one.of_another_kind]
         return tuple(replace(self, template_sets=(one,)) for one in sets) if len(sets) > 1 else ()
 
     @cached_property

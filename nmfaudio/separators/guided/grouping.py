@@ -24,7 +24,7 @@ from nmfaudio.separators.blind.naming import source_names
 from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
 from nmfaudio.separators.blind.separator import GROUPED_EXPONENT
 from nmfaudio.sound.blocks import Blocks
-from nmfaudio.sound.frames import LEARNED_VALUES, evenly_spaced_frames
+from nmfaudio.sound.frames import evenly_spaced_frames
 
 STARTS = 3  # random starts, whose masks are averaged
 
@@ -85,7 +85,7 @@ class Guide:
     ) -> list[Parts]:
         """Return which part of each component the guide gives to its source, for each factorization."""
         mixture = search.mixture
-        selected = evenly_spaced_frames(mixture, LEARNED_VALUES)
+        selected = evenly_spaced_frames(mixture, search.most_values)
         shared = [np.zeros(one.rank) for one in factorizations]
         for start, stop, masks in self.masks(mixture):
             first, last = np.searchsorted(selected, (start, stop))
@@ -104,7 +104,9 @@ class Guide:
         ]
 
 
-def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> GuidedModel:
+def guided_model(
+    guide: Guide, search: ComponentSearch, sources: int = 2, *, starts: int = STARTS
+) -> GuidedModel:
     """Find components, and group them into the source of the guide and others.
 
     A component belongs to the source of the guide if the guide gives it a larger part than the middle between
@@ -118,6 +120,8 @@ def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> Gui
         Search in the mixture, with the STFT settings of the guide.
     sources : int
         Number of sources, at least 2. The first of them is that of the guide.
+    starts : int
+        Number of random starts, whose masks are averaged.
 
     Returns
     -------
@@ -131,9 +135,9 @@ def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> Gui
     """
     mixture = search.mixture
     count = max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1]))
-    factorizations = search.factorizations(count, STARTS)
+    factorizations = search.factorizations(count, starts)
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
-    starts: list[LabelledFactorization] = []
+    grouped: list[LabelledFactorization] = []
     reference: LabelledFactorization | None = None
     all_parts = guide.parts_of_components(search, factorizations)
     for one, parts in zip(factorizations, all_parts, strict=True):
@@ -142,11 +146,11 @@ def guided_model(guide: Guide, search: ComponentSearch, sources: int = 2) -> Gui
             rest = group_by_timbre(_some(one, labels == 1), mixture, sources - 1)
             reference = reference or rest
             labels[labels == 1] = 1 + aligned(rest, reference).labels
-        starts.append(LabelledFactorization(one, mixture.channels, labels).ordered())
+        grouped.append(LabelledFactorization(one, mixture.channels, labels).ordered())
     covers_all_frames = search.learned_frames == mixture.frames
-    names = (guide.source, *_names_of_rest(guide, starts[0], frequencies))
+    names = (guide.source, *_names_of_rest(guide, grouped[0], frequencies))
     model = BlindModel(
-        mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
+        mixture.stft, tuple(grouped), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
     )
     return GuidedModel(model, float(np.mean([np.ptp(parts) for parts in all_parts])), guide.model.way_out)
 
