@@ -18,8 +18,9 @@ from nmfaudio.nmf.stream import Stream
 
 _MEMORY = Path("/proc/meminfo")  # Linux lists the free memory here
 _PIECE: Final = 65536  # entries whose model is computed at a time
-# Portions of the rows have about the same number of stored entries each: at most so many, and so large.
-_PORTIONS, _PORTION_ENTRIES = 16, 50_000
+# Portions of the rows take about the same time each: there are at most so many, and a smaller one than that,
+# in entries, is not worth a thread. A row takes as long as some entries.
+_PORTIONS, _PORTION_ENTRIES, _ROW_ENTRIES = 16, 250_000, 8
 
 # The divergences whose updates need the model at the stored entries alone.
 BETAS: Final = (1.0, 2.0)
@@ -119,7 +120,7 @@ def portions(matrix: Any) -> list[tuple[int, int]]:
     They depend on the matrix alone, so sums over portions are the same for any number of threads.
     """
     rows = matrix.shape[0]
-    work = matrix.indptr.astype(np.int64) + np.arange(rows + 1)  # a row without entries takes time too
+    work = matrix.indptr.astype(np.int64) + _ROW_ENTRIES * np.arange(rows + 1)
     count = min(_PORTIONS, 1 + int(work[-1]) // _PORTION_ENTRIES)
     targets = np.linspace(0, work[-1], count + 1)[1:-1]
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, targets), [rows]]))
