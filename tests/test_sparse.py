@@ -166,7 +166,7 @@ def test_what_an_update_needs_of_the_other_factor(rank, rows):
     width = -(-rank // 16) * 16
     padded, largest = np.full((rows + 3, width), np.nan, np.float32), np.zeros(width, np.float32)
     sums = np.zeros(width)
-    products = np.zeros((width // PANEL, width, PANEL), np.float32)
+    products = np.zeros((width // PANEL, width, PANEL))
     sparse_kernels.prepare_rows(Y, padded, largest, sums, products.reshape(-1))
     expected = np.pad(Y, ((0, -rows % 4), (0, width - rank)))
     np.testing.assert_array_equal(padded[: len(expected)], expected)

@@ -10,7 +10,8 @@ from nmfaudio.nmf.intrinsics import PANEL
 
 @pytest.mark.parametrize("kind", [np.int32, np.int64])
 @pytest.mark.parametrize("panels", [1, 3])
-def test_entries_are_compared_with_their_models(panels, kind):
+@pytest.mark.parametrize("count", [1, PANEL - 1, PANEL + 2])
+def test_entries_are_compared_with_their_models(panels, kind, count):
     generator, width, floor = np.random.default_rng(0), panels * PANEL, np.float32(0.1)
     positions = generator.integers(0, 9, PANEL + 3).astype(kind)
     values, X = generator.random(PANEL + 3, np.float32), generator.random((2, width), np.float32)
@@ -19,17 +20,38 @@ def test_entries_are_compared_with_their_models(panels, kind):
 
     @numba.njit
     def compiled(positions, values, X, Y, above, quotients):
-        compare(positions, values, 3, X, width, Y, width, floor, above, 2 * width, quotients)
+        compare(positions, values, 3, count, X, width, Y, width, floor, above, 2 * width, quotients)
 
-    results, quotients = np.array([above, above]), np.zeros((2, PANEL), np.float32)
+    results, quotients = np.array([above, above]), np.ones((2, PANEL), np.float32)
     compiled(positions, values, X, Y, results[0], quotients[0])
     plain = sparse_intrinsics.plain_compare_entries
-    plain(positions, values, 3, X, width, Y, width, floor, results[1], 2 * width, quotients[1])
-    expected = values[3:] / (Y[positions[3:]] @ X[1] + floor)
+    plain(positions, values, 3, count, X, width, Y, width, floor, results[1], 2 * width, quotients[1])
+    models = Y[positions[3:]] @ X[1] + floor
+    expected = np.where(np.arange(PANEL) < count, values[3:] / models, 0)
     for quotient, result in zip(quotients, results, strict=True):
         np.testing.assert_allclose(quotient, expected, rtol=1e-5)
         np.testing.assert_allclose(result[2], above[2] + expected @ Y[positions[3:]], rtol=1e-5)
         np.testing.assert_array_equal(result[[0, 1, 3]], above[[0, 1, 3]])
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_rows_are_folded(rows):
+    source, width = np.random.default_rng(3).random(8 * PANEL, np.float32)[1:], PANEL
+    start = np.random.default_rng(4).random(width, np.float32)
+    fold = sparse_intrinsics.compiled_fold_rows
+
+    @numba.njit
+    def compiled(source, sums, largest):
+        fold(source, 2, rows, width, sums, largest)
+
+    sums, largest = np.ones((2, width), np.float32), np.array([start, start])
+    compiled(source, sums[0], largest[0])
+    sparse_intrinsics.plain_fold_rows(source, 2, rows, width, sums[1], largest[1])
+    block = source[2 : 2 + rows * width].reshape(rows, width)
+    for found in sums:
+        np.testing.assert_allclose(found, block.sum(axis=0), rtol=1e-6)
+    for found in largest:
+        np.testing.assert_array_equal(found, np.maximum(start, block.max(axis=0)))
 
 
 @pytest.mark.parametrize("count", [-1, 0, 1, PANEL - 1, PANEL, PANEL + 1])

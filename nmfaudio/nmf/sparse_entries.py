@@ -10,11 +10,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from nmfaudio.nmf.entrywise import Bounds, FactorUpdate
-from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.problem import Problem
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nmfaudio.errors import OptionError
+from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.entrywise import Bounds, Change, FactorUpdate
+from nmfaudio.nmf.initialize import Matrix, levels
+from nmfaudio.nmf.layout import EMPTY, Templates, least_entries
+from nmfaudio.nmf.penalty import Penalties, Weights
+from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sparse import SparseFrames, portions
 from nmfaudio.nmf.sparse_products import Products, Quotients
+from nmfaudio.nmf.threads import workers
 
 
 class StoredEntries:
@@ -51,3 +59,40 @@ class StoredEntries:
     @cached_property
     def _bin_portions(self) -> list[Bounds]:
         return portions(self._V.by_bin)
+
+
+@np.errstate(under="ignore")  # values near zero may vanish; the settings of the caller do not matter
+def activate_sparse(
+    V: Any, W: ArrayLike, *, divergence: Divergence | str | float, penalties: Penalties, iterations: int
+) -> NDArray[Any]:
+    """Return the activations of V for given templates, (frames, components).
+
+    They are those of `nmfaudio.nmf.activate` after so many iterations, with one difference: the objective is
+    not measured. Penalties must not couple frames.
+
+    Raises
+    ------
+    MatrixError
+        For a V or W that is not a non-negative finite matrix.
+    OptionError
+        For a number of iterations below 1.
+    """
+    if iterations < 1:
+        raise OptionError(f"iterations={iterations}: it must be at least 1")
+    problem, templates = (
+        Problem.of_any(V, Divergence.of(divergence)),
+        checked_matrix(W, "W", "(bins, components)"),
+    )
+    total = templates.sum(axis=0, dtype=np.float64)
+    used = total > 0
+    inverse = np.divide(1, total, out=np.zeros(len(total)), where=used)
+    unit = np.ascontiguousarray((templates * inverse).astype(np.float32))
+    weights = Weights(penalties.of_unit_templates(total), problem, len(total))
+    penalty = weights.on_activations(Templates(unit.T, used.astype(np.float64)), EMPTY)
+    H = (levels(problem.V)[:, None] * (used / len(total))).astype(np.float32)
+    update = StoredEntries(problem).activations(unit)
+    least = least_entries(problem.divergence.floor, update.largest)
+    exponent = problem.divergence.exponent_for(weights.squares_of_activations)
+    with workers(None) as pool:
+        update.multiply(H, Change(penalty, least, exponent, 0.0), iterations, pool)
+    return np.asarray(H * (inverse / problem.data_scale), problem.dtype)

@@ -29,7 +29,7 @@ from nmfaudio.nmf.intrinsics import (
     two_sparse_panels,
 )
 from nmfaudio.nmf.logarithm_kernels import logarithm
-from nmfaudio.nmf.sparse_intrinsics import compare_entries, copy_panel
+from nmfaudio.nmf.sparse_intrinsics import compare_entries, copy_panel, fold_rows
 
 Rows = NDArray[np.float32]
 
@@ -73,54 +73,47 @@ def _narrow(source: Rows, rows: int, width: int, target: Rows, first: int, rank:
                 break
 
 
-@_inlined
-def _summarize(source: Rows, size: int, halves: Rows, largest: Rows, sums: NDArray[np.float64]) -> None:
-    """Add the sums and the largest entries of all columns of some padded rows, which are flat.
-
-    The rows are folded into half as many, again and again: these loops are long enough for vector registers.
-    """
-    total, most, width = halves[0], halves[1], len(sums)
-    for i in range(_TOGETHER * width):
-        total[i] = source[i] if i < size else np.float32(0)
-    half = _TOGETHER // 2 * width
-    for i in range(half):
-        a, b = total[i], total[half + i]
-        most[i], total[i] = a if a > b else b, a + b
-    while half > width:
-        half //= 2
-        for i in range(half):
-            a, b = most[i], most[half + i]
-            most[i], total[i] = a if a > b else b, total[i] + total[half + i]
-    for k in range(width):
-        largest[k] = most[k] if most[k] > largest[k] else largest[k]
-        sums[k] += np.float64(total[k])
-
-
 @_compile
-def prepare_rows(Y: Rows, padded: Rows, largest: Rows, sums: NDArray[np.float64], products: Rows) -> None:
+def prepare_rows(
+    Y: Rows, padded: Rows, largest: Rows, sums: NDArray[np.float64], products: NDArray[np.float64]
+) -> None:
     """Copy Y to `padded`, with zeros around it, and add up what updates of the other factor need of Y.
 
-    `padded` has up to UNROLL - 1 more rows, so that their number is a multiple of UNROLL. Sums and largest
-    entries of all columns are added to `sums` and `largest`, and to `products` those of all pairs of
-    components, in panels; it may be empty. All three must be zero before.
+    `padded` has up to UNROLL - 1 more rows, so that their number is a multiple of UNROLL. Largest entries and
+    sums of all columns, and the products of all pairs of columns in panels, are added to what the last three
+    hold. `products` may be empty.
     """
     rank, width = Y.shape[1], padded.shape[1]
     flat, target = Y.reshape(Y.size), padded.reshape(padded.size)
-    halves = np.empty((2, _TOGETHER * width), np.float32)
+    part, pairs = np.empty(width, np.float32), np.empty(products.size, np.float32)
     for first in range(0, len(Y), _TOGETHER):
         rows, start = min(_TOGETHER, len(Y) - first), first * width
         depth = -(-rows // UNROLL) * UNROLL
         _widen(flat, first * rank, rows, rank, target[start:], width)
         for i in range(start + rows * width, start + depth * width):
             target[i] = np.float32(0)
-        _summarize(target[start:], rows * width, halves, largest, sums)
-        for column in range(0, products.size // max(width, 1), PANEL):
-            for row in range(0, width, ROWS):
-                place = column * width + row * PANEL
-                transposed_panel(
-                    target, start + row, width, target, start + column, width, products, place, PANEL, 0,
-                    depth,
-                )  # fmt: skip
+        fold_rows(target, start, rows, width, part, largest)
+        for k in range(width):
+            sums[k] += np.float64(part[k])
+        if products.size > 0:
+            _add_products(target, start, width, depth, pairs, products)
+
+
+@_inlined
+def _add_products(
+    rows: Rows, start: int, width: int, depth: int, pairs: Rows, products: NDArray[np.float64]
+) -> None:
+    """Add the products of all pairs of columns of some padded rows, which are flat from `start` on."""
+    for i in range(pairs.size):
+        pairs[i] = np.float32(0)
+    for column in range(0, width, PANEL):
+        for row in range(0, width, ROWS):
+            place = column * width + row * PANEL
+            transposed_panel(
+                rows, start + row, width, rows, start + column, width, pairs, place, PANEL, 0, depth
+            )
+    for i in range(pairs.size):
+        products[i] += np.float64(pairs[i])
 
 
 @_compile
@@ -132,18 +125,35 @@ def turn_rows(W: Rows, T: Rows, sums: NDArray[np.float64]) -> None:
             total = np.float64(0)
             for n in range(first, last):
                 T[k, n] = W[n, k]
-                total += np.float64(W[n, k])
+            for n in range(first, last):
+                total += np.float64(T[k, n])
             sums[k] += total
 
 
 @_compile
-def survey(data: NDArray[Any]) -> tuple[float, float, float]:
-    """Return the least, the largest and the sum of some numbers, in float64; each is NaN where one is NaN."""
-    least, largest, total = np.inf, -np.inf, np.float64(0)
-    for i in range(data.size):
-        value = np.float64(data[i])
-        least, largest, total = min(least, value), max(largest, value), total + value
-    return least, largest, total
+def survey(values: NDArray[Any]) -> tuple[bool, bool, float, float]:
+    """Return whether all numbers are finite and not negative, whether one is zero, and two sums.
+
+    The sums are those of the numbers and of their squares.
+    """
+    wrong, zeros, total, squares = 0, 0, np.float64(0), np.float64(0)
+    for i in range(values.size):
+        value = np.float64(values[i])
+        wrong += 0 if 0 <= value < np.inf else 1
+        zeros += 1 if value == 0 else 0
+        total += value
+        squares += value * value
+    return wrong == 0, zeros > 0, total, squares
+
+
+@_compile
+def sum_rows(bounds: NDArray[Any], values: Rows, sums: NDArray[np.float64]) -> None:
+    """Write the sum of each row."""
+    for n in range(len(sums)):
+        total = np.float64(0)
+        for i in range(bounds[n], bounds[n + 1]):
+            total += np.float64(values[i])
+        sums[n] = total
 
 
 @_compile
@@ -326,6 +336,16 @@ def _project_row(
 
 
 @_inlined
+def _copy_last(
+    positions: NDArray[Any], values: Rows, first: int, spare: tuple[NDArray[Any], Rows, Rows]
+) -> None:
+    """Copy the last entries of all to buffers that have more room, with positions of zero behind them."""
+    for j in range(PANEL):
+        inside = first + j < positions.size
+        spare[0][j], spare[1][j] = positions[first + j] if inside else 0, values[first + j] if inside else 0
+
+
+@_inlined
 def _compare_row(
     first: int, last: int, positions: NDArray[Any], values: Rows, x: Rows, Y: Rows, at: int, width: int,
     floor: np.float32, above: Rows, spare: tuple[NDArray[Any], Rows, Rows], measure: bool,
@@ -335,30 +355,22 @@ def _compare_row(
     The row's own factor begins in x where its sums begin in `above`. Returns the sum of
     v log(v / model) - v, or 0 unless `measure`.
     """
-    places, data, quotients = spare
-    whole, total = last - (last - first) % PANEL, np.float64(0)
-    for i in range(first, whole, PANEL):
-        compare_entries(positions, values, i, x, at, Y, width, floor, above, at, quotients)
+    total, quotients = np.float64(0), spare[2]
+    for i in range(first, last, PANEL):
+        count = last - i
+        if i + PANEL <= positions.size:
+            compare_entries(
+                positions, values, i, count, x, at, Y, width, floor, above, at, quotients
+            )  # fmt: skip
+        else:
+            _copy_last(positions, values, i, spare)
+            compare_entries(
+                spare[0], spare[1], 0, count, x, at, Y, width, floor, above, at, quotients
+            )  # fmt: skip
         if measure:
-            total += _likelihood(values, i, quotients)
-    if whole < last:
-        # The places that are left over have the value zero, and any position.
-        for j in range(PANEL):
-            i = min(whole + j, last - 1)
-            places[j], data[j] = positions[i], values[i] if i == whole + j else np.float32(0)
-        compare_entries(places, data, 0, x, at, Y, width, floor, above, at, quotients)
-        if measure:
-            total += _likelihood(data, 0, quotients)
-    return total
-
-
-@_inlined
-def _likelihood(values: Rows, first: int, quotients: Rows) -> float:
-    """Return the sum of v log(quotient) - v over PANEL entries, of which a zero counts for nothing."""
-    total = np.float64(0)
-    for j in range(PANEL):
-        term = logarithm(quotients[j]) - np.float32(1)
-        total += np.float64(values[first + j]) * np.float64(term)
+            for j in range(min(PANEL, last - i)):
+                term = logarithm(quotients[j]) - np.float32(1)
+                total += np.float64(values[i + j]) * np.float64(term)
     return total
 
 

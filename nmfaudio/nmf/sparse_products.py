@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmfaudio.nmf.entrywise import Bounds, Change, run_portions
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.layout import aligned
 from nmfaudio.nmf.threads import WorkerPool
-
-_PIECE = 65536  # rows of a factor that are converted to float64 at a time
 
 
 class _Rows:
@@ -27,7 +23,7 @@ class _Rows:
     largest : ndarray of float32, shape (components,)
         Largest entry of each component.
     sums : ndarray of float64, shape (components,)
-    products : ndarray of float32, shape (width / PANEL, width * PANEL)
+    products : ndarray of float64, shape (width * width,)
         Products of all pairs of components, in panels; empty if they are not asked for.
     """
 
@@ -39,8 +35,8 @@ class _Rows:
         self.padded = aligned(rows, rank, max(PANEL, ROWS))
         width = self.padded.shape[1]
         largest, sums = np.zeros(width, np.float32), np.zeros(width)
-        self.products = np.zeros((width // PANEL if products else 0, width * PANEL), np.float32)
-        prepare_rows(Y, self.padded, largest, sums, self.products.reshape(-1))
+        self.products = np.zeros(width * width if products else 0)
+        prepare_rows(Y, self.padded, largest, sums, self.products)
         self.largest, self.sums = largest[:rank], sums[:rank]
 
 
@@ -60,7 +56,7 @@ class Products:
     """
 
     def __init__(self, matrix: Any, Y: Matrix, portions: Sequence[Bounds], squares: float) -> None:
-        self._matrix, self._portions, self._other, self._squares = matrix, portions, Y, squares
+        self._matrix, self._portions, self._squares = matrix, portions, squares
         self._rows, self._has_numerator = _Rows(Y, products=True), False
         self._numerator = aligned(matrix.shape[0], self._rows.padded.shape[1])
 
@@ -76,13 +72,14 @@ class Products:
         from nmfaudio.nmf.sparse_kernels import update_by_products  # loads numba
 
         matrix, weights = self._matrix, change.weights
+        products = self._rows.products.astype(np.float32)
 
         def multiply_portion(portion: Bounds) -> float:
             start, stop = portion
             part = change.penalty.of_frames(start, stop)
             total: float = update_by_products(
                 matrix.indptr[start : stop + 1], matrix.indices, matrix.data, self._rows.padded,
-                self._rows.products,
+                products,
                 self._numerator[start:stop], self._has_numerator, X[start:stop], weights, part.entries,
                 part.pull, change.exponent, change.dead, steps, measure,
             )  # fmt: skip
@@ -94,11 +91,7 @@ class Products:
 
     def constant(self, X: Matrix) -> float:
         """Return the part of the objective that is not a sum over stored entries."""
-        return float(np.vdot(self._exact_products, squares_of(X)) + self._squares) / 2
-
-    @cached_property
-    def _exact_products(self) -> NDArray[np.float64]:
-        return squares_of(self._other)
+        return float(self._rows.products @ _Rows(X, products=True).products + self._squares) / 2
 
 
 class Quotients:
@@ -147,12 +140,3 @@ class Quotients:
         """Return the part of the objective that is not a sum over stored entries."""
         rows, columns = self._matrix.shape
         return float(self._rows.sums @ X.sum(axis=0, dtype=np.float64) + self._floor * rows * columns)
-
-
-def squares_of(factor: Matrix) -> NDArray[np.float64]:
-    """Return the products of all pairs of components, (components, components)."""
-    products = np.zeros((factor.shape[1], factor.shape[1]))
-    for start in range(0, len(factor), _PIECE):
-        part = factor[start : start + _PIECE].astype(np.float64)
-        products += part.T @ part
-    return products
