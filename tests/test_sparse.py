@@ -135,18 +135,19 @@ def moved(beta, matrix, X, Y, change):
 @pytest.mark.parametrize("rank", [1, 5, 16, 37, 70])
 @pytest.mark.parametrize("added", [0, 101])
 @pytest.mark.parametrize("beta", [1, 2])
-def test_rows_are_updated_as_by_dense_products(rank, added, beta):
+@pytest.mark.parametrize(("exponent", "keep"), [(0.5, True), (1, False)])
+def test_rows_are_updated_as_by_dense_products(rank, added, beta, exponent, keep):
     generator = np.random.default_rng(4)
     matrix = generator.random((101, 40)) * (generator.random((101, 40)) < 0.5)
     matrix[7] = 0
     Y, X = generator.random((40, rank), np.float32), generator.random((101, rank), np.float32)
     weights, penalty = generator.random((3, rank), np.float32), generator.random((2, added, rank), np.float32)
-    change = Change(layout.Penalty(weights[0], weights[1], *penalty), weights[2] / 10, 0.5, 0.0)
+    change = Change(layout.Penalty(weights[0], weights[1], *penalty), weights[2] / 10, exponent, 0.0)
     thin, bounds = scipy.sparse.csr_array(matrix, dtype=np.float32), [(0, 50), (50, 101)]
     if beta == 1:
         update = sparse_products.Quotients(thin, Y, bounds, 0.01)
     else:
-        update = sparse_products.Products(thin, Y, bounds, (matrix**2).sum())
+        update = sparse_products.Products(thin, Y, bounds, (matrix**2).sum(), keep=keep)
     expected, first = X.astype(np.float64), X.copy()
     for step in range(4):
         expected, objective = moved(beta, matrix, expected, Y.astype(np.float64), change)

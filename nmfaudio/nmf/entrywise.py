@@ -67,8 +67,8 @@ class Entries(Protocol):
     W has the shape (bins, components), and H the shape (frames, components).
     """
 
-    def activations(self, W: Matrix) -> FactorUpdate:
-        """Return the update of H."""
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
+        """Return the update of H, which more than one update will use if W is fixed."""
 
     def templates(self, H: Matrix) -> FactorUpdate:
         """Return the update of W."""
@@ -120,7 +120,7 @@ class EntryUpdates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights, pool = self._weights, self._pool
-        of_activations = self._update_given(templates, H.shape[1])
+        of_activations = self._update_given(templates, H.shape[1], fixed=False)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
         of_activations.multiply(H, Change(penalty, self._least(of_activations), exponent, 0.0), 1, pool)
@@ -144,15 +144,16 @@ class EntryUpdates:
         self, templates: Templates, H: Matrix, penalty: Penalty, exponent: float, steps: int
     ) -> float:
         """Update H in place so many times; return the objective without penalties that it then has."""
-        update = self._update_given(templates, H.shape[1])
+        update = self._update_given(templates, H.shape[1], fixed=True)
         change = Change(penalty, self._least(update), exponent, 0.0)
         update.multiply(H, change, steps, self._pool)
         return update.multiply(H, change, 0, self._pool, measure=True) + update.constant(H)
 
-    def _update_given(self, templates: Templates, rank: int) -> FactorUpdate:
+    def _update_given(self, templates: Templates, rank: int, *, fixed: bool) -> FactorUpdate:
         """Return the update of H, which is made once for the same templates."""
         if self._update is None or self._update[0] is not templates:
-            self._update = templates, self._entries.activations(self._factor(templates, rank))
+            W = self._factor(templates, rank)
+            self._update = templates, self._entries.activations(W, fixed=fixed)
         return self._update[1]
 
     def _factor(self, templates: Templates, rank: int) -> Matrix:

@@ -60,7 +60,7 @@ def _random(X: Any, rank: int, random_state: Any) -> Start:
 def _mean(X: Any) -> float:
     """Return the mean of all entries; scipy would convert a sparse matrix first."""
     if is_sparse(X):
-        return float(X.data.sum(dtype=np.float64)) / X.shape[0] / X.shape[1]
+        return float(X.data.sum(dtype=np.float64) / X.shape[0] / X.shape[1])
     return float(X.mean())
 
 

@@ -39,18 +39,18 @@ class StoredEntries:
         self._likelihood = problem.divergence.beta == 1
         self._floor = problem.divergence.floor
 
-    def activations(self, W: Matrix) -> FactorUpdate:
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
         """Return the update of H, (frames, components)."""
-        return self._update(self._V.by_frame, W, self._frame_portions)
+        return self._update(self._V.by_frame, W, self._frame_portions, keep=fixed)
 
     def templates(self, H: Matrix) -> FactorUpdate:
         """Return the update of W, (bins, components)."""
-        return self._update(self._V.by_bin, H, self._bin_portions)
+        return self._update(self._V.by_bin, H, self._bin_portions, keep=False)
 
-    def _update(self, matrix: Any, other: Matrix, bounds: list[Bounds]) -> FactorUpdate:
+    def _update(self, matrix: Any, other: Matrix, bounds: list[Bounds], *, keep: bool) -> FactorUpdate:
         if self._likelihood:
             return Quotients(matrix, other, bounds, self._floor)
-        return Products(matrix, other, bounds, self._V.squares)
+        return Products(matrix, other, bounds, self._V.squares, keep=keep)
 
     @cached_property
     def _frame_portions(self) -> list[Bounds]:
@@ -90,7 +90,7 @@ def activate_sparse(
     weights = Weights(penalties.of_unit_templates(total), problem, len(total))
     penalty = weights.on_activations(Templates(unit.T, used.astype(np.float64)), EMPTY)
     H = (levels(problem.V)[:, None] * (used / len(total))).astype(np.float32)
-    update = StoredEntries(problem).activations(unit)
+    update = StoredEntries(problem).activations(unit, fixed=True)
     least = least_entries(problem.divergence.floor, update.largest)
     exponent = problem.divergence.exponent_for(weights.squares_of_activations)
     with workers(None) as pool:

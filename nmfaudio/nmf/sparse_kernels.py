@@ -119,15 +119,15 @@ def _add_products(
 @_compile
 def turn_rows(W: Rows, T: Rows, sums: NDArray[np.float64]) -> None:
     """Write W transposed to the first rows and columns of T, and the sums of its columns to `sums`."""
-    for first in range(0, len(W), _TOGETHER):
-        last = min(first + _TOGETHER, len(W))
-        for k in range(W.shape[1]):
-            total = np.float64(0)
-            for n in range(first, last):
-                T[k, n] = W[n, k]
-            for n in range(first, last):
-                total += np.float64(T[k, n])
-            sums[k] += total
+    rows, rank = W.shape
+    for n in range(rows):
+        for k in range(rank):
+            T[k, n] = W[n, k]
+    for k in range(rank):
+        total = np.float64(0)
+        for n in range(rows):
+            total += np.float64(T[k, n])
+        sums[k] = total
 
 
 @_compile
@@ -193,7 +193,7 @@ def multiply_rows(
 def _buffers(weights: Rows, width: int) -> Rows:
     """Return buffers of some padded rows each; the first ones hold the weights of each component."""
     rank, length = weights.shape[1], _TOGETHER * width
-    buffers = np.zeros((7, length), np.float32)
+    buffers = np.zeros((8, length), np.float32)
     for i in range(length):
         if i % width < rank:
             for kind in range(3):
@@ -229,20 +229,23 @@ def update_by_products(
 ) -> float:
     """Update X so many times at beta 2; return minus the product of the matrix and the model before.
 
-    `numerator`, the product of the sparse matrix and Y, is written unless `has_numerator`. `products` are
+    `numerator`, the product of the sparse matrix and Y, is written unless `has_numerator`; it has no rows
+    where no later update needs it. `products` are
     those of all pairs of components of Y, in panels. The rows of `weights` are linear and quadratic weights
     and least entries of all components: see `multiply_rows`. `entries` and `pull` are those of a `Penalty`.
     Y and `numerator` are padded.
     """
     rank, width, total = X.shape[1], Y.shape[1], np.float64(0)
-    buffers, flat, sums = _buffers(weights, width), X.reshape(X.size), numerator.reshape(numerator.size)
+    buffers, flat = _buffers(weights, width), X.reshape(X.size)
+    sums = numerator.reshape(numerator.size) if len(numerator) > 0 else buffers[7]
     x, below, depth = buffers[3], buffers[4], -(-rank // UNROLL) * UNROLL
     for first in range(0, len(X), _TOGETHER):
         rows = min(_TOGETHER, len(X) - first)
-        size, start = rows * width, first * width
+        size, start = rows * width, first * width if len(numerator) > 0 else 0
         if not has_numerator:
             for n in range(first, first + rows):
-                _project_row(bounds[n], bounds[n + 1], positions, values, Y, width, sums, n * width)
+                at = start + (n - first) * width
+                _project_row(bounds[n], bounds[n + 1], positions, values, Y, width, sums, at)
         _widen(flat, first * rank, rows, rank, x, width)
         above = sums[start : start + size]
         if measure:
@@ -380,12 +383,17 @@ def _multiply(
 ) -> None:
     """Do the same for entries that stand in a row, whose weights are in `buffers`."""
     linear, quadratic, least, ratio = buffers[0], buffers[1], buffers[2], buffers[5]
+    if exponent == 1:
+        for i in range(size):
+            denominator = below[i] + linear[i] + quadratic[i] * x[i]
+            moved = x[i] * (above[i] / denominator if denominator > 0 else dead)
+            x[i] = moved if moved >= least[i] else np.float32(0)
+        return
     for i in range(size):
         denominator = below[i] + linear[i] + quadratic[i] * x[i]
         ratio[i] = above[i] / denominator if denominator > 0 else dead
-    if exponent != 1:
-        for i in range(size):
-            ratio[i] = ratio[i] ** np.float32(exponent)
+    for i in range(size):
+        ratio[i] = ratio[i] ** np.float32(exponent)
     for i in range(size):
         moved = x[i] * ratio[i]
         x[i] = moved if moved >= least[i] else np.float32(0)

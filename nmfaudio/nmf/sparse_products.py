@@ -43,7 +43,7 @@ class _Rows:
 class Products:
     """The update of a factor X at beta 2, by products of all pairs of components.
 
-    The numerator is the product of the matrix and Y, whatever X is, and is computed by the first update.
+    The numerator is the product of the matrix and Y, whatever X is: the first update may keep it.
 
     Parameters
     ----------
@@ -53,12 +53,16 @@ class Products:
         Bounds of rows that are updated together.
     squares : float
         Sum of the squares of all entries of the matrix.
+    keep : bool
+        Whether to keep the numerator for later updates, which takes memory.
     """
 
-    def __init__(self, matrix: Any, Y: Matrix, portions: Sequence[Bounds], squares: float) -> None:
+    def __init__(
+        self, matrix: Any, Y: Matrix, portions: Sequence[Bounds], squares: float, *, keep: bool
+    ) -> None:
         self._matrix, self._portions, self._squares = matrix, portions, squares
         self._rows, self._has_numerator = _Rows(Y, products=True), False
-        self._numerator = aligned(matrix.shape[0], self._rows.padded.shape[1])
+        self._numerator = aligned(matrix.shape[0] if keep else 0, self._rows.padded.shape[1])
 
     @property
     def largest(self) -> Matrix:
@@ -86,7 +90,7 @@ class Products:
             return total
 
         parts = run_portions(multiply_portion, self._portions, pool)
-        self._has_numerator = True
+        self._has_numerator = len(self._numerator) > 0
         return float(sum(parts))
 
     def constant(self, X: Matrix) -> float:
