@@ -28,7 +28,7 @@ from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.prediction import prediction_error
 from nmfaudio.nmf.problem import checked_matrix
 from nmfaudio.nmf.solve import Init, activate, factorize
-from nmfaudio.nmf.sparse import BETAS, dense, free_memory, is_sparse
+from nmfaudio.nmf.sparse import BETAS, dense, free_memory, is_sparse, transposed
 from nmfaudio.nmf.sparse_entries import activate_sparse
 
 Array = NDArray[Any]
@@ -198,7 +198,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             "iterations": self.max_iter,
         }
         if self._stays_sparse(X):
-            return activate_sparse(X.T, self.components_.T, **options)
+            return activate_sparse(transposed(X), self.components_.T, **options)
         W = np.empty((X.shape[0], self.n_components_), X.dtype)
         for start in range(0, len(W), _SAMPLES):
             rows = slice(start, start + _SAMPLES)
@@ -380,7 +380,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         _check_memory(X, rank)
         seed, init = self._start(X, rank, W, H, fix_scale=penalties.fix_scale)
         factorization = factorize(
-            X.T,
+            transposed(X) if is_sparse(X) else X.T,
             rank,
             divergence=self.beta_loss,
             solver=self.solver,

@@ -79,6 +79,13 @@ def is_sparse(matrix: Any) -> bool:
     return bool(scipy.sparse.issparse(matrix))
 
 
+def transposed(X: Any) -> Any:
+    """Return X transposed; X remembers that it is canonical, which its transpose would find out again."""
+    turned = X.T
+    turned.has_canonical_format = X.has_canonical_format
+    return turned
+
+
 def checked_sparse(matrix: Any, name: str, shape: str) -> tuple[Any, float]:
     """Check a sparse matrix, and make one of floats without duplicates and stored zeros of it.
 

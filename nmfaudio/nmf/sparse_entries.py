@@ -79,17 +79,15 @@ def activate_sparse(
     """
     if iterations < 1:
         raise OptionError(f"iterations={iterations}: it must be at least 1")
-    problem, templates = (
-        Problem.of_any(V, Divergence.of(divergence)),
-        checked_matrix(W, "W", "(bins, components)"),
-    )
+    problem = Problem.of_any(V, Divergence.of(divergence))
+    templates = checked_matrix(W, "W", "(bins, components)")
     total = templates.sum(axis=0, dtype=np.float64)
     used = total > 0
     inverse = np.divide(1, total, out=np.zeros(len(total)), where=used)
     unit = np.ascontiguousarray((templates * inverse).astype(np.float32))
     weights = Weights(penalties.of_unit_templates(total), problem, len(total))
     penalty = weights.on_activations(Templates(unit.T, used.astype(np.float64)), EMPTY)
-    H = (levels(problem.V)[:, None] * (used / len(total))).astype(np.float32)
+    H = np.outer((levels(problem.V) / len(total)).astype(np.float32), used.astype(np.float32))
     update = StoredEntries(problem).activations(unit, fixed=True)
     least = least_entries(problem.divergence.floor, update.largest)
     exponent = problem.divergence.exponent_for(weights.squares_of_activations)
