@@ -1,10 +1,11 @@
 """Time sparse factorization beside scikit-learn's multiplicative updates, and measure memory.
 
-    python scripts/benchmark_sparse.py [--rounds 5] [--rank 10] [--topics]
+    python scripts/benchmark_sparse.py [--rounds 5] [--rank 10] [--iterations 20] [--cores N] [--loss LOSS]
+    python scripts/benchmark_sparse.py --topics
 
-Each contender runs in a process of its own, in turn, several times. What is printed are medians over these
-rounds, and ratios of two contenders in the same round. Set-up does not count: the time of an update is the
-difference of two fits of different lengths, divided by the number of updates between them.
+Each contender runs in a process of its own, in turn, several times. Whole calls of `fit` and `transform` are
+timed, after one that compiles or loads the loops. What is printed are medians over the rounds of wall time,
+and ratios of two contenders in the same round, of wall and of CPU time. `--cores` lets both use so many.
 
 The matrices are 10,000 x 10,000 with 0.1 %, 0.5 % and 2 % of the entries stored, and a corpus of the size of
 20 newsgroups: 11,314 texts over 40,000 words, whose frequencies follow Zipf's law, made of 20 topics.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -26,9 +27,11 @@ from typing import Any
 
 TEXTS, WORDS, TOPICS = 11_314, 40_000, 20
 SIDE, DENSITIES = 10_000, (0.001, 0.005, 0.02)
-FEW, MANY = 3, 13  # updates of the two fits
+REPEATS = 3  # calls in each process, of which the median counts
 NAMES = ("nmfaudio", "scikit-learn")
 LOSSES = ("kullback-leibler", "frobenius")
+STEPS = ("fit", "transform")
+_ROW = "{:>12} {:>16} {:>10} {:>8} {:>12} {:>13} {:>13}"
 
 
 def corpus() -> tuple[Any, Any]:
@@ -74,8 +77,8 @@ def model_of(name: str, rank: int, loss: str, iterations: int) -> Any:
     return kind(rank, solver="mu", beta_loss=loss, init="random", random_state=0, max_iter=iterations, tol=0)
 
 
-def timed(name: str, path: str, loss: str, rank: int) -> dict[str, float]:
-    """Return the seconds of an update in fit and in transform, the error, and the growth of memory in MB.
+def timed(name: str, path: str, loss: str, rank: int, iterations: int) -> dict[str, float]:
+    """Return seconds of fit and of transform in wall and CPU time, the error, and the growth of memory in MB.
 
     The matrix is read from a file: making it would take more memory than factoring it.
     """
@@ -84,20 +87,23 @@ def timed(name: str, path: str, loss: str, rank: int) -> dict[str, float]:
     X: Any = scipy.sparse.load_npz(path)
     model_of(name, rank, loss, 1).fit(X[:100]).transform(X[:100])  # compiles or loads the loops
     before = _peak()
-    seconds: dict[str, list[float]] = {"fit": [], "transform": []}
-    for iterations in (FEW, MANY):
+    seconds: dict[str, list[float]] = {}
+    for _ in range(REPEATS):
         model = model_of(name, rank, loss, iterations)
-        for step, spent in seconds.items():
-            began = time.perf_counter()
+        for step in STEPS:
+            began = time.perf_counter(), time.process_time()
             getattr(model, step)(X)
-            spent.append(time.perf_counter() - began)
-    updates = {step: (long - short) / (MANY - FEW) for step, (short, long) in seconds.items()}
-    return {**updates, "error": float(model.reconstruction_err_), "memory": _peak() - before}
+            ended = time.perf_counter(), time.process_time()
+            for kind, start, stop in zip(("wall", "CPU"), began, ended, strict=True):
+                seconds.setdefault(f"{step} {kind}", []).append(stop - start)
+    medians = {kind: statistics.median(spent) for kind, spent in seconds.items()}
+    return {**medians, "error": float(model.reconstruction_err_), "memory": _peak() - before}
 
 
 def _peak() -> float:
-    """Return the most memory that this process has had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the most memory that this process has had, in MB; `resource` would count its parent's, too."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def topics(loss: str) -> dict[str, float]:
@@ -130,40 +136,44 @@ def measured(*arguments: str) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def compare(rounds: int, rank: int) -> None:
+def compare(chosen: argparse.Namespace) -> None:
     """Print a table of medians and of ratios within rounds."""
-    print(f"rank {rank}, {rounds} rounds; ms of an update, ratio = scikit-learn / nmfaudio (worst round)")
-    print(f"{'matrix':>14} {'loss':>17} {'step':>10} {'nmfaudio':>9} {'scikit-learn':>12} {'ratio':>14}")
+    cores = len(os.sched_getaffinity(0))
+    print(f"rank {chosen.rank}, {chosen.iterations} updates, {chosen.rounds} rounds, {cores} cores")
+    print("ms of a call, and ratios = scikit-learn / nmfaudio (worst round)")
+    print(_ROW.format("matrix", "loss", "step", *NAMES, "wall", "CPU"))
     with tempfile.TemporaryDirectory() as folder:
         for density in (*DENSITIES, None):
-            _compare_on(density, str(Path(folder) / "matrix.npz"), rounds, rank)
+            _compare_on(density, Path(folder) / "matrix.npz", chosen)
 
 
-def _compare_on(density: float | None, path: str, rounds: int, rank: int) -> None:
+def _compare_on(density: float | None, path: Path, chosen: argparse.Namespace) -> None:
     """Print the rows of one matrix, which is written to `path` for the contenders."""
     import scipy.sparse
 
     scipy.sparse.save_npz(path, matrix(density), compressed=False)
     title = "corpus" if density is None else f"{100 * density:g} % filled"
-    for loss in LOSSES:
+    options = ("--rank", str(chosen.rank), "--iterations", str(chosen.iterations), "--matrix", str(path))
+    for loss in [chosen.loss] if chosen.loss else LOSSES:
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
-        for _ in range(rounds):
+        for _ in range(chosen.rounds):
             for name in NAMES:
-                arguments = ("--run", name, "--loss", loss, "--rank", str(rank))
-                runs[name].append(measured(*arguments, "--matrix", path))
+                runs[name].append(measured("--run", name, "--loss", loss, *options))
         _print_rows(title, loss, runs)
 
 
 def _print_rows(title: str, loss: str, runs: dict[str, list[dict[str, float]]]) -> None:
     ours, theirs = (runs[name] for name in NAMES)
-    for step in ("fit", "transform"):
-        ratios = [b[step] / a[step] for a, b in zip(ours, theirs, strict=True)]
-        spent = [1000 * statistics.median(run[step] for run in each) for each in (ours, theirs)]
-        ratio = f"{statistics.median(ratios):.1f} ({min(ratios):.1f})"
-        print(f"{title:>14} {loss:>17} {step:>10} {spent[0]:>9.1f} {spent[1]:>12.1f} {ratio:>14}")
-    for key, unit in (("error", ""), ("memory", " MB")):
+    for step in STEPS:
+        key = f"{step} wall"
+        columns = [f"{1000 * statistics.median(run[key] for run in each):.1f}" for each in (ours, theirs)]
+        for key in (f"{step} wall", f"{step} CPU"):
+            ratios = [b[key] / a[key] for a, b in zip(ours, theirs, strict=True)]
+            columns.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f})")
+        print(_ROW.format(title, loss, step, *columns))
+    for key, unit in (("error", ""), ("memory", ", MB")):
         a, b = (statistics.median(run[key] for run in each) for each in (ours, theirs))
-        print(f"{title:>14} {loss:>17} {key:>10} {a:>9.1f} {b:>12.1f}{unit}", flush=True)
+        print(_ROW.format(title, loss, key + unit, f"{a:.1f}", f"{b:.1f}", "", ""), flush=True)
 
 
 def main() -> None:
@@ -171,18 +181,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of all contenders")
     parser.add_argument("--rank", type=int, default=10, help="number of components")
+    parser.add_argument("--iterations", type=int, default=20, help="updates of a fit, and of a transform")
+    parser.add_argument("--cores", type=int, help="number of cores to use (default: all)")
+    parser.add_argument("--loss", choices=LOSSES, help="measure this loss alone")
     parser.add_argument("--topics", action="store_true", help="fit the corpus alone")
     parser.add_argument("--run", choices=NAMES, help=argparse.SUPPRESS)
-    parser.add_argument("--loss", choices=LOSSES, default=LOSSES[0], help=argparse.SUPPRESS)
     parser.add_argument("--matrix", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.cores])
     if chosen.run:
-        print(json.dumps(timed(chosen.run, chosen.matrix, chosen.loss, chosen.rank)))
+        spent = timed(chosen.run, chosen.matrix, chosen.loss, chosen.rank, chosen.iterations)
+        print(json.dumps(spent))
     elif chosen.topics:
         for loss in LOSSES:
             print(loss, json.dumps(topics(loss)))
     else:
-        compare(chosen.rounds, chosen.rank)
+        compare(chosen)
 
 
 if __name__ == "__main__":

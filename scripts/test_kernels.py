@@ -17,7 +17,7 @@ from pathlib import Path
 import llvmlite.binding
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("intrinsics", "nmf", "sketch", "convolutive", "panned", "sparse", "weights")
+TESTS = ("intrinsics", "nmf", "sketch", "convolutive", "panned", "sparse", "sparse_intrinsics", "weights")
 FEATURES = {
     "v2": "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3",
     "v3": "avx avx2 bmi bmi2 f16c fma lzcnt movbe",

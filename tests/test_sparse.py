@@ -17,6 +17,8 @@ from nmfaudio.nmf import (
     sparse_kernels,
     sparse_products,
 )
+from nmfaudio.nmf.entrywise import Change
+from nmfaudio.nmf.intrinsics import PANEL
 from nmfaudio.nmf.sparse import portions
 
 FORMATS = [
@@ -75,7 +77,8 @@ def test_other_divergences_see_the_zeros(beta):
 
 
 @pytest.mark.parametrize("beta", [1, 2])
-def test_any_number_of_threads_gives_the_same_bits(beta):
+def test_any_number_of_threads_gives_the_same_bits(beta, monkeypatch):
+    monkeypatch.setattr(sparse, "_PORTION_ENTRIES", 5000)  # else a small matrix is one portion
     V = scipy.sparse.csc_array(counts(400, 900))
     one, two, three = (factorize(V, 6, divergence=beta, iterations=30, threads=n) for n in (1, 2, 3))
     for other in (two, three):
@@ -116,26 +119,62 @@ def test_rows_are_multiplied_by_quotients(shared, exponent):
     np.testing.assert_allclose(X, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("rank", [1, 5, 16, 37])
+def moved(beta, matrix, X, Y, change):
+    """Return the factor after one update, and the objective before it, in float64."""
+    penalty, model = change.penalty, X @ Y.T + 0.01 * (beta == 1)
+    if beta == 1:
+        above, below = (matrix / model) @ Y, np.tile(Y.sum(axis=0), (len(X), 1))
+    else:
+        above, below = matrix @ Y, X @ (Y.T @ Y)
+    above = above + (penalty.pull if len(penalty.pull) else 0)
+    below = below + (penalty.entries if len(penalty.entries) else 0)
+    ratio = (above / (below + penalty.linear + penalty.quadratic * X)) ** change.exponent
+    return np.where(X * ratio < change.least, 0, X * ratio), naive_divergence(matrix, model, beta)
+
+
+@pytest.mark.parametrize("rank", [1, 5, 16, 37, 70])
 @pytest.mark.parametrize("added", [0, 101])
-def test_rows_are_updated_by_products_of_components(rank, added):
+@pytest.mark.parametrize("beta", [1, 2])
+@pytest.mark.parametrize(("exponent", "keep"), [(0.5, True), (1, False)])
+def test_rows_are_updated_as_by_dense_products(rank, added, beta, exponent, keep):
     generator = np.random.default_rng(4)
-    matrix = scipy.sparse.random(101, 40, 0.1, "csr", np.float32, generator)
-    matrix = scipy.sparse.csr_array(matrix.multiply(np.arange(101)[:, None] != 7))  # a row without entries
+    matrix = generator.random((101, 40)) * (generator.random((101, 40)) < 0.5)
+    matrix[7] = 0
     Y, X = generator.random((40, rank), np.float32), generator.random((101, rank), np.float32)
     weights, penalty = generator.random((3, rank), np.float32), generator.random((2, added, rank), np.float32)
-    products, expected = sparse_products.Products(matrix, Y, [(0, 50), (50, 101)]), X.astype(np.float64)
-    for _ in range(3):
-        above = matrix @ Y + (penalty[1] if added else 0)
-        below = expected @ (Y.T @ Y) + weights[0] + weights[1] * expected + (penalty[0] if added else 0)
-        expected *= (above / below) ** 0.5
-        expected[expected < weights[2] / 10] = 0
-    for steps in (1, 2):
-        terms = layout.Penalty(weights[0], weights[1], penalty[0], penalty[1])
-        products.multiply(X, terms, weights[2] / 10, 0.5, 0.0, steps, None)
-    np.testing.assert_allclose(X, expected, rtol=1e-5)
-    product = (X * (matrix @ Y)).sum(dtype=np.float64)
-    np.testing.assert_allclose(products.minus_product(X), -product, rtol=1e-6)
+    change = Change(layout.Penalty(weights[0], weights[1], *penalty), weights[2] / 10, exponent, 0.0)
+    thin, bounds = scipy.sparse.csr_array(matrix, dtype=np.float32), [(0, 50), (50, 101)]
+    if beta == 1:
+        update = sparse_products.Quotients(thin, Y, bounds, 0.01)
+    else:
+        update = sparse_products.Products(thin, Y, bounds, (matrix**2).sum(), keep=keep)
+    expected, first = X.astype(np.float64), X.copy()
+    for step in range(4):
+        expected, objective = moved(beta, matrix, expected, Y.astype(np.float64), change)
+        if step == 0:
+            before = objective
+    found = update.multiply(X, change, 2, None, measure=True) + update.constant(first)
+    assert found == pytest.approx(before, rel=1e-5)
+    for steps in (1, 0, 1):
+        update.multiply(X, change, steps, None)
+    np.testing.assert_allclose(X, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rank", [1, 15, 16, 19, 50])
+@pytest.mark.parametrize("rows", [2, 32, 70])
+def test_what_an_update_needs_of_the_other_factor(rank, rows):
+    Y = np.random.default_rng(6).random((rows, rank), np.float32)
+    width = -(-rank // 16) * 16
+    padded, largest = np.full((rows + 3, width), np.nan, np.float32), np.zeros(width, np.float32)
+    sums = np.zeros(width)
+    products = np.zeros((width // PANEL, width, PANEL))
+    sparse_kernels.prepare_rows(Y, padded, largest, sums, products.reshape(-1))
+    expected = np.pad(Y, ((0, -rows % 4), (0, width - rank)))
+    np.testing.assert_array_equal(padded[: len(expected)], expected)
+    np.testing.assert_array_equal(largest, expected.max(axis=0))
+    np.testing.assert_allclose(sums, expected.sum(axis=0), rtol=1e-6)
+    found = products.swapaxes(0, 1).reshape(width, width)
+    np.testing.assert_allclose(found, expected.T @ expected, rtol=1e-5)
 
 
 def test_the_default_start_is_the_one_from_singular_vectors():
@@ -293,7 +332,7 @@ def test_memory_follows_the_stored_entries(beta):
 
 
 def test_portions_have_about_as_many_entries_each():
-    frequent = np.minimum(1, 5 / np.arange(1, 3001))[:, None]  # as of words in texts
+    frequent = np.minimum(1, 30 / np.arange(1, 3001))[:, None]  # as of words in texts
     V = scipy.sparse.csr_array(np.random.default_rng(0).random((3000, 5000)) < frequent)
     entries = [V.indptr[stop] - V.indptr[start] for start, stop in portions(V)]
     assert sum(entries) == V.nnz

@@ -69,7 +69,9 @@ class Allowed:
 
     def flat(self, shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return templates, (bins, components), level over the bins allowed, of unit sum if any."""
-        allowed = np.ones(shape) if self.W is None else self.W.astype(np.float64)
+        if self.W is None:
+            return np.full(shape, 1 / shape[0])
+        allowed = self.W.astype(np.float64)
         return np.asarray(allowed / np.maximum(allowed.sum(axis=0), 1))
 
 

@@ -37,7 +37,8 @@ def kernel_sources() -> list[Path]:
     return sorted(
         [
             *_HERE.glob("*kernels.py"),
-            *(_HERE / name for name in ("intrinsics.py", "layout.py", "compilation.py")),
+            *_HERE.glob("*intrinsics.py"),
+            *(_HERE / name for name in ("layout.py", "compilation.py")),
         ]
     )
 

@@ -7,25 +7,58 @@ the sums over the entries of V are taken, which the `Entries` of a problem do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.descend import make_templates
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Penalty, Templates, largest_entries, least_entries
+from nmfaudio.nmf.layout import BIN_MULTIPLE, Penalty, Templates, aligned, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
-from nmfaudio.nmf.sparse_products import Products
 from nmfaudio.nmf.threads import WorkerPool, share_out
 
 Bounds = tuple[int, int]
 
 T_co = TypeVar("T_co")
 
-# Numerator and denominator of an update. The denominator may have one row for all rows of the factor.
-Quotient = tuple[NDArray[Any], NDArray[Any]]
+
+class Change(NamedTuple):
+    """How an update of a factor X uses its numerator and denominator.
+
+    X is multiplied by their quotient, to the power `exponent`, with the terms of a penalty in it. Where the
+    denominator is zero the quotient is `dead`; entries of X below `least`, (components,), become zero.
+    """
+
+    penalty: Penalty
+    least: Matrix
+    exponent: float
+    dead: float
+
+    @property
+    def weights(self) -> Matrix:
+        """Linear and quadratic weights of the penalty, and the least entries: (3, components)."""
+        return np.stack([self.penalty.linear, self.penalty.quadratic, self.least])
+
+
+class FactorUpdate(Protocol):
+    """The update of one factor of V, given the other one."""
+
+    @property
+    def largest(self) -> Matrix:
+        """Largest entry of each component of the other factor."""
+
+    def multiply(
+        self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
+    ) -> float:
+        """Update X, (rows, components), in place so many times.
+
+        Returns the objective before the updates, without what `constant` returns, if it is measured; 0 steps
+        do nothing else.
+        """
+
+    def constant(self, X: Matrix) -> float:
+        """Return the part of the objective that is not a sum over entries."""
 
 
 class Entries(Protocol):
@@ -34,32 +67,11 @@ class Entries(Protocol):
     W has the shape (bins, components), and H the shape (frames, components).
     """
 
-    @property
-    def frame_portions(self) -> Sequence[Bounds]:
-        """Portions of the frames that are worked on at a time."""
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
+        """Return the update of H, which more than one update will use if W is fixed."""
 
-    def summary(self, W: Matrix, pool: WorkerPool | None) -> Any:
-        """Return what the updates of H need of W as a whole."""
-
-    def project(self, W: Matrix, summary: Any, H: Matrix, portion: Bounds) -> Quotient:
-        """Return what the update of a portion of the frames of H needs.
-
-        Not called where the summary is `Products`, which is all that is needed.
-        """
-
-    def measure(self, W: Matrix, summary: Any, H: Matrix, pool: WorkerPool | None) -> float:
-        """Return the objective of all portions, after an update of H with the same summary."""
-
-    def gather(
-        self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
-    ) -> tuple[Quotient | Products, float]:
-        """Return what the update of W, (bins, components), needs, and the objective.
-
-        With `Products` the objective is 0: these know it after the update.
-        """
-
-    def constant(self, W: Matrix, summary: Any, H: Matrix) -> float:
-        """Return the part of the objective that is not a sum over portions."""
+    def templates(self, H: Matrix) -> FactorUpdate:
+        """Return the update of W."""
 
 
 class EntryUpdates:
@@ -84,13 +96,10 @@ class EntryUpdates:
         penalties: Penalties,
         pool: WorkerPool | None,
     ) -> None:
-        from nmfaudio.nmf import sparse_kernels  # loads numba
-
         self._problem, self._entries, self._pool = problem, entries, pool
-        self._kernels = sparse_kernels
-        self._free = ~frozen
-        self._made: tuple[Templates, Matrix] | None = None
-        self._summed: tuple[Templates, Matrix, Any] | None = None
+        self._frozen = np.flatnonzero(frozen)
+        self._given: tuple[Templates, Matrix] | None = None
+        self._update: tuple[Templates, FactorUpdate] | None = None
         self._weights = Weights(penalties, problem, len(frozen))
 
     @property
@@ -110,87 +119,66 @@ class EntryUpdates:
         objective : float
             At the new H and the templates that were given; 0 unless it is measured.
         """
-        weights, entries = self._weights, self._entries
-        W, least, summary = self._summary_of(templates, H.shape[1])
+        weights, pool = self._weights, self._pool
+        of_activations = self._update_given(templates, H.shape[1], fixed=False)
+        exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
-        self._move(W, summary, H, penalty, least, self._exponent(weights.squares_of_activations, bold))
-        needed, objective = entries.gather(W, H, self._pool, measure)
+        of_activations.multiply(H, Change(penalty, self._least(of_activations), exponent, 0.0), 1, pool)
+        of_templates = self._entries.templates(H)
         linear, quadratic = (w.astype(np.float32) for w in weights.on_templates(templates, H))
-        moved, settings = W.copy(), (self._least(H), self._exponent(weights.squares_of_templates, bold), 1.0)
-        if isinstance(needed, Products):
-            nothing = np.empty((0, len(linear)), np.float32)
-            penalty = Penalty(linear, quadratic, nothing, nothing)
-            needed.multiply(moved, penalty, *settings, 1, self._pool)
-            objective = needed.minus_product(W) if measure else 0.0
-        else:
-            self._kernels.multiply_rows(moved, *needed, linear, quadratic, *settings)
+        nothing = np.empty((0, len(linear)), np.float32)
+        exponent = self._exponent(weights.squares_of_templates, bold)
+        penalty = Penalty(linear, quadratic, nothing, nothing)
+        W = self._factor(templates, H.shape[1])
+        moved = W.copy()
+        change = Change(penalty, self._least(of_templates), exponent, 1.0)
+        objective = of_templates.multiply(moved, change, 1, pool, measure=measure)
         if measure:
-            objective += entries.constant(W, summary, H) + weights.value(templates, H)
-        moved[:, ~self._free] = W[:, ~self._free]
-        following = make_templates(moved.T)
-        self._made = following, moved
+            objective += of_activations.constant(H) + weights.value(templates, H)
+        moved[:, self._frozen] = W[:, self._frozen]
+        following = _turned(moved)
+        self._given = following, moved
         return following, objective
 
     def activate(
         self, templates: Templates, H: Matrix, penalty: Penalty, exponent: float, steps: int
     ) -> float:
         """Update H in place so many times; return the objective without penalties that it then has."""
-        W, least, summary = self._summary_of(templates, H.shape[1])
-        self._move(W, summary, H, penalty, least, exponent, steps)
-        objective = self._entries.measure(W, summary, H, self._pool)
-        return objective + self._entries.constant(W, summary, H)
+        update = self._update_given(templates, H.shape[1], fixed=True)
+        change = Change(penalty, self._least(update), exponent, 0.0)
+        update.multiply(H, change, steps, self._pool)
+        return update.multiply(H, change, 0, self._pool, measure=True) + update.constant(H)
 
-    def _summary_of(self, templates: Templates, rank: int) -> tuple[Matrix, Matrix, Any]:
-        """Return W and what the updates of H need of it, which are made once for the same templates.
+    def _update_given(self, templates: Templates, rank: int, *, fixed: bool) -> FactorUpdate:
+        """Return the update of H, which is made once for the same templates."""
+        if self._update is None or self._update[0] is not templates:
+            W = self._factor(templates, rank)
+            self._update = templates, self._entries.activations(W, fixed=fixed)
+        return self._update[1]
 
-        The second is the size below which an activation does not count.
-        """
-        if self._made is None or self._made[0] is not templates:
-            self._made = templates, np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
-        W = self._made[1]
-        if self._summed is None or self._summed[0] is not templates:
-            self._summed = templates, self._least(W), self._entries.summary(W, self._pool)
-        return W, *self._summed[1:]
+    def _factor(self, templates: Templates, rank: int) -> Matrix:
+        """Return W, (bins, components)."""
+        if self._given is None or self._given[0] is not templates:
+            self._given = templates, np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
+        return self._given[1]
 
-    def _move(
-        self,
-        W: Matrix,
-        summary: Any,
-        H: Matrix,
-        penalty: Penalty,
-        least: Matrix,
-        exponent: float,
-        steps: int = 1,
-    ) -> None:
-        """Update all activations so many times."""
-        if isinstance(summary, Products):
-            summary.multiply(H, penalty, least, exponent, 0.0, steps, self._pool)
-            return
-
-        def move(portion: Bounds) -> None:
-            h, here = H[slice(*portion)], penalty.of_frames(*portion)
-            settings = here.linear, here.quadratic, least, exponent, 0.0
-            for _ in range(steps):
-                above, below = self._entries.project(W, summary, H, portion)
-                above, below = _sum(above, here.pull), _sum(below, here.entries)
-                self._kernels.multiply_rows(h, above, below, *settings)
-
-        self._run(move)
-
-    def _least(self, other: Matrix) -> Matrix:
-        """Return the size below which an entry of a factor does not count, given the other factor."""
-        return least_entries(self._problem.divergence.floor, largest_entries(other))
-
-    def _run(self, task: Callable[[Bounds], T_co]) -> list[T_co]:
-        return run_portions(task, self._entries.frame_portions, self._pool)
+    def _least(self, update: FactorUpdate) -> Matrix:
+        """Return the size below which an entry of the factor does not count."""
+        return least_entries(self._problem.divergence.floor, update.largest)
 
     def _exponent(self, squares: bool, bold: bool) -> float:
         return 1.0 if bold and not squares else self._problem.divergence.exponent_for(squares)
 
 
-def _sum(matrix: NDArray[Any], added: Matrix) -> NDArray[Any]:
-    """Return the sum of a matrix and a part of a penalty, which has no rows where there is nothing to add."""
-    return matrix + added if len(added) else matrix
+def _turned(W: Matrix) -> Templates:
+    """Return the templates of W, (bins, components), as `make_templates` does, but faster for a narrow W."""
+    from nmfaudio.nmf.sparse_kernels import turn_rows  # loads numba
+
+    T = aligned(W.shape[1], len(W), BIN_MULTIPLE)
+    T[W.shape[1] :], T[:, len(W) :] = 0, 0
+    sums = np.zeros(len(T))
+    turn_rows(W, T, sums)
+    return Templates(T, sums)
 
 
 def run_portions(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -29,7 +28,8 @@ from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.prediction import prediction_error
 from nmfaudio.nmf.problem import checked_matrix
 from nmfaudio.nmf.solve import Init, activate, factorize
-from nmfaudio.nmf.sparse import BETAS, dense, free_memory, is_sparse
+from nmfaudio.nmf.sparse import BETAS, dense, free_memory, is_sparse, transposed
+from nmfaudio.nmf.sparse_entries import activate_sparse
 
 Array = NDArray[Any]
 
@@ -192,20 +192,18 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         check_is_fitted(self)
         X = self._checked(X, reset=False)
         self._check_options()
-        activate_samples = partial(
-            activate,
-            W=self.components_.T,
-            divergence=self.beta_loss,
-            iterations=self.max_iter,
-            tolerance=0,
-            penalties=self._penalties(X.shape),
-        )
+        options: dict[str, Any] = {
+            "divergence": self.beta_loss,
+            "penalties": self._penalties(X.shape),
+            "iterations": self.max_iter,
+        }
         if self._stays_sparse(X):
-            return np.ascontiguousarray(activate_samples(X.T).H.T)
+            return activate_sparse(transposed(X), self.components_.T, **options)
         W = np.empty((X.shape[0], self.n_components_), X.dtype)
         for start in range(0, len(W), _SAMPLES):
             rows = slice(start, start + _SAMPLES)
-            W[rows] = activate_samples(_filled_up(dense(X[rows])).T).H.T[: len(W) - start]
+            V = _filled_up(dense(X[rows])).T
+            W[rows] = activate(V, self.components_.T, tolerance=0, **options).H.T[: len(W) - start]
         return W
 
     def inverse_transform(self, X: Any) -> Array:
@@ -382,7 +380,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         _check_memory(X, rank)
         seed, init = self._start(X, rank, W, H, fix_scale=penalties.fix_scale)
         factorization = factorize(
-            X.T,
+            transposed(X) if is_sparse(X) else X.T,
             rank,
             divergence=self.beta_loss,
             solver=self.solver,
@@ -454,6 +452,7 @@ def _penalty(penalties: Penalties, factorization: Factorization) -> float:
     return sum(
         float(np.asarray(l1) * factor.sum(dtype=np.float64) + np.asarray(l2) * np.vdot(factor, factor) / 2)
         for factor, l1, l2 in factors
+        if np.any(l1) or np.any(l2)
     )
 
 

@@ -15,6 +15,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
+from nmfaudio.nmf.sparse import SparseFrames
 from nmfaudio.nmf.stream import piece
 
 Matrix = NDArray[np.float32]
@@ -24,6 +25,8 @@ Data = Any  # (frames, bins): a matrix, or what reads a stream or a sparse matri
 
 def levels(V: Data) -> NDArray[np.float64]:
     """Return the sum of each frame."""
+    if isinstance(V, SparseFrames):
+        return V.levels
     return np.concatenate([part.sum(axis=1, dtype=np.float64) for part in _parts(V)])
 
 

@@ -132,6 +132,8 @@ class Weights:
         self.coupled = self._any("continuity") or self._group_weight > 0
         self._is_zero = not self._any(*powers) and self._group_weight == 0
         self._nothing = np.empty((0, rank), np.float32)
+        zeros = np.zeros(rank, np.float32)
+        self._none = Penalty(zeros, zeros, self._nothing, self._nothing)
 
     def _sums(self, templates: Templates) -> NDArray[np.float64]:
         """Return the sum of each template."""
@@ -147,6 +149,8 @@ class Weights:
 
     def on_activations(self, templates: Templates, H: Matrix) -> Penalty:
         """Return the terms of the update of H, (frames, components), whose templates are given."""
+        if self._is_zero:
+            return self._none
         weights, sums = self._weights, self._sums(templates)
         linear = weights["l1_H"]
         if weights["sparsity"].any():

@@ -73,9 +73,10 @@ class Problem:
         """Do the same for a V that may be sparse, or have weights or missing entries."""
         V, each = without_missing(V, weights)
         if scipy.sparse.issparse(V):
-            V = checked_sparse(compressed(V), "V", "(bins, frames)")
+            V, total = checked_sparse(compressed(V), "V", "(bins, frames)")
             if divergence.beta in BETAS:
-                return cls._of_sparse(V, divergence, mean)
+                own = total / V.shape[0] / V.shape[1]
+                return cls._of_sparse(V, divergence, own if mean is None else mean)
             V = streamed(V)
         problem = cls.of(V, divergence, mean)
         return problem if each is None else problem._weighted(each)
@@ -94,9 +95,7 @@ class Problem:
         return cls(_scaled(frames, exponent), 1.0, scale, level, divergence, dtype)
 
     @classmethod
-    def _of_sparse(cls, V: Any, divergence: Divergence, mean: float | None) -> Problem:
-        total = V.data.sum(dtype=np.float64) / V.shape[0] / V.shape[1]
-        mean = float(total) if mean is None else mean
+    def _of_sparse(cls, V: Any, divergence: Divergence, mean: float) -> Problem:
         exponent = _checked_exponent(mean, divergence)
         level, scale = float(np.ldexp(mean, exponent)), float(np.ldexp(1.0, exponent))
         dtype = np.float64 if V.dtype == np.float64 else np.float32

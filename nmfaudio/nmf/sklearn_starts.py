@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.extmath import randomized_svd
 
 from nmfaudio.errors import OptionError
+from nmfaudio.nmf.sparse import is_sparse
 
 Real = NDArray[np.float64]
 Start = tuple[Real, Real]
@@ -39,7 +40,7 @@ def start(X: Any, rank: int, init: str | None, random_state: Any) -> Start:
     W, H = _singular_parts(X, rank, random_state)
     if init == "nndsvd":
         return W, H
-    mean, generator = float(X.mean()), check_random_state(random_state)
+    mean, generator = _mean(X), check_random_state(random_state)
     for factor in (W, H):
         empty = factor == 0
         noise = np.abs(generator.standard_normal(np.count_nonzero(empty))) / 100
@@ -49,9 +50,18 @@ def start(X: Any, rank: int, init: str | None, random_state: Any) -> Start:
 
 def _random(X: Any, rank: int, random_state: Any) -> Start:
     """Start from the absolute values of normal noise, such that W H has about the mean of X."""
-    generator, level = check_random_state(random_state), np.sqrt(float(X.mean()) / rank)
-    H = np.abs(generator.standard_normal((rank, X.shape[1])))
-    return level * np.abs(generator.standard_normal((X.shape[0], rank))), level * H
+    generator, level = check_random_state(random_state), np.sqrt(_mean(X) / rank)
+    H, W = (generator.standard_normal(shape) for shape in ((rank, X.shape[1]), (X.shape[0], rank)))
+    for factor in (W, H):
+        np.multiply(np.abs(factor, out=factor), level, out=factor)
+    return W, H
+
+
+def _mean(X: Any) -> float:
+    """Return the mean of all entries; scipy would convert a sparse matrix first."""
+    if is_sparse(X):
+        return float(X.data.sum(dtype=np.float64) / X.shape[0] / X.shape[1])
+    return float(X.mean())
 
 
 def _singular_parts(X: Any, rank: int, random_state: Any) -> Start:

@@ -18,8 +18,11 @@ from nmfaudio.nmf.stream import Stream
 
 _MEMORY = Path("/proc/meminfo")  # Linux lists the free memory here
 _PIECE: Final = 65536  # entries whose model is computed at a time
-# Portions of the rows have about the same number of stored entries each: at most so many, and so large.
-_PORTIONS, _PORTION_ENTRIES = 16, 50_000
+# Portions of the rows take about the same time each: there are at most so many, and a smaller one than that,
+# in entries, is not worth a thread. A row takes as long as some entries.
+_PORTIONS, _PORTION_ENTRIES, _ROW_ENTRIES = 16, 250_000, 8
+
+_LARGEST_EXPONENT: Final = 100  # a power of two within these bounds is a normal float32
 
 # The divergences whose updates need the model at the stored entries alone.
 BETAS: Final = (1.0, 2.0)
@@ -55,15 +58,20 @@ class SparseFrames:
         return self.by_frame.T.tocsr()
 
     @cached_property
-    def level(self) -> float:
-        """The sum of all entries."""
-        return float(self.by_frame.data.sum(dtype=np.float64))
-
-    @cached_property
     def squares(self) -> float:
         """The sum of the squares of all entries."""
-        data = self.by_frame.data
-        return float(np.einsum("i,i->", data, data, dtype=np.float64))
+        from nmfaudio.nmf.sparse_kernels import survey  # loads numba
+
+        return float(survey(self.by_frame.data)[3])
+
+    @cached_property
+    def levels(self) -> NDArray[np.float64]:
+        """The sum of each frame."""
+        from nmfaudio.nmf.sparse_kernels import sum_rows  # loads numba
+
+        sums = np.empty(len(self))
+        sum_rows(self.by_frame.indptr, self.by_frame.data, sums)
+        return sums
 
 
 def is_sparse(matrix: Any) -> bool:
@@ -71,26 +79,43 @@ def is_sparse(matrix: Any) -> bool:
     return bool(scipy.sparse.issparse(matrix))
 
 
-def checked_sparse(matrix: Any, name: str, shape: str) -> Any:
-    """Return a sparse matrix of floats without duplicates and stored zeros, in its own format.
+def transposed(X: Any) -> Any:
+    """Return X transposed; X remembers that it is canonical, which its transpose would find out again."""
+    turned = X.T
+    turned.has_canonical_format = X.has_canonical_format
+    return turned
+
+
+def checked_sparse(matrix: Any, name: str, shape: str) -> tuple[Any, float]:
+    """Check a sparse matrix, and make one of floats without duplicates and stored zeros of it.
+
+    Returns
+    -------
+    matrix : scipy sparse matrix, in the format given
+    total : float
+        The sum of its entries.
 
     Raises
     ------
     MatrixError
         For a matrix that is empty, complex, or has an entry that is negative or not finite.
     """
+    from nmfaudio.nmf.sparse_kernels import survey  # loads numba
+
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise MatrixError(f"{name} has shape {matrix.shape}: it must be a matrix {shape} that is not empty")
     if np.issubdtype(matrix.dtype, np.complexfloating):
         raise MatrixError(f"{name} is complex: take abs({name}), the magnitudes")
-    if not matrix.has_canonical_format or (matrix.data == 0).any():
+    if not np.issubdtype(matrix.dtype, np.floating) or matrix.dtype.itemsize not in (4, 8):
+        matrix = matrix.astype(np.float64)
+    canonical = matrix.has_canonical_format
+    valid, zeros, total, _ = survey(matrix.data)
+    if not canonical or zeros:
         matrix = matrix.copy()
         matrix.sum_duplicates()
         matrix.eliminate_zeros()
-    if not np.issubdtype(matrix.dtype, np.floating) or matrix.dtype.itemsize not in (4, 8):
-        matrix = matrix.astype(np.float64)
-    data = matrix.data
-    if data.size and not (data.min() >= 0 and data.max() < np.inf):
+        valid, _, total, _ = survey(matrix.data)
+    if not valid:
         entries = matrix.tocoo()
         first = int(np.flatnonzero(~((entries.data >= 0) & (entries.data < np.inf)))[0])
         place = [int(entries.row[first]), int(entries.col[first])]
@@ -98,13 +123,16 @@ def checked_sparse(matrix: Any, name: str, shape: str) -> Any:
             f"{name}{place} is {entries.data[first]}: entries must be finite and not negative; a sparse "
             f"{name} has no missing entries, so pass a dense one with NaN for these"
         )
-    return matrix
+    return matrix, total
 
 
 def frames_of(V: Any, exponent: int) -> SparseFrames:
     """Return a checked V, (bins, frames), times two to the exponent, in float32."""
     turned = scipy.sparse.csr_array(V.T)
-    data = np.ldexp(turned.data.astype(np.float64), exponent).astype(np.float32)
+    if turned.dtype == np.float32 and abs(exponent) <= _LARGEST_EXPONENT:
+        data = turned.data * np.float32(np.ldexp(1.0, exponent))
+    else:
+        data = np.ldexp(turned.data.astype(np.float64), exponent).astype(np.float32)
     return SparseFrames(scipy.sparse.csr_array((data, turned.indices, turned.indptr), shape=turned.shape))
 
 
@@ -119,7 +147,7 @@ def portions(matrix: Any) -> list[tuple[int, int]]:
     They depend on the matrix alone, so sums over portions are the same for any number of threads.
     """
     rows = matrix.shape[0]
-    work = matrix.indptr.astype(np.int64) + np.arange(rows + 1)  # a row without entries takes time too
+    work = matrix.indptr.astype(np.int64) + _ROW_ENTRIES * np.arange(rows + 1)
     count = min(_PORTIONS, 1 + int(work[-1]) // _PORTION_ENTRIES)
     targets = np.linspace(0, work[-1], count + 1)[1:-1]
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, targets), [rows]]))

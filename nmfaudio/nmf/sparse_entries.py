@@ -1,4 +1,4 @@
-"""Sums over the stored entries of a sparse V, for the updates of W and H.
+"""The updates of W and H for a sparse V, whose work follows the stored entries.
 
 With Kullback-Leibler an update needs the model W H at the stored entries alone, since elsewhere V / (W H) is
 zero, and otherwise sums of the factors. With the Euclidean distance it needs products of V with a factor, and
@@ -11,13 +11,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from nmfaudio.nmf.entrywise import Bounds, Quotient, run_portions
-from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.problem import Problem
+from nmfaudio.errors import OptionError
+from nmfaudio.nmf.divergence import Divergence
+from nmfaudio.nmf.entrywise import Bounds, Change, FactorUpdate
+from nmfaudio.nmf.initialize import Matrix, levels
+from nmfaudio.nmf.layout import EMPTY, Templates, least_entries
+from nmfaudio.nmf.penalty import Penalties, Weights
+from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sparse import SparseFrames, portions
-from nmfaudio.nmf.sparse_products import Products, squares_of
-from nmfaudio.nmf.threads import WorkerPool
+from nmfaudio.nmf.sparse_products import Products, Quotients
+from nmfaudio.nmf.threads import workers
 
 
 class StoredEntries:
@@ -32,67 +37,60 @@ class StoredEntries:
     def __init__(self, problem: Problem) -> None:
         self._V: SparseFrames = problem.V
         self._likelihood = problem.divergence.beta == 1
-        self._floor = np.float32(problem.divergence.floor)
-        self.frame_portions = portions(self._V.by_frame)
+        self._floor = problem.divergence.floor
 
-    def summary(self, W: Matrix, pool: WorkerPool | None) -> Any:
-        """Return the sums of the templates with Kullback-Leibler, and `Products` at beta 2."""
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
+        """Return the update of H, (frames, components)."""
+        return self._update(self._V.by_frame, W, self._frame_portions, keep=fixed)
+
+    def templates(self, H: Matrix) -> FactorUpdate:
+        """Return the update of W, (bins, components)."""
+        return self._update(self._V.by_bin, H, self._bin_portions, keep=False)
+
+    def _update(self, matrix: Any, other: Matrix, bounds: list[Bounds], *, keep: bool) -> FactorUpdate:
         if self._likelihood:
-            return _sums_of(W)
-        return Products(self._V.by_frame, W, self.frame_portions)
+            return Quotients(matrix, other, bounds, self._floor)
+        return Products(matrix, other, bounds, self._V.squares, keep=keep)
 
-    def project(self, W: Matrix, summary: Any, H: Matrix, portion: Bounds) -> Quotient:
-        """Return numerator and denominator of a portion of the frames, for the update of H at beta 1."""
-        return self._quotients(self._V.by_frame, H, W, portion, False)[0], summary
-
-    def measure(self, W: Matrix, summary: Any, H: Matrix, pool: WorkerPool | None) -> float:
-        """Return the objective of all portions, after an update of H with the same summary."""
-        if isinstance(summary, Products):
-            return summary.minus_product(H)
-        by_frame = self._V.by_frame
-        parts = run_portions(
-            lambda portion: self._quotients(by_frame, H, W, portion, True)[1], self.frame_portions, pool
-        )
-        return sum(parts)
-
-    def gather(
-        self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool
-    ) -> tuple[Quotient | Products, float]:
-        """Return what the update of W, (bins, components), needs, and the objective."""
-        by_bin = self._V.by_bin
-        if self._likelihood:
-            parts = run_portions(
-                lambda portion: self._quotients(by_bin, W, H, portion, measure), self._bin_portions, pool
-            )
-            above, objectives = zip(*parts, strict=True)
-            return (np.concatenate(above), _sums_of(H)), sum(objectives)
-        return Products(by_bin, H, self._bin_portions), 0.0
-
-    def constant(self, W: Matrix, summary: Any, H: Matrix) -> float:
-        """Return the part of the objective that is not a sum over stored entries."""
-        if self._likelihood:
-            frames, bins = self._V.shape
-            total = W.sum(axis=0, dtype=np.float64) @ H.sum(axis=0, dtype=np.float64)
-            return float(total + float(self._floor) * frames * bins)
-        return float(np.vdot(summary.squares, squares_of(H)) + self._V.squares) / 2
+    @cached_property
+    def _frame_portions(self) -> list[Bounds]:
+        return portions(self._V.by_frame)
 
     @cached_property
     def _bin_portions(self) -> list[Bounds]:
         return portions(self._V.by_bin)
 
-    def _quotients(
-        self, matrix: Any, X: Matrix, Y: Matrix, portion: Bounds, measure: bool
-    ) -> tuple[Matrix, float]:
-        """Return numerator and objective of some rows of X, which has a row for each row of the matrix."""
-        from nmfaudio.nmf.sparse_kernels import project_quotients  # loads numba
 
-        start, stop = portion
-        above, bounds = np.empty((stop - start, X.shape[1]), np.float32), matrix.indptr[start : stop + 1]
-        stored = bounds, matrix.indices, matrix.data
-        objective = project_quotients(*stored, X[start:stop], Y, self._floor, above, measure)
-        return above, float(objective)
+@np.errstate(under="ignore")  # values near zero may vanish; the settings of the caller do not matter
+def activate_sparse(
+    V: Any, W: ArrayLike, *, divergence: Divergence | str | float, penalties: Penalties, iterations: int
+) -> NDArray[Any]:
+    """Return the activations of V for given templates, (frames, components).
 
+    They are those of `nmfaudio.nmf.activate` after so many iterations, with one difference: the objective is
+    not measured. Penalties must not couple frames.
 
-def _sums_of(factor: Matrix) -> Matrix:
-    """Return the sum of each component, in one row."""
-    return np.asarray(factor.sum(axis=0, keepdims=True, dtype=np.float64), np.float32)
+    Raises
+    ------
+    MatrixError
+        For a V or W that is not a non-negative finite matrix.
+    OptionError
+        For a number of iterations below 1.
+    """
+    if iterations < 1:
+        raise OptionError(f"iterations={iterations}: it must be at least 1")
+    problem = Problem.of_any(V, Divergence.of(divergence))
+    templates = checked_matrix(W, "W", "(bins, components)")
+    total = templates.sum(axis=0, dtype=np.float64)
+    used = total > 0
+    inverse = np.divide(1, total, out=np.zeros(len(total)), where=used)
+    unit = np.ascontiguousarray((templates * inverse).astype(np.float32))
+    weights = Weights(penalties.of_unit_templates(total), problem, len(total))
+    penalty = weights.on_activations(Templates(unit.T, used.astype(np.float64)), EMPTY)
+    H = np.outer((levels(problem.V) / len(total)).astype(np.float32), used.astype(np.float32))
+    update = StoredEntries(problem).activations(unit, fixed=True)
+    least = least_entries(problem.divergence.floor, update.largest)
+    exponent = problem.divergence.exponent_for(weights.squares_of_activations)
+    with workers(None) as pool:
+        update.multiply(H, Change(penalty, least, exponent, 0.0), iterations, pool)
+    return np.asarray(H * (inverse / problem.data_scale), problem.dtype)

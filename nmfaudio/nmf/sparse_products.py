@@ -1,89 +1,146 @@
-"""Updates of a factor of a sparse matrix at beta 2, by products of all pairs of components."""
+"""Updates of a factor of a sparse matrix, given the other factor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nmfaudio.nmf.entrywise import Bounds, Change, run_portions
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import LINE, Penalty, padded
-from nmfaudio.nmf.threads import WorkerPool, share_out
+from nmfaudio.nmf.layout import aligned
+from nmfaudio.nmf.threads import WorkerPool
 
-_PIECE = 65536  # rows of a factor that are converted to float64 at a time
-_LEAST_ROWS, _MOST_PORTIONS = 4096, 16  # where the numerator is known
+
+class _Rows:
+    """A factor Y whose rows are padded to whole panels, with what updates of the other factor need of it.
+
+    Attributes
+    ----------
+    padded : ndarray of float32, shape (rows, width)
+        Y, with zeros at the ends of its rows.
+    largest : ndarray of float32, shape (components,)
+        Largest entry of each component.
+    sums : ndarray of float64, shape (components,)
+    products : ndarray of float64, shape (width * width,)
+        Products of all pairs of components, in panels; empty if they are not asked for.
+    """
+
+    def __init__(self, Y: Matrix, *, products: bool) -> None:
+        from nmfaudio.nmf.intrinsics import PANEL, ROWS
+        from nmfaudio.nmf.sparse_kernels import prepare_rows  # loads numba
+
+        rows, rank = Y.shape
+        self.padded = aligned(rows, rank, max(PANEL, ROWS))
+        width = self.padded.shape[1]
+        largest, sums = np.zeros(width, np.float32), np.zeros(width)
+        self.products = np.zeros(width * width if products else 0)
+        prepare_rows(Y, self.padded, largest, sums, self.products)
+        self.largest, self.sums = largest[:rank], sums[:rank]
 
 
 class Products:
-    """What the update of a factor X at beta 2 needs of the matrix and of the other factor Y.
+    """The update of a factor X at beta 2, by products of all pairs of components.
 
-    The numerator is the product of the matrix and Y, whatever X is, and is computed by the first update.
+    The numerator is the product of the matrix and Y, whatever X is: the first update may keep it.
 
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (rows, columns)
     Y : ndarray of float32, shape (columns, components)
     portions : sequence of tuple
-        Bounds of rows that are updated together while the numerator is computed.
+        Bounds of rows that are updated together.
+    squares : float
+        Sum of the squares of all entries of the matrix.
+    keep : bool
+        Whether to keep the numerator for later updates, which takes memory.
     """
 
-    def __init__(self, matrix: Any, Y: Matrix, portions: Sequence[tuple[int, int]]) -> None:
-        self._matrix, self._portions, self._other = matrix, portions, Y
-        self._Y, self._products = np.append(Y, np.zeros(LINE, np.float32)), padded(Y.T @ Y)
-        self._numerator, self._has_numerator = np.empty((matrix.shape[0], Y.shape[1]), np.float32), False
+    def __init__(
+        self, matrix: Any, Y: Matrix, portions: Sequence[Bounds], squares: float, *, keep: bool
+    ) -> None:
+        self._matrix, self._portions, self._squares = matrix, portions, squares
+        self._rows, self._has_numerator = _Rows(Y, products=True), False
+        self._numerator = aligned(matrix.shape[0] if keep else 0, self._rows.padded.shape[1])
 
-    @cached_property
-    def squares(self) -> NDArray[np.float64]:
-        """Products of all pairs of components of Y, in float64."""
-        return squares_of(self._other)
+    @property
+    def largest(self) -> Matrix:
+        """Largest entry of each component of the other factor."""
+        return self._rows.largest
 
     def multiply(
-        self,
-        X: Matrix,
-        penalty: Penalty,
-        least: Matrix,
-        exponent: float,
-        dead: float,
-        steps: int,
-        pool: WorkerPool | None,
-    ) -> None:
-        """Update X, (rows, components), so many times in place: see `sparse_kernels.update_rows`."""
-        from nmfaudio.nmf.sparse_kernels import update_rows  # loads numba
+        self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
+    ) -> float:
+        """Update X in place so many times: see `entrywise.FactorUpdate`."""
+        from nmfaudio.nmf.sparse_kernels import update_by_products  # loads numba
 
-        matrix, portions = self._matrix, self._portions
-        if self._has_numerator:
-            portions = _equal(len(X))
+        matrix, weights = self._matrix, change.weights
+        products = self._rows.products.astype(np.float32)
 
-        def multiply_portion(number: int) -> None:
-            start, stop = portions[number]
-            part = penalty.of_frames(start, stop)
-            update_rows(
-                matrix.indptr[start : stop + 1], matrix.indices, matrix.data, self._Y, self._products,
-                self._numerator[start:stop], self._has_numerator, X[start:stop], part, least, exponent, dead,
-                steps,
+        def multiply_portion(portion: Bounds) -> float:
+            start, stop = portion
+            part = change.penalty.of_frames(start, stop)
+            total: float = update_by_products(
+                matrix.indptr[start : stop + 1], matrix.indices, matrix.data, self._rows.padded,
+                products,
+                self._numerator[start:stop], self._has_numerator, X[start:stop], weights, part.entries,
+                part.pull, change.exponent, change.dead, steps, measure,
             )  # fmt: skip
+            return total
 
-        share_out(multiply_portion, len(portions), pool)
-        self._has_numerator = True
+        parts = run_portions(multiply_portion, self._portions, pool)
+        self._has_numerator = len(self._numerator) > 0
+        return float(sum(parts))
 
-    def minus_product(self, X: Matrix) -> float:
-        """Return minus the product of the matrix and the model, after a first update."""
-        return -float(np.einsum("nk,nk->", X, self._numerator, dtype=np.float64))
-
-
-def _equal(rows: int) -> Sequence[tuple[int, int]]:
-    """Return bounds of equal portions, few enough that a call takes much longer than to start it."""
-    cuts = np.linspace(0, rows, max(1, min(rows // _LEAST_ROWS, _MOST_PORTIONS)) + 1).astype(int)
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    def constant(self, X: Matrix) -> float:
+        """Return the part of the objective that is not a sum over stored entries."""
+        return float(self._rows.products @ _Rows(X, products=True).products + self._squares) / 2
 
 
-def squares_of(factor: Matrix) -> NDArray[np.float64]:
-    """Return the products of all pairs of components, (components, components)."""
-    products = np.zeros((factor.shape[1], factor.shape[1]))
-    for start in range(0, len(factor), _PIECE):
-        part = factor[start : start + _PIECE].astype(np.float64)
-        products += part.T @ part
-    return products
+class Quotients:
+    """The update of a factor X at beta 1, by quotients of the stored entries and their models.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (rows, columns)
+    Y : ndarray of float32, shape (columns, components)
+    portions : sequence of tuple
+        Bounds of rows that are updated together.
+    floor : float
+        Number that is added to each entry of the model.
+    """
+
+    def __init__(self, matrix: Any, Y: Matrix, portions: Sequence[Bounds], floor: float) -> None:
+        self._matrix, self._portions, self._floor = matrix, portions, floor
+        self._rows = _Rows(Y, products=False)
+
+    @property
+    def largest(self) -> Matrix:
+        """Largest entry of each component of the other factor."""
+        return self._rows.largest
+
+    def multiply(
+        self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
+    ) -> float:
+        """Update X in place so many times: see `entrywise.FactorUpdate`."""
+        from nmfaudio.nmf.sparse_kernels import update_by_quotients  # loads numba
+
+        matrix, weights = self._matrix, change.weights
+        sums, floor = self._rows.sums.astype(np.float32), np.float32(self._floor)
+
+        def multiply_portion(portion: Bounds) -> float:
+            start, stop = portion
+            part = change.penalty.of_frames(start, stop)
+            total: float = update_by_quotients(
+                matrix.indptr[start : stop + 1], matrix.indices, matrix.data, self._rows.padded, sums, floor,
+                X[start:stop], weights, part.entries, part.pull, change.exponent, change.dead, steps, measure,
+            )  # fmt: skip
+            return total
+
+        return float(sum(run_portions(multiply_portion, self._portions, pool)))
+
+    def constant(self, X: Matrix) -> float:
+        """Return the part of the objective that is not a sum over stored entries."""
+        rows, columns = self._matrix.shape
+        return float(self._rows.sums @ X.sum(axis=0, dtype=np.float64) + self._floor * rows * columns)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmfaudio.nmf.divergence import Divergence
-from nmfaudio.nmf.entrywise import Bounds, Quotient, run_portions
+from nmfaudio.nmf.entrywise import Bounds, Change, FactorUpdate, run_portions
 from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.layout import largest_entries
 from nmfaudio.nmf.threads import WorkerPool
 
 _PORTIONS: Final = 8  # of the frames; their sums are added in order, so that threads change no bit
@@ -34,59 +34,20 @@ class WeightedEntries:
     scale: float
     divergence: Divergence
 
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
+        """Return the update of H, (frames, components)."""
+        return _Activations(self, W, np.ascontiguousarray(W.T))
+
+    def templates(self, H: Matrix) -> FactorUpdate:
+        """Return the update of W, (bins, components)."""
+        return _Templates(self, H)
+
     @property
-    def frame_portions(self) -> list[Bounds]:
+    def portions(self) -> list[Bounds]:
         """Portions of the frames."""
-        return _bounds(len(self.V), -(-len(self.V) // _PORTIONS))
+        return _bounds(0, len(self.V), -(-len(self.V) // _PORTIONS))
 
-    def summary(self, W: Matrix, pool: WorkerPool | None) -> Matrix:
-        """Return the templates transposed."""
-        return np.ascontiguousarray(W.T)
-
-    def project(self, W: Matrix, summary: Matrix, H: Matrix, portion: Bounds) -> Quotient:
-        """Return numerator and denominator of a portion of the frames, for the update of H."""
-        start, stop = portion
-        sums = np.empty((2, stop - start, H.shape[1]), np.float32)
-        for first, last in _bounds(stop - start, _BLOCK):
-            above, below, _ = self._block(summary, H, start + first, start + last, False)
-            np.matmul(above, W, out=sums[0, first:last])
-            np.matmul(below, W, out=sums[1, first:last])
-        return sums[0], sums[1]
-
-    def measure(self, W: Matrix, summary: Matrix, H: Matrix, pool: WorkerPool | None) -> float:
-        """Return the objective of all portions."""
-
-        def measure_portion(portion: Bounds) -> float:
-            start, stop = portion
-            return sum(
-                self._block(summary, H, start + first, start + last, True)[2]
-                for first, last in _bounds(stop - start, _BLOCK)
-            )
-
-        return sum(run_portions(measure_portion, self.frame_portions, pool))
-
-    def gather(self, W: Matrix, H: Matrix, pool: WorkerPool | None, measure: bool) -> tuple[Quotient, float]:
-        """Return what the update of W, (bins, components), needs, and the objective."""
-        T = self.summary(W, pool)
-
-        def gather_portion(portion: Bounds) -> tuple[NDArray[Any], NDArray[Any], float]:
-            sums, objective = np.zeros((2, *W.shape), np.float32), 0.0
-            for first, last in _bounds(portion[1] - portion[0], _BLOCK):
-                start, stop = portion[0] + first, portion[0] + last
-                above, below, part = self._block(T, H, start, stop, measure)
-                sums[0] += above.T @ H[start:stop]
-                sums[1] += below.T @ H[start:stop]
-                objective += part
-            return sums[0], sums[1], objective
-
-        above, below, objectives = zip(*run_portions(gather_portion, self.frame_portions, pool), strict=True)
-        return (np.sum(above, axis=0), np.sum(below, axis=0)), sum(objectives)
-
-    def constant(self, W: Matrix, summary: Matrix, H: Matrix) -> float:
-        """Return 0: all of the objective is a sum over portions."""
-        return 0.0
-
-    def _block(
+    def block(
         self, T: Matrix, H: Matrix, start: int, stop: int, measure: bool
     ) -> tuple[Matrix, Matrix, float]:
         """Return weight V P^(beta - 2), weight P^(beta - 1) and the weighted divergence of some frames."""
@@ -106,5 +67,99 @@ class WeightedEntries:
         return below * data / model, below, objective
 
 
-def _bounds(count: int, length: int) -> list[Bounds]:
-    return [(start, min(start + length, count)) for start in range(0, count, length)]
+@dataclass(frozen=True)
+class _Activations:
+    """The update of H, given W and its transpose."""
+
+    entries: WeightedEntries
+    W: Matrix
+    T: Matrix
+
+    @property
+    def largest(self) -> Matrix:
+        """Largest entry of each component of W."""
+        return largest_entries(self.W)
+
+    def multiply(
+        self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
+    ) -> float:
+        """Update X in place so many times: see `entrywise.FactorUpdate`."""
+
+        def multiply_portion(portion: Bounds) -> float:
+            objective = 0.0
+            for start, stop in _bounds(*portion, _BLOCK):
+                x, penalty = X[start:stop], change.penalty.of_frames(start, stop)
+                for step in range(max(steps, 1)):
+                    measured = measure and step == 0
+                    above, below, part = self.entries.block(self.T, X, start, stop, measured)
+                    objective += part
+                    if steps > 0:
+                        _multiply(x, above @ self.W, below @ self.W, change._replace(penalty=penalty))
+            return objective
+
+        return sum(run_portions(multiply_portion, self.entries.portions, pool))
+
+    def constant(self, X: Matrix) -> float:
+        """Return 0: all of the objective is a sum over entries."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class _Templates:
+    """The update of W, given H."""
+
+    entries: WeightedEntries
+    H: Matrix
+
+    @property
+    def largest(self) -> Matrix:
+        """Largest entry of each component of H."""
+        return largest_entries(self.H)
+
+    def multiply(
+        self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
+    ) -> float:
+        """Update X in place so many times: see `entrywise.FactorUpdate`."""
+        objective = 0.0
+        for step in range(steps):
+            above, below, part = self._sums(X, pool, measure and step == 0)
+            _multiply(X, above, below, change)
+            objective += part
+        return objective
+
+    def _sums(self, W: Matrix, pool: WorkerPool | None, measure: bool) -> tuple[Matrix, Matrix, float]:
+        """Return numerator and denominator of all templates, and the objective."""
+        H, T = self.H, np.ascontiguousarray(W.T)
+
+        def sum_portion(portion: Bounds) -> tuple[Matrix, float]:
+            sums, objective = np.zeros((2, *W.shape), np.float32), 0.0
+            for start, stop in _bounds(*portion, _BLOCK):
+                above, below, part = self.entries.block(T, H, start, stop, measure)
+                sums[0] += above.T @ H[start:stop]
+                sums[1] += below.T @ H[start:stop]
+                objective += part
+            return sums, objective
+
+        sums, objectives = zip(*run_portions(sum_portion, self.entries.portions, pool), strict=True)
+        above, below = np.sum(sums, axis=0)
+        return above, below, sum(objectives)
+
+    def constant(self, X: Matrix) -> float:
+        """Return 0: all of the objective is a sum over entries."""
+        return 0.0
+
+
+def _multiply(X: Matrix, above: Matrix, below: Matrix, change: Change) -> None:
+    """Multiply X by a power of a quotient, with the terms of a penalty in it."""
+    from nmfaudio.nmf.sparse_kernels import multiply_rows  # loads numba
+
+    penalty = change.penalty
+    above = above + penalty.pull if len(penalty.pull) else above
+    below = below + penalty.entries if len(penalty.entries) else below
+    multiply_rows(
+        X, above, below, penalty.linear, penalty.quadratic, change.least, change.exponent, change.dead
+    )
+
+
+def _bounds(start: int, stop: int, length: int) -> list[Bounds]:
+    return [(first, min(first + length, stop)) for first in range(start, stop, length)]
