@@ -24,7 +24,7 @@ Counters = NDArray[np.int64]
 _compiled = compiled()
 _lock = threading.Lock()
 _CONFIG: Any = numba.core.config
-_SECONDS = 1e-4  # time that a thread waits at full speed: longer than what is serial between two updates
+_SECONDS = 3e-4  # time that a thread waits at full speed: longer than what is serial between two updates
 _HAS_PAUSE = llvmlite.binding.get_process_triple().startswith(("x86_64", "i686"))
 
 

@@ -47,6 +47,21 @@ Tile = Callable[..., None]
 _VECTOR = ir.VectorType(ir.FloatType(), PANEL)
 
 
+@intrinsic
+def compiled_whole_registers(typing: Any) -> Any:
+    """Let the loops of the function that calls this use whole registers.
+
+    LLVM takes half of the registers of AVX-512 for loops, because the clock of older processors slows down.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        # llvmlite's own `add` knows no attributes with values.
+        set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * PANEL}"')
+        return context.get_dummy_value()
+
+    return numba.types.void(), generate
+
+
 def plain_product(rows: int, panels: int, transposed: bool = False) -> Tile:
     """Return the product of so many rows and panels, in plain Python."""
 
@@ -362,4 +377,5 @@ _make_spread = plain_spread if _CONFIG.DISABLE_JIT else compiled_spread
 spread_eight_rows, spread_square = _make_spread(min(8, PANEL)), _make_spread(PANEL)
 _make_row = plain_sparse_row if _CONFIG.DISABLE_JIT else compiled_sparse_row
 one_sparse_panel, two_sparse_panels, four_sparse_panels = _make_row(1), _make_row(2), _make_row(4)
+whole_registers: Any = (lambda: None) if _CONFIG.DISABLE_JIT else compiled_whole_registers
 compare: Any = plain_compare if _CONFIG.DISABLE_JIT else compiled_compare

@@ -16,10 +16,9 @@ Each call collects its own sums over frames, and the solver adds them in a fixed
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from nmfaudio.nmf.compilation import compiled
+from nmfaudio.nmf.compilation import compiled, inlined
 from nmfaudio.nmf.counter_kernels import add, wait_for
 from nmfaudio.nmf.intrinsics import (
     ACROSS,
@@ -35,6 +34,7 @@ from nmfaudio.nmf.intrinsics import (
     three_transposed_panels,
     transposed_panel,
     two_panels,
+    whole_registers,
 )
 from nmfaudio.nmf.layout import (
     BIN_MULTIPLE,
@@ -61,8 +61,7 @@ from nmfaudio.nmf.logarithm_kernels import logarithm as logarithm
 SUMMED = 16384  # entries of a frame whose divergences are added in float32
 
 _compiled, _compiled_sum = compiled(), compiled(reassociate=True)
-# Functions that become a part of their callers. A function of its own is optimised once more in each caller.
-_inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
+_inlined = inlined()
 
 
 _aligned = _compiled(aligned)
@@ -125,8 +124,10 @@ def _model_sum(v: Buffer, terms: Terms, templates: Templates, work: Workspace) -
 def _divergence(seen: Buffer, terms: Terms, quotients: Buffer, inverses: Buffer) -> float:
     """Return the divergence of some data of a frame from their model.
 
-    `quotients` holds the model itself unless beta is 0 or 1. For beta = 1 the sum of the model is left out.
+    `quotients` holds the model itself unless beta is 0 or 1. For beta = 1 the sums of V and of the model are
+    left out: they nearly cancel, so that float32 would lose their difference.
     """
+    whole_registers()
     scale, floor, beta = np.float32(terms.scale), np.float32(terms.floor), terms.beta
     some, total = np.float32(0), np.float64(0)
     if terms.kind == EUCLIDEAN:
@@ -136,10 +137,7 @@ def _divergence(seen: Buffer, terms: Terms, quotients: Buffer, inverses: Buffer)
     elif terms.kind == KULLBACK_LEIBLER:
         for i in range(seen.size):
             some += seen[i] * logarithm(quotients[i])
-        # The sum of V nearly cancels the sum of the model: float32 would lose the difference.
-        for i in range(seen.size):
-            total += np.float64(seen[i])
-        return np.float64(scale) * (np.float64(some) - total)
+        return np.float64(scale) * np.float64(some)
     elif terms.kind == ITAKURA_SAITO:
         for i in range(seen.size):
             ratio = (seen[i] * scale + floor) * inverses[i]
@@ -334,7 +332,7 @@ def accumulate_block(
 ) -> float:
     """Add a block's numerator and denominator of the templates' update to `sums`: see `update_portions`.
 
-    Empty sums are left alone. Returns the divergence, or 0 unless `measure`.
+    Empty sums are left alone. Returns the divergence without `Problem.constant`, or 0 unless `measure`.
     """
     accumulate, height = sums[0].size > 0, templates.T.shape[0]
     if accumulate:
@@ -366,7 +364,7 @@ def update_portions(
     """Update the activations of portions of frames, and add what the templates' update needs to `sums`.
 
     `sums` are those of `descend.make_sums`; empty ones are left alone. If `measure`, the divergence at the
-    new activations and the given templates is added to `portions.objectives`.
+    new activations and the given templates, without `Problem.constant`, is added to `portions.objectives`.
 
     A thread goes on with its `portion`, -1 for none, and takes further ones, until no portion is left or so
     many blocks of frames are done. Returns the portion to go on with, or the number of portions. At the end

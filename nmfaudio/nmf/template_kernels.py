@@ -7,13 +7,13 @@ NumPy over matrices of this size would take that thread some tenths of a millise
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.compilation import compiled
-from nmfaudio.nmf.intrinsics import PANEL, spread_eight_rows, spread_square
+from nmfaudio.nmf.compilation import compiled, inlined
+from nmfaudio.nmf.intrinsics import PANEL, spread_eight_rows, spread_square, whole_registers
 from nmfaudio.nmf.layout import (
     BIN_MULTIPLE,
     LARGEST,
@@ -28,6 +28,7 @@ from nmfaudio.nmf.layout import (
 )
 
 _compiled = compiled()
+_inlined = inlined()
 
 
 class Rule(NamedTuple):
@@ -87,14 +88,18 @@ def in_panels(matrix: Buffer) -> Buffer:
 @_compiled
 def _update(old: Templates, new: Templates, sums: Sums, rule: Rule, floor: float) -> None:
     """Write all fields of `new` but `products`."""
+    whole_registers()
     (rows, bins), size = new.T.shape, new.panels.shape[1]
     linear, quadratic, least = _zeros(size), _zeros(size), _zeros(size)
     ratio, denominator, largest = _zeros(size), _zeros(size), _zeros(size)
-    total, uniform = np.zeros(size), sums[1].shape[1] == 1
+    total, uniform = np.empty(size), sums[1].shape[1] == 1
+    for i in range(size):
+        total[i] = 0
     for k in range(len(rule.free)):
-        here = slice(k * PANEL, (k + 1) * PANEL)
-        linear[here] = rule.linear[k] + (_take_number(sums[1], k) if uniform else 0)
-        quadratic[here], least[here] = rule.quadratic[k], _least_entry(floor, _take_largest(sums[2], k))
+        added = rule.linear[k] + (_take_number(sums[1], k) if uniform else np.float32(0))
+        limit = _least_entry(floor, _take_largest(sums[2], k))
+        for i in range(k * PANEL, (k + 1) * PANEL):
+            linear[i], quadratic[i], least[i] = added, rule.quadratic[k], limit
     for p in range(len(new.panels)):
         before, panel = old.panels[p], new.panels[p]
         _take_panel(sums[0], p, ratio)
@@ -111,7 +116,7 @@ def _update(old: Templates, new: Templates, sums: Sums, rule: Rule, floor: float
             for i in range(k * PANEL, 0 if rule.free[k] else (k + 1) * PANEL):
                 panel[i] = before[i]
         for i in range(size):
-            largest[i] = panel[i] if panel[i] > largest[i] else largest[i]
+            largest[i] = _larger(panel[i], largest[i])
         for i in range(size):
             total[i] += np.float64(panel[i])
         for k in range(0, rows, PANEL):
@@ -121,23 +126,34 @@ def _update(old: Templates, new: Templates, sums: Sums, rule: Rule, floor: float
             else:
                 spread_eight_rows(panel, k * PANEL, new.T, target, bins, new.columns, column)
     for k in range(rows):
-        here = slice(k * PANEL, (k + 1) * PANEL)
-        new.sums[k] = total[here].sum()
-        new.least[k] = _least_entry(floor, largest[here].max())
+        new.sums[k], peak = 0, np.float32(0)
+        for i in range(k * PANEL, (k + 1) * PANEL):
+            new.sums[k] += total[i]
+            peak = _larger(peak, largest[i])
+        new.least[k] = _least_entry(floor, peak)
 
 
 @_compiled
 def _zeros(size: int) -> Buffer:
-    return np.zeros(size, np.float32)
+    zeros = np.empty(size, np.float32)  # `np.zeros` would take half a second more to compile
+    for i in range(size):
+        zeros[i] = np.float32(0)
+    return zeros
 
 
-@_compiled
-def _least_entry(floor: float, largest: float) -> float:
+@_inlined
+def _larger(a: Any, b: Any) -> Any:
+    return a if a > b else b  # `max` would be compiled for each pair of types
+
+
+@_inlined
+def _least_entry(floor: float, largest: Any) -> Any:
     """Return what `layout.least_entries` returns for one component."""
-    return float(min(NEGLIGIBLE * floor / max(largest, float(SMALLEST)), float(LARGEST)))
+    least = np.float32(NEGLIGIBLE * floor / np.float64(_larger(largest, SMALLEST)))
+    return least if least < LARGEST else LARGEST
 
 
-@_compiled
+@_inlined
 def _take_number(sums: Buffer, k: int) -> np.float32:
     """Add up a number of all portions, in their order, and set it to zero."""
     total = np.float32(0)
@@ -147,12 +163,12 @@ def _take_number(sums: Buffer, k: int) -> np.float32:
     return total
 
 
-@_compiled
+@_inlined
 def _take_largest(sums: Buffer, k: int) -> np.float32:
     """Return the largest number of all portions, and set it to zero."""
     largest = np.float32(0)
     for portion in range(sums.shape[0]):
-        largest = max(largest, sums[portion, 0, k])
+        largest = _larger(largest, sums[portion, 0, k])
         sums[portion, 0, k] = np.float32(0)
     return largest
 
@@ -160,6 +176,7 @@ def _take_largest(sums: Buffer, k: int) -> np.float32:
 @_compiled
 def _take_panel(sums: Buffer, p: int, total: Buffer) -> None:
     """Add up a panel of all portions, in their order, and set it to zero."""
+    whole_registers()
     for i in range(total.size):
         total[i] = np.float32(0)
     for portion in range(sums.shape[0]):
@@ -170,7 +187,7 @@ def _take_panel(sums: Buffer, p: int, total: Buffer) -> None:
             part[i] = np.float32(0)
 
 
-@_compiled
+@_inlined
 def _raise(ratio: Buffer, exponent: float) -> None:
     if exponent == 0.5:
         for i in range(ratio.size):
