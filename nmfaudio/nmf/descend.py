@@ -100,7 +100,7 @@ class Updates:
         penalty = weights.on_activations(templates, H)
         objective = self._update_activations(ready, penalty, H, measure, exponent)
         if measure:
-            objective += self._problem.constant + weights.value(templates, H)
+            objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
         added = weights.on_templates(templates, H)
         return updated(ready, self._sums, self._free, self._problem, exponent, added), objective
@@ -162,7 +162,7 @@ def update_activations(
     Returns
     -------
     float
-        The objective of all frames without penalties and `Problem.constant`, or 0 unless it is measured.
+        The objective of all frames without penalties, or 0 unless it is measured.
     """
     from nmfaudio.nmf import kernels
     from nmfaudio.nmf.counter_kernels import looks_at_full_speed

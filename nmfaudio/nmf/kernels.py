@@ -124,8 +124,7 @@ def _model_sum(v: Buffer, terms: Terms, templates: Templates, work: Workspace) -
 def _divergence(seen: Buffer, terms: Terms, quotients: Buffer, inverses: Buffer) -> float:
     """Return the divergence of some data of a frame from their model.
 
-    `quotients` holds the model itself unless beta is 0 or 1. For beta = 1 the sums of V and of the model are
-    left out: they nearly cancel, so that float32 would lose their difference.
+    `quotients` holds the model itself unless beta is 0 or 1. For beta = 1 the sum of the model is left out.
     """
     whole_registers()
     scale, floor, beta = np.float32(terms.scale), np.float32(terms.floor), terms.beta
@@ -137,7 +136,10 @@ def _divergence(seen: Buffer, terms: Terms, quotients: Buffer, inverses: Buffer)
     elif terms.kind == KULLBACK_LEIBLER:
         for i in range(seen.size):
             some += seen[i] * logarithm(quotients[i])
-        return np.float64(scale) * np.float64(some)
+        # The sum of V nearly cancels the sum of the model: float32 would lose the difference.
+        for i in range(seen.size):
+            total += np.float64(seen[i])
+        return np.float64(scale) * (np.float64(some) - total)
     elif terms.kind == ITAKURA_SAITO:
         for i in range(seen.size):
             ratio = (seen[i] * scale + floor) * inverses[i]
@@ -332,7 +334,7 @@ def accumulate_block(
 ) -> float:
     """Add a block's numerator and denominator of the templates' update to `sums`: see `update_portions`.
 
-    Empty sums are left alone. Returns the divergence without `Problem.constant`, or 0 unless `measure`.
+    Empty sums are left alone. Returns the divergence, or 0 unless `measure`.
     """
     accumulate, height = sums[0].size > 0, templates.T.shape[0]
     if accumulate:
@@ -364,7 +366,7 @@ def update_portions(
     """Update the activations of portions of frames, and add what the templates' update needs to `sums`.
 
     `sums` are those of `descend.make_sums`; empty ones are left alone. If `measure`, the divergence at the
-    new activations and the given templates, without `Problem.constant`, is added to `portions.objectives`.
+    new activations and the given templates is added to `portions.objectives`.
 
     A thread goes on with its `portion`, -1 for none, and takes further ones, until no portion is left or so
     many blocks of frames are done. Returns the portion to go on with, or the number of portions. At the end

@@ -69,7 +69,6 @@ class LaggedUpdates:
         if not measure and not self._free.any():
             return templates, 0.0
         objective = self._partition.run(self._template_task(ready, self._past(H), measure))
-        objective += self._problem.constant if measure else 0.0
         rows = len(self._free)
         self._sums[2][0, 0, :rows] = np.tile(H.max(axis=0), self._reach + 1)
         nothing = np.zeros(rows, np.float32)

@@ -76,7 +76,7 @@ def gather_templates(
 ) -> float:
     """Add the numerator and denominator of the templates' update to `sums`: see `kernels.update_portions`.
 
-    Returns the divergence without `Problem.constant`, or 0 unless `measure`.
+    Returns the divergence, or 0 unless `measure`.
     """
     reach, rank = past.shape[0] - V.shape[0], past.shape[1]
     whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], (reach + 1) * rank)

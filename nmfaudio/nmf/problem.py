@@ -37,9 +37,7 @@ class Problem:
     data_scale : float
         What the caller's data are multiplied by in all.
     level : float
-        The mean of the data in the kernels' scale, or the number that was given in its place.
-    total : float
-        The sum of V in the kernels' scale; 0 for a sparse V.
+        The mean of the data in the kernels' scale.
     divergence : Divergence
     dtype : type
         Type of the factors that are returned.
@@ -57,7 +55,6 @@ class Problem:
     dtype: type[np.floating[Any]]
     weights: Matrix | None = None
     weight_unit: float = 1.0
-    total: float = 0.0
 
     @classmethod
     def of(cls, V: ArrayLike | Stream, divergence: Divergence, mean: float | None = None) -> Problem:
@@ -86,17 +83,15 @@ class Problem:
     @classmethod
     def _of_dense(cls, matrix: NDArray[Any], divergence: Divergence, mean: float | None) -> Problem:
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
-        own = float(matrix.mean(dtype=np.float64))
-        mean = own if mean is None else mean
+        mean = float(matrix.mean(dtype=np.float64)) if mean is None else mean
         exponent = _checked_exponent(mean, divergence)
-        level, total = float(np.ldexp(mean, exponent)), float(np.ldexp(own, exponent)) * matrix.size
+        level = float(np.ldexp(mean, exponent))
         frames = matrix.T
         ready = frames.dtype == np.float32 and frames.flags.c_contiguous and frames.flags.writeable
         if ready and abs(exponent) <= _LARGEST_EXPONENT:
-            scale, plain = 2.0**exponent, frames.view(np.ndarray)
-            return cls(plain, scale, scale, level, divergence, dtype, total=total)
+            return cls(frames.view(np.ndarray), 2.0**exponent, 2.0**exponent, level, divergence, dtype)
         scale = float(np.ldexp(1.0, exponent))
-        return cls(_scaled(frames, exponent), 1.0, scale, level, divergence, dtype, total=total)
+        return cls(_scaled(frames, exponent), 1.0, scale, level, divergence, dtype)
 
     @classmethod
     def _of_sparse(cls, V: Any, divergence: Divergence, mean: float | None) -> Problem:
@@ -118,13 +113,9 @@ class Problem:
         mean = own if mean is None else mean
         exponent = _checked_exponent(mean, divergence)
         level, scale = float(np.ldexp(mean, exponent)), float(np.ldexp(1.0, exponent))
-        total, dtype = (
-            float(np.ldexp(own, exponent)) * V.bins * V.frames,
-            np.float32 if single else np.float64,
-        )
         if single and abs(exponent) <= _LARGEST_EXPONENT:
-            return cls(Rows(V), scale, scale, level, divergence, dtype, total=total)
-        return cls(Rows(V, exponent), 1.0, scale, level, divergence, dtype, total=total)
+            return cls(Rows(V), scale, scale, level, divergence, np.float32)
+        return cls(Rows(V, exponent), 1.0, scale, level, divergence, np.float32 if single else np.float64)
 
     @property
     def bins(self) -> int:
@@ -148,11 +139,6 @@ class Problem:
         """What the kernels minimise."""
         d = self.divergence
         return Terms(self.kernel_scale, d.floor, d.kind, d.beta, d.exponent)
-
-    @property
-    def constant(self) -> float:
-        """The part of the objective that depends on V alone, which the kernels leave out: for beta = 1."""
-        return -self.total if self.divergence.beta == 1 else 0.0
 
     def objective(self, scaled: float) -> float:
         """Return what the kernels measured in the caller's units."""

@@ -288,7 +288,6 @@ def _activate(
             objective = update_activations(
                 problem.V, terms, fixed, penalty, H, steps, layout.NO_SUMS, True, partition
             )
-            objective += problem.constant
         made = iteration
         if monitor.done(iteration, objective + weights.value(fixed, H)):
             break
