@@ -75,6 +75,29 @@ def test_a_comparison_is_its_plain_twin_and_what_it_documents(ending):
             assert not inverse.any()
 
 
+@pytest.mark.parametrize("rows", sorted({min(8, PANEL), PANEL}))
+def test_rows_of_a_panel_spread_as_their_plain_twin_and_as_documented(rows):
+    t_row = PANEL + 3
+    panel = np.random.default_rng(0).random((rows + 1, PANEL), np.float32)
+    spread = intrinsics.compiled_spread(rows)
+
+    @numba.njit
+    def compiled(panel, T, columns):
+        spread(panel, PANEL, T, 2, t_row, columns, PANEL)
+
+    expected = np.zeros((PANEL, PANEL), np.float32)
+    expected[:, :rows] = panel[1:].T
+    for copy in (compiled, lambda *arrays: intrinsics.plain_spread(rows)(
+        arrays[0], PANEL, arrays[1], 2, t_row, arrays[2], PANEL
+    )):  # fmt: skip
+        T, columns = np.full((rows, t_row), -1, np.float32), np.full((PANEL + 2, PANEL), -1, np.float32)
+        copy(panel, T, columns)
+        assert np.array_equal(T[:, 2 : 2 + PANEL], panel[1:])
+        assert np.all(np.delete(T, np.s_[2 : 2 + PANEL], axis=1) == -1)
+        assert np.array_equal(columns[1:-1], expected)
+        assert np.all(columns[[0, -1]] == -1)
+
+
 @pytest.mark.parametrize("panels", [1, 2, 4])
 @pytest.mark.parametrize("kind", [np.int32, np.int64])
 def test_a_sparse_row_is_its_plain_twin_and_what_it_documents(panels, kind):

@@ -36,6 +36,14 @@ def compiled(*, reassociate: bool = False) -> Callable[[Any], Any]:
     return decorate
 
 
+def inlined() -> Callable[[Any], Any]:
+    """Return a decorator for functions that become a part of their callers.
+
+    LLVM optimises a function of its own once more in each caller, which takes longer.
+    """
+    return numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
+
+
 class _Listener(event.Listener):
     """Hears of each function that is compiled; functions read from disk are not."""
 

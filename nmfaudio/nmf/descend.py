@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf import layout
+from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Templates, least_entries
+from nmfaudio.nmf.layout import Penalty, Portions, Sums, Templates, Terms
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.threads import WorkerPool
@@ -64,7 +65,7 @@ class Updates:
         pool: WorkerPool | None,
     ) -> None:
         self._problem = problem
-        self._free = np.flatnonzero(~frozen) if frozen.any() else slice(0, rank)
+        self._free = ~frozen
         self._partition = problem.partition(rank, pool)
         self._sums = make_sums(problem, rank, len(self._partition.bounds))
         self._weights = Weights(penalties, problem, rank)
@@ -90,37 +91,28 @@ class Updates:
         objective : float
             Objective at the new H and the given templates; 0 unless it is measured.
         """
-        from nmfaudio.nmf import kernels
+        from nmfaudio.nmf import template_kernels
 
         weights = self._weights
         floor, beta = self._problem.divergence.floor, self._problem.divergence.beta
-        ready = kernels.packed(templates, products=beta == 2, floor=floor)
+        ready = template_kernels.packed(templates, products=beta == 2, floor=floor)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
-        objective = self._partition.run(self._task(ready, penalty, H, measure, exponent))
+        objective = self._update_activations(ready, penalty, H, measure, exponent)
         if measure:
             objective += weights.value(templates, H)
         exponent = self._exponent(weights.squares_of_templates, bold)
         added = weights.on_templates(templates, H)
-        least = least_entries(floor, layout.largest_entries(H))
-        return updated(templates, self._sums, self._free, beta, exponent, least, added), objective
+        return updated(ready, self._sums, self._free, self._problem, exponent, added), objective
 
-    def _task(
+    def _update_activations(
         self, templates: Templates, penalty: layout.Penalty, H: Matrix, measure: bool, exponent: float
-    ) -> Callable[[int, int, int], float]:
-        from nmfaudio.nmf import kernels
-
-        V, terms = self._problem.V, self._problem.terms._replace(exponent=exponent)
-
-        def task(portion: int, start: int, stop: int) -> float:
-            parts = self._sums[0][portion], self._sums[1][portion]
-            if start == self._partition.bounds[portion][0]:
-                for sums in parts:
-                    sums[:] = 0
-            v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
-            return float(kernels.update_frames(v, terms, templates, part, h, 1, parts, measure))
-
-        return task
+    ) -> float:
+        """Update H, and collect what the update of the templates needs; return the objective."""
+        terms = self._problem.terms._replace(exponent=exponent)
+        return update_activations(
+            self._problem.V, terms, templates, penalty, H, 1, self._sums, measure, self._partition
+        )
 
     def _exponent(self, squares: bool, bold: bool) -> float:
         return 1.0 if bold and not squares else self._problem.divergence.exponent_for(squares)
@@ -140,58 +132,104 @@ def _summed(T: Matrix) -> Templates:
     return Templates(T, T.sum(axis=1, dtype=np.float64))
 
 
+def update_activations(
+    V: Any,
+    terms: Terms,
+    templates: Templates,
+    penalty: Penalty,
+    H: Matrix,
+    iterations: int,
+    sums: Sums,
+    measure: bool,
+    partition: FramePartition,
+) -> float:
+    """Update H, (frames, components), in place so many times: see `kernels.update_portions`.
+
+    Parameters
+    ----------
+    V : ndarray of float32 or Rows, shape (frames, bins)
+    terms : Terms
+    templates : Templates
+        With all copies.
+    penalty : Penalty
+    H : ndarray of float32, shape (frames, components)
+    iterations : int
+    sums : tuple of ndarray
+        The buffers of `make_sums`, which are added to, or `layout.NO_SUMS`.
+    measure : bool
+    partition : FramePartition
+
+    Returns
+    -------
+    float
+        The objective of all frames without penalties, or 0 unless it is measured.
+    """
+    from nmfaudio.nmf import kernels
+    from nmfaudio.nmf.counter_kernels import looks_at_full_speed
+
+    def update(portions: Portions, portion: int, blocks: int, leads: bool) -> int:
+        settings = portions, portion, blocks, leads, looks_at_full_speed()
+        return int(
+            kernels.update_portions(V, terms, templates, penalty, H, iterations, sums, measure, *settings)
+        )
+
+    def update_piece(portion: int, start: int, stop: int) -> float:
+        v, h, part = V[start:stop], H[start:stop], penalty.of_frames(start, stop)
+        numerators, denominators, largest = (each[portion : portion + 1] for each in sums)
+        own, whole = (
+            (numerators, denominators, largest),
+            Portions.of([(0, stop - start)], np.zeros(1, np.int64)),
+        )
+        kernels.update_portions(
+            v, terms, templates, part, h, iterations, own, measure, whole, -1, stop - start, True, 0
+        )
+        return float(whole.objectives[0])
+
+    return partition.run_compiled(update) if isinstance(V, np.ndarray) else partition.run(update_piece)
+
+
 def updated(
     templates: Templates,
-    sums: tuple[Matrix, Matrix],
-    free: NDArray[np.intp] | slice,
-    beta: float,
+    sums: Sums,
+    free: NDArray[np.bool_],
+    problem: Problem,
     exponent: float,
-    least: Matrix,
-    added: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    added: tuple[Matrix, Matrix],
 ) -> Templates:
     """Return templates multiplied by a power of the quotient of numerator and denominator.
 
     Parameters
     ----------
     templates : Templates
+        With all copies.
     sums : tuple of ndarray
-        Numerators and denominators of all portions, in the buffers of `make_sums`.
-    free : ndarray of int or slice
+        The buffers of `make_sums`. They are zero afterwards.
+    free : ndarray of bool, shape (components,)
         Templates to update.
-    beta, exponent : float
-    least : ndarray of float32, shape (components,)
-        Entries of each template below this become zero.
-    added : tuple of ndarray, shape (components,), optional
+    problem : Problem
+    exponent : float
+    added : tuple of ndarray of float32, shape (components,)
         Weights of the template and of its square, which penalties add to the denominator.
     """
-    from nmfaudio.nmf import kernels
+    from nmfaudio.nmf import template_kernels
 
-    T = layout.padded(templates.T, layout.BIN_MULTIPLE)
-    numerator, denominator = (each.sum(axis=0) for each in sums)
-    numerator = kernels.unpacked(numerator, len(T))[free]
-    if beta == 1:
-        denominator = denominator[0, free, None]
-    elif beta == 2:
-        denominator = denominator[free, : len(T)] @ T
-    else:
-        denominator = kernels.unpacked(denominator, len(T))[free]
-    if added is not None and any(weights.any() for weights in added):
-        linear, quadratic = (w.astype(np.float32)[free, None] for w in added)
-        denominator = denominator + linear + quadratic * T[free]
-    if denominator.min(initial=1) > 0:
-        ratio = np.divide(numerator, denominator, out=numerator)
-    else:
-        ratio = np.divide(numerator, denominator, out=np.ones_like(numerator), where=denominator > 0)
-    if exponent != 1:
-        np.power(ratio, np.float32(exponent), out=ratio)
-    ratio *= T[free]
-    ratio[ratio < least[free, None]] = 0
-    T[free] = ratio
-    return _summed(T)
+    if problem.divergence.beta == 2:
+        products, rows = sums[1].sum(axis=0), len(templates.T)
+        sums[1][:] = 0
+        denominator = template_kernels.in_panels(products[:, :rows] @ templates.T)
+        sums = sums[0], denominator[None], sums[2]
+    rule = template_kernels.Rule(*added, free, exponent)
+    return template_kernels.updated(templates, sums, rule, problem.divergence.floor)
 
 
-def make_sums(problem: Problem, rank: int, portions: int) -> tuple[Matrix, Matrix]:
-    """Return buffers for the numerators and denominators of all portions."""
+def make_sums(problem: Problem, rank: int, portions: int) -> Sums:
+    """Return buffers of zeros for what the update of the templates needs from each portion.
+
+    The numerators, in panels like T: (portions, bins / PANEL, components * PANEL). The denominators: for
+    beta = 1 they are the same in every bin, (portions, 1, components), for beta = 2 the products of the
+    activations, (portions, components, components), else in panels. The largest entry of each component of H:
+    (portions, 1, components).
+    """
     from nmfaudio.nmf.intrinsics import PANEL
 
     rows, bins = layout.aligned(rank, problem.bins, layout.BIN_MULTIPLE).shape
@@ -199,14 +237,16 @@ def make_sums(problem: Problem, rank: int, portions: int) -> tuple[Matrix, Matri
     width = layout.aligned(rows, rank).shape[1]
     beta = problem.divergence.beta
     below = (1, width) if beta == 1 else (rows, width) if beta == 2 else panels
-    return _stack(portions, panels), _stack(portions, below)
+    return _stack(portions, panels), _stack(portions, below), _stack(portions, (1, width))
 
 
 def _stack(portions: int, shape: tuple[int, int]) -> Matrix:
-    """Return a buffer for one matrix of each portion, whose rows start at cache lines."""
+    """Return zeros for one matrix of each portion, whose rows start at cache lines."""
     rows, columns = shape
     count = portions * rows
-    return layout.aligned(count, columns)[:count].reshape(portions, rows, columns)
+    stack = layout.aligned(count, columns)[:count].reshape(portions, rows, columns)
+    stack[:] = 0
+    return stack
 
 
 def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:

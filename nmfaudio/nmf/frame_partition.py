@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
-from nmfaudio.nmf.layout import BLOCK_FRAMES, ROW_MULTIPLE
+import numpy as np
+
+from nmfaudio.nmf.layout import BLOCK_FRAMES, FINISHED, PORTIONS, ROW_MULTIPLE, Portions
 from nmfaudio.nmf.threads import WorkerPool, share_out
 
-# The number of portions never depends on the number of threads, and the sums of portions are added in their
-# order: so the result is the same, bit by bit, for any number of threads.
-PORTIONS = 8
 _SHORTEST = 32  # frames in a portion
 _LEAST_OPERATIONS = (
     5e7  # operations in a portion: below some tenths of a millisecond a thread is not worth it
 )
 _MOST_OPERATIONS = 2e9  # operations in one call of a task, some tens of milliseconds: Ctrl-C waits for it
+
+_SLEEP = 5e-5  # seconds between two looks at whether the other threads are done
+
+# Compiled call of one thread: see `kernels.update_portions` for what it takes and returns.
+Update = Callable[[Portions, int, int, bool], int]
 
 
 class FramePartition:
@@ -44,10 +49,11 @@ class FramePartition:
         length = -(-frames // min(PORTIONS, useful, -(-frames // _SHORTEST)))
         length = -(-length // ROW_MULTIPLE) * ROW_MULTIPLE
         self.bounds = [(start, min(start + length, frames)) for start in range(0, frames, length)]
-        most = min(int(_MOST_OPERATIONS / operations), most)
-        self._step = max(1, most // BLOCK_FRAMES) * BLOCK_FRAMES
+        self._blocks = max(1, int(_MOST_OPERATIONS / operations) // BLOCK_FRAMES)
+        self._step = min(self._blocks, max(1, most // BLOCK_FRAMES)) * BLOCK_FRAMES
         self._pool = pool
         self._stopped = threading.Event()
+        self._started = np.zeros(1, np.int64)
 
     def run(self, task: Callable[[int, int, int], float]) -> float:
         """Call `task(portion, start, stop)` over all frames; return the sum of its results."""
@@ -56,6 +62,33 @@ class FramePartition:
         except BaseException:
             self._stopped.set()
             raise
+
+    def run_compiled(self, update: Update) -> float:
+        """Let each thread make compiled calls that take portions; return the sum of the objectives.
+
+        A thread repeats its call until no portion is left. Between two calls it can be interrupted.
+        """
+        count = len(self.bounds)
+        portions = Portions.of(self.bounds, self._started)
+
+        def work(leads: bool) -> None:
+            portion = -1
+            while portion < count and not self._stopped.is_set():
+                portion = update(portions, portion, self._blocks, leads)
+
+        try:
+            threads = min(self._pool.threads, count) if self._pool else 1
+            futures = [self._pool.submit(work, False) for _ in range(threads - 1)] if self._pool else []
+            work(True)
+            while portions.counters[FINISHED] < count:
+                for future in futures:
+                    if future.done():
+                        future.result()  # raises what happened there
+                time.sleep(_SLEEP)
+        except BaseException:
+            self._stopped.set()
+            raise
+        return float(portions.objectives.sum())
 
     def _run_portion(self, task: Callable[[int, int, int], float], portion: int) -> float:
         total = 0.0

@@ -47,6 +47,21 @@ Tile = Callable[..., None]
 _VECTOR = ir.VectorType(ir.FloatType(), PANEL)
 
 
+@intrinsic
+def compiled_whole_registers(typing: Any) -> Any:
+    """Let the loops of the function that calls this use whole registers.
+
+    LLVM takes half of the registers of AVX-512 for loops, because the clock of older processors slows down.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        # llvmlite's own `add` knows no attributes with values.
+        set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * PANEL}"')
+        return context.get_dummy_value()
+
+    return numba.types.void(), generate
+
+
 def plain_product(rows: int, panels: int, transposed: bool = False) -> Tile:
     """Return the product of so many rows and panels, in plain Python."""
 
@@ -100,6 +115,24 @@ def plain_compare(
         C.reshape(-1)[target] = data / model if ending == QUOTIENT else model
 
 
+def plain_spread(rows: int) -> Tile:
+    """Return the copying of so many rows of a panel, in plain Python."""
+
+    def spread(
+        panel: Buffer, a: int, T: Buffer, t: int, t_row: int, columns: Buffer, c: int
+    ) -> None:  # fmt: skip
+        """Write rows of a panel, from a on, to T from t on, and transposed to `columns` from c on.
+
+        Rows that are missing from a square of PANEL rows are zeros in `columns`.
+        """
+        square = np.zeros((PANEL, PANEL), np.float32)
+        square[:rows] = panel.reshape(-1)[a : a + rows * PANEL].reshape(rows, PANEL)
+        T.reshape(-1)[t + np.add.outer(np.arange(rows) * t_row, np.arange(PANEL))] = square[:rows]
+        columns.reshape(-1)[c : c + PANEL * PANEL] = square.T.reshape(-1)
+
+    return spread
+
+
 def plain_sparse_row(panels: int) -> Tile:
     """Return the product of a sparse row and so many panels, in plain Python."""
 
@@ -140,6 +173,30 @@ def compiled_product(rows: int, panels: int, transposed: bool = False) -> Tile:
         return numba.types.void(A, n, n, B, n, n, C, n, n, n, n), generate
 
     return product
+
+
+def compiled_spread(rows: int) -> Tile:
+    """Return the copying of so many rows of a panel, for use in compiled functions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        panel, a, T, t, t_row, columns, c = arguments
+        pointer, width = _pointers(context, builder, signature), a.type(PANEL)
+        vectors = [_load(builder, spot) for spot in _spaced(builder, pointer(0, panel, a), width, rows)]
+        for vector, spot in zip(vectors, _spaced(builder, pointer(2, T, t), t_row, rows), strict=True):
+            _store(builder, vector, spot)
+        vectors += [_VECTOR(None)] * (PANEL - rows)
+        for vector, spot in zip(
+            _transposed(builder, vectors), _spaced(builder, pointer(5, columns, c), width, PANEL), strict=True
+        ):
+            _store(builder, vector, spot)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def spread(typing: Any, panel: Any, a: Any, T: Any, t: Any, t_row: Any, columns: Any, c: Any) -> Any:
+        n = numba.types.intp
+        return numba.types.void(panel, n, T, n, n, columns, n), generate
+
+    return spread
 
 
 def compiled_sparse_row(panels: int) -> Tile:
@@ -294,6 +351,17 @@ def _divided(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
     return builder.fdiv(a, b, flags=("arcp", "nnan", "ninf", "contract") if PANEL == 16 else ())
 
 
+def _transposed(builder: ir.IRBuilder, rows: list[Any]) -> list[Any]:
+    """Return the columns of a square: its halves are interleaved as often as its side can be halved."""
+    half = PANEL // 2
+    places = ir.VectorType(ir.IntType(32), PANEL)
+    orders = [[n + part for i in range(half) for n in (i, i + PANEL)] for part in (0, half)]
+    for _ in range(half.bit_length()):
+        pairs = zip(rows[:half], rows[half:], strict=True)
+        rows = [builder.shuffle_vector(*pair, ir.Constant(places, o)) for pair in pairs for o in orders]
+    return rows
+
+
 def _broadcast(builder: ir.IRBuilder, number: Any) -> Any:
     """Return a vector that holds a number in every place."""
     empty, places = ir.Constant(_VECTOR, ir.Undefined), ir.VectorType(ir.IntType(32), PANEL)
@@ -305,6 +373,9 @@ _make = plain_product if _CONFIG.DISABLE_JIT else compiled_product
 # A tile of one panel is eight rows high on every processor: fewer sums would wait for each other.
 one_panel, two_panels, three_panels = _make(8, 1), _make(ROWS, 2), _make(ROWS, 3)
 transposed_panel, three_transposed_panels = _make(ROWS, 1, True), _make(ROWS, 3, True)
+_make_spread = plain_spread if _CONFIG.DISABLE_JIT else compiled_spread
+spread_eight_rows, spread_square = _make_spread(min(8, PANEL)), _make_spread(PANEL)
 _make_row = plain_sparse_row if _CONFIG.DISABLE_JIT else compiled_sparse_row
 one_sparse_panel, two_sparse_panels, four_sparse_panels = _make_row(1), _make_row(2), _make_row(4)
+whole_registers: Any = (lambda: None) if _CONFIG.DISABLE_JIT else compiled_whole_registers
 compare: Any = plain_compare if _CONFIG.DISABLE_JIT else compiled_compare

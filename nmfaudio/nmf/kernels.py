@@ -16,10 +16,10 @@ Each call collects its own sums over frames, and the solver adds them in a fixed
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from nmfaudio.nmf.compilation import compiled
+from nmfaudio.nmf.compilation import compiled, inlined
+from nmfaudio.nmf.counter_kernels import add, wait_for
 from nmfaudio.nmf.intrinsics import (
     ACROSS,
     MODEL,
@@ -34,24 +34,26 @@ from nmfaudio.nmf.intrinsics import (
     three_transposed_panels,
     transposed_panel,
     two_panels,
+    whole_registers,
 )
 from nmfaudio.nmf.layout import (
     BIN_MULTIPLE,
     BLOCK_FRAMES,
-    EMPTY,
     EUCLIDEAN,
+    FINISHED,
     GENERAL,
     ITAKURA_SAITO,
     KULLBACK_LEIBLER,
     LINE,
     ROW_MULTIPLE,
+    TAKEN,
     Buffer,
+    Sums,
     Workspace,
     aligned,
-    least_entries,
-    padded,
 )
 from nmfaudio.nmf.layout import Penalty as Penalty
+from nmfaudio.nmf.layout import Portions as Portions
 from nmfaudio.nmf.layout import Templates as Templates
 from nmfaudio.nmf.layout import Terms as Terms
 from nmfaudio.nmf.logarithm_kernels import logarithm as logarithm
@@ -59,33 +61,10 @@ from nmfaudio.nmf.logarithm_kernels import logarithm as logarithm
 SUMMED = 16384  # entries of a frame whose divergences are added in float32
 
 _compiled, _compiled_sum = compiled(), compiled(reassociate=True)
-# Functions that become a part of their callers. A function of its own is optimised once more in each caller.
-_inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
+_inlined = inlined()
 
 
 _aligned = _compiled(aligned)
-
-
-def packed(templates: Templates, *, products: bool, floor: float) -> Templates:
-    """Return templates with the copies that the loops need; `products` where beta is 2."""
-    T = templates.T
-    templates = templates._replace(least=least_entries(floor, T.max(axis=1)))
-    pairs = _in_panels(padded(T @ T.T)) if products else EMPTY
-    return templates._replace(panels=_in_panels(T), columns=_in_panels(padded(T.T)), products=pairs)
-
-
-def _in_panels(matrix: Buffer) -> Buffer:
-    """Return the columns of a padded matrix in panels, each of which is a row."""
-    rows, columns = matrix.shape
-    count = columns // PANEL
-    panels = aligned(count, rows * PANEL)[:count]
-    panels.reshape(count, rows, PANEL)[:] = matrix.reshape(rows, count, PANEL).swapaxes(0, 1)
-    return panels
-
-
-def unpacked(panels: Buffer, rows: int) -> Buffer:
-    """Return the matrix, of so many rows, that was cut into panels."""
-    return panels.reshape(-1, rows, PANEL).swapaxes(0, 1).reshape(rows, -1)
 
 
 @_compiled
@@ -147,6 +126,7 @@ def _divergence(seen: Buffer, terms: Terms, quotients: Buffer, inverses: Buffer)
 
     `quotients` holds the model itself unless beta is 0 or 1. For beta = 1 the sum of the model is left out.
     """
+    whole_registers()
     scale, floor, beta = np.float32(terms.scale), np.float32(terms.floor), terms.beta
     some, total = np.float32(0), np.float64(0)
     if terms.kind == EUCLIDEAN:
@@ -310,10 +290,14 @@ def _select(
 
 
 @_inlined
-def _copy_corner(source: Buffer, target: Buffer) -> None:
-    for n in range(target.shape[0]):
-        for k in range(target.shape[1]):
-            target[n, k] = source[n, k]
+def _copy_back(source: Buffer, h: Buffer, largest: Buffer) -> None:
+    """Copy the activations of a block to H; collect the largest of each component where there is room."""
+    for n in range(h.shape[0]):
+        for k in range(h.shape[1]):
+            h[n, k] = source[n, k]
+    for n in range(h.shape[0] if largest.size > 0 else 0):
+        for k in range(h.shape[1]):
+            largest[0, k] = h[n, k] if h[n, k] > largest[0, k] else largest[0, k]
 
 
 @_compiled
@@ -348,7 +332,7 @@ def _add_activations(terms: Terms, work: Workspace, denominator: Buffer) -> None
 def accumulate_block(
     v: Buffer, terms: Terms, templates: Templates, work: Workspace, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:
-    """Add a block's numerator and denominator of the templates' update to `sums`: see `update_frames`.
+    """Add a block's numerator and denominator of the templates' update to `sums`: see `update_portions`.
 
     Empty sums are left alone. Returns the divergence, or 0 unless `measure`.
     """
@@ -364,28 +348,53 @@ def accumulate_block(
 
 
 @_compiled
-def update_frames(
+def update_portions(
     V: Buffer,
     terms: Terms,
     templates: Templates,
     penalty: Penalty,
     H: Buffer,
     iterations: int,
-    sums: tuple[Buffer, Buffer],
+    sums: Sums,
     measure: bool,
-) -> float:
-    """Update the activations of the frames of V, and add what the templates' update needs to `sums`.
+    portions: Portions,
+    portion: int,
+    blocks: int,
+    leads: bool,
+    looks: int,
+) -> int:
+    """Update the activations of portions of frames, and add what the templates' update needs to `sums`.
 
-    `sums` are the numerator and the denominator of the templates' update over these frames, in panels like T.
-    For beta = 1 the denominator is the same in every bin, and is one row. For beta = 2 it is the products of
-    the activations, (components, components). Empty ones are left alone. Returns the divergence at the new
-    activations and the given templates, or 0 unless `measure`.
+    `sums` are those of `descend.make_sums`; empty ones are left alone. If `measure`, the divergence at the
+    new activations and the given templates is added to `portions.objectives`.
+
+    A thread goes on with its `portion`, -1 for none, and takes further ones, until no portion is left or so
+    many blocks of frames are done. Returns the portion to go on with, or the number of portions. At the end
+    the thread that `leads` waits until all others are done, and these for the next update, each for so many
+    `looks`: a thread that sleeps needs longer to begin again than an update of a small problem takes.
     """
-    whole, objective = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1]), 0.0
-    for first in range(0, len(V), BLOCK_FRAMES):
-        v, h, work, part = _select(V, H, whole, penalty, first)
+    whole = make_workspace(min(BLOCK_FRAMES, len(V)), templates.T.shape[1], H.shape[1])
+    count = len(portions.bounds)
+    if leads:
+        add(portions.started, 0, portions.number - portions.started[0])
+    for _ in range(blocks):
+        if portion < 0:
+            portion = add(portions.counters, TAKEN, 1)
+        if portion >= count:
+            if leads:
+                wait_for(portions.counters, FINISHED, count, looks)
+            else:
+                wait_for(portions.started, 0, portions.number + 1, looks)
+            return count
+        first, last = portions.bounds[portion, 0], portions.bounds[portion, 1]
+        v, h, work, part = _select(V[:last], H[:last], whole, penalty, first)
         for _ in range(iterations):
             _update_activations(v, terms, templates, part, work)
-        _copy_corner(work.h, h)
-        objective += accumulate_block(v, terms, templates, work, sums, measure)
-    return objective
+        parts = (sums[0][portion], sums[1][portion])
+        _copy_back(work.h, h, sums[2][portion])
+        portions.objectives[portion] += accumulate_block(v, terms, templates, work, parts, measure)
+        portions.bounds[portion, 0] = first + len(v)
+        if first + len(v) == last:
+            add(portions.counters, FINISHED, 1)
+            portion = -1
+    return portion

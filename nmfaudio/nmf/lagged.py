@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmfaudio.nmf.descend import make_sums, updated
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Templates, least_entries
+from nmfaudio.nmf.layout import Templates
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.threads import WorkerPool
 
@@ -39,7 +39,7 @@ class LaggedUpdates:
         pool: WorkerPool | None,
     ) -> None:
         self._problem, self._reach = problem, lags - 1
-        self._free = np.flatnonzero(~np.tile(frozen, lags))
+        self._free = ~np.tile(frozen, lags)
         self._partition = problem.partition(rank * lags, pool)
         self._sums = make_sums(problem, rank * lags, len(self._partition.bounds))
 
@@ -60,19 +60,19 @@ class LaggedUpdates:
         objective : float
             Objective at the new H and the given templates; 0 unless it is measured.
         """
-        from nmfaudio.nmf import kernels  # here, because numba takes a while to load
+        from nmfaudio.nmf import template_kernels  # here, because numba takes a while to load
 
         divergence = self._problem.divergence
         beta, exponent, floor = divergence.beta, divergence.exponent, divergence.floor
-        ready = kernels.packed(templates, products=beta == 2, floor=floor)
+        ready = template_kernels.packed(templates, products=beta == 2, floor=floor)
         self._step_activations(ready, H, exponent)
-        if not measure and not len(self._free):
+        if not measure and not self._free.any():
             return templates, 0.0
-        for sums in self._sums:
-            sums[:] = 0
         objective = self._partition.run(self._template_task(ready, self._past(H), measure))
-        least = np.tile(least_entries(floor, H.max(axis=0)), self._reach + 1)
-        return updated(templates, self._sums, self._free, beta, exponent, least), objective
+        rows = len(self._free)
+        self._sums[2][0, 0, :rows] = np.tile(H.max(axis=0), self._reach + 1)
+        nothing = np.zeros(rows, np.float32)
+        return updated(ready, self._sums, self._free, self._problem, exponent, (nothing, nothing)), objective
 
     def _past(self, H: Matrix) -> Matrix:
         """Return H with as many silent frames before it as the lags reach."""

@@ -74,7 +74,7 @@ def gather_activations(
 def gather_templates(
     V: Buffer, terms: Terms, templates: Templates, past: Buffer, sums: tuple[Buffer, Buffer], measure: bool
 ) -> float:
-    """Add the numerator and denominator of the templates' update to `sums`: see `kernels.update_frames`.
+    """Add the numerator and denominator of the templates' update to `sums`: see `kernels.update_portions`.
 
     Returns the divergence, or 0 unless `measure`.
     """

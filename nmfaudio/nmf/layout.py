@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_FRAMES = 48  # frames in a block: their quotients fit in the second-level cache
+# Frames are divided into at most so many portions. The number never depends on the number of threads, and the
+# sums of portions are added in their order: so the result is the same, bit by bit, for any number of threads.
+PORTIONS = 8
 # Multiples that `aligned` rounds up to: rows of the tiles of any processor, float32 numbers of a cache line,
 # columns of the widest tile of any processor.
 ROW_MULTIPLE, LINE, BIN_MULTIPLE = 8, 16, 48
 
 KULLBACK_LEIBLER, ITAKURA_SAITO, EUCLIDEAN, GENERAL = range(4)
 
-_NEGLIGIBLE = 1e-7  # part of the model's floor, below which an entry of the model does not count
+NEGLIGIBLE = 1e-7  # part of the model's floor, below which an entry of the model does not count
+SMALLEST, LARGEST = np.finfo(np.float32).tiny, np.finfo(np.float32).max
 
 Buffer = NDArray[np.float32]
 
@@ -34,7 +38,8 @@ class Terms(NamedTuple):
 
 EMPTY = np.empty((0, 0), np.float32)
 NO_LIMITS = np.empty(0, np.float32)
-NO_SUMS = (EMPTY, EMPTY)  # where only activations are updated
+Sums = tuple[Buffer, Buffer, Buffer]  # what the update of the templates needs: see `descend.make_sums`
+NO_SUMS: Sums = (np.empty((PORTIONS, 0, 0), np.float32),) * 3  # where only activations are updated
 
 
 class Templates(NamedTuple):
@@ -69,6 +74,30 @@ class Penalty(NamedTuple):
     def of_frames(self, start: int, stop: int) -> Penalty:
         """Return the penalty of some frames."""
         return self._replace(entries=self.entries[start:stop], pull=self.pull[start:stop])
+
+
+class Portions(NamedTuple):
+    """The portions of the frames during one update, which threads take one after the other.
+
+    `bounds`, (portions, 2), holds the next frame of each portion and the frame after its last; `objectives`,
+    (portions,), sums of divergences. `counters` holds how many portions are TAKEN, and how many FINISHED.
+    `started` holds the number of the latest update that has begun, and `number` is that of this one.
+    """
+
+    bounds: NDArray[np.int64]
+    objectives: NDArray[np.float64]
+    counters: NDArray[np.int64]
+    started: NDArray[np.int64]
+    number: int
+
+    @classmethod
+    def of(cls, bounds: list[tuple[int, int]], started: NDArray[np.int64]) -> Portions:
+        """Return portions for the next update after the latest that has started."""
+        counters = np.zeros(2, np.int64)
+        return cls(np.array(bounds), np.zeros(len(bounds)), counters, started, int(started[0]) + 1)
+
+
+TAKEN, FINISHED = 0, 1
 
 
 class Workspace(NamedTuple):
@@ -121,9 +150,8 @@ def least_entries(floor: float, largest: Buffer) -> Buffer:
     -------
     ndarray of float32, shape (components,)
     """
-    largest = np.maximum(largest, np.finfo(np.float32).tiny)
-    least = _NEGLIGIBLE * floor / largest.astype(np.float64)
-    return np.asarray(np.minimum(least, np.finfo(np.float32).max), np.float32)
+    least = NEGLIGIBLE * floor / np.maximum(largest, SMALLEST).astype(np.float64)
+    return np.asarray(np.minimum(least, LARGEST), np.float32)
 
 
 def largest_entries(matrix: Buffer) -> Buffer:

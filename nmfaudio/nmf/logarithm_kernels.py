@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
+from nmfaudio.nmf.intrinsics import whole_registers
 
 Buffer = NDArray[np.float32]
 
@@ -73,6 +74,7 @@ def squared_differences(x0: Buffer, x1: Buffer, x2: Buffer) -> tuple[float, floa
 
     The weight of an entry is its size.
     """
+    whole_registers()
     first, second, size = np.float64(0), np.float64(0), np.float64(0)
     for i in range(x0.shape[0]):
         a = b = c = np.float32(0)
@@ -86,6 +88,7 @@ def squared_differences(x0: Buffer, x1: Buffer, x2: Buffer) -> tuple[float, floa
 @_compiled
 def extrapolate(x0: Buffer, x1: Buffer, x2: Buffer, length: float, result: Buffer) -> None:
     """Write log x0 + 2 s r + s^2 v, r and v its differences, as a number that is not far from x2."""
+    whole_registers()
     once, twice = np.float32(2 * length - 2), np.float32(length * length - 1)
     for i in range(x0.shape[0]):
         for j in range(x0.shape[1]):

@@ -165,10 +165,10 @@ class Weights:
         quadratic = weights["l2_H"] + 8 * smooth
         return Penalty(linear.astype(np.float32), quadratic.astype(np.float32), entries, pull)
 
-    def on_templates(
-        self, templates: Templates, H: Matrix
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def on_templates(self, templates: Templates, H: Matrix) -> tuple[Matrix, Matrix]:
         """Return what stands below in the quotient of W, and what stands there times W."""
+        if self._no_penalty is not None:
+            return self._no_penalty.linear, self._no_penalty.quadratic
         weights, sums = self._weights, self._sums(templates)
         linear, quadratic = weights["l1_W"].copy(), weights["l2_W"].copy()
         if weights["sparsity"].any():
@@ -180,7 +180,7 @@ class Weights:
             linear += 2 * weights["continuity"] * sums * _roughness(H)
         if self._group_weight:
             linear += np.einsum("nk,nk->k", self._slopes(sums, H) @ self._members.T, H)
-        return linear, quadratic
+        return linear.astype(np.float32), quadratic.astype(np.float32)
 
     def value(self, templates: Templates, H: Matrix) -> float:
         """Return what the penalties add to the objective."""

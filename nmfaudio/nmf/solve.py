@@ -11,12 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.nmf import layout
 from nmfaudio.nmf.allowed import Allowed, checked_mask
-from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain
+from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain, update_activations
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.entrywise import EntryUpdates
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, ConvergenceMonitor, Factorization
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
-from nmfaudio.nmf.layout import Penalty
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
@@ -263,12 +262,12 @@ def _entries(problem: Problem) -> StoredEntries | WeightedEntries:
 def _activate(
     problem: Problem, templates: NDArray[Any], settings: _Settings, pool: WorkerPool | None
 ) -> Factorization:
-    from nmfaudio.nmf import kernels  # here, because numba takes a while to load
+    from nmfaudio.nmf import template_kernels  # here, because numba takes a while to load
 
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
     beta, floor = problem.divergence.beta, problem.divergence.floor
-    fixed = kernels.packed(make_templates(used.T), products=beta == 2, floor=floor)
+    fixed = template_kernels.packed(make_templates(used.T), products=beta == 2, floor=floor)
     H = settings.allowed.start(templates, _level_start(problem, total))[1]
     penalties = settings.penalties.of_unit_templates(total)
     weights, updates = Weights(penalties, problem, len(total)), None
@@ -286,13 +285,9 @@ def _activate(
             if updates is not None:
                 objective = updates.activate(fixed, H, penalty, terms.exponent, steps)
                 continue
-
-            def task(_: int, start: int, stop: int, p: Penalty = penalty, steps: int = steps) -> float:
-                v, part = problem.V[start:stop], p.of_frames(start, stop)
-                sums, h = layout.NO_SUMS, H[start:stop]
-                return float(kernels.update_frames(v, terms, fixed, part, h, steps, sums, True))
-
-            objective = partition.run(task)
+            objective = update_activations(
+                problem.V, terms, fixed, penalty, H, steps, layout.NO_SUMS, True, partition
+            )
         made = iteration
         if monitor.done(iteration, objective + weights.value(fixed, H)):
             break
