@@ -167,8 +167,8 @@ class Weights:
 
     def on_templates(self, templates: Templates, H: Matrix) -> tuple[Matrix, Matrix]:
         """Return what stands below in the quotient of W, and what stands there times W."""
-        if self._no_penalty is not None:
-            return self._no_penalty.linear, self._no_penalty.quadratic
+        if self._is_zero:
+            return self._none.linear, self._none.quadratic
         weights, sums = self._weights, self._sums(templates)
         linear, quadratic = weights["l1_W"].copy(), weights["l2_W"].copy()
         if weights["sparsity"].any():
