@@ -230,10 +230,9 @@ def update_by_products(
     """Update X so many times at beta 2; return minus the product of the matrix and the model before.
 
     `numerator`, the product of the sparse matrix and Y, is written unless `has_numerator`; it has no rows
-    where no later update needs it. `products` are
-    those of all pairs of components of Y, in panels. The rows of `weights` are linear and quadratic weights
-    and least entries of all components: see `multiply_rows`. `entries` and `pull` are those of a `Penalty`.
-    Y and `numerator` are padded.
+    where no later update needs it. `products` are those of all pairs of components of Y, in panels. The rows
+    of `weights` are those of `multiply_rows`: linear and quadratic weights, least entries. `entries` and
+    `pull` are those of a `Penalty`. Y and `numerator` are padded.
     """
     rank, width, total = X.shape[1], Y.shape[1], np.float64(0)
     buffers, flat = _buffers(weights, width), X.reshape(X.size)

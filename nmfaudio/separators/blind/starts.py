@@ -68,16 +68,16 @@ def grouped_starts(
         )
 
     def labelled(one: Factorization, grouping: Grouping) -> LabelledFactorization:
-        found = LabelledFactorization(one, mixture.channels, grouping.labels).ordered()
-        return aligned(found, reference) if reference else found
+        return LabelledFactorization(one, mixture.channels, grouping.labels).ordered()
+
+    def like_first(one: Factorization, frames_per_second: float | None) -> LabelledFactorization:
+        return aligned(labelled(one, group(one, first.sources, frames_per_second)), reference)
 
     factorizations = search.factorizations(components, starts)
     first = group(factorizations[0], sources, frames_per_second)
-    reference: LabelledFactorization | None = None
     reference = labelled(factorizations[0], first)
-    others = [labelled(one, group(one, first.sources, frames_per_second)) for one in factorizations[1:]]
-    by_timbre = factorizations if has_envelopes else []
-    regroupings = [labelled(one, group(one, first.sources, None)) for one in by_timbre]
+    others = [like_first(one, frames_per_second) for one in factorizations[1:]]
+    regroupings = [like_first(one, None) for one in factorizations] if has_envelopes else []
     guess = "" if sources else "; this is a guess: pass the number of sources if you know it"
     return GroupedStarts((reference, *others), tuple(regroupings), (f"{first.reason}{guess}",))
 
