@@ -93,9 +93,7 @@ def run_over_cluster(
     except OptionError as error:
         stop(str(error), WRONG_USAGE)
     except ClusterError as error:
-        stop(
-            str(error).replace("any_version=True", "--any-version").replace("resume=True", "--resume"), FAILED
-        )
+        stop(str(error), FAILED)
     if shown:
         print_report(outcomes, time.monotonic() - start)
 

@@ -23,7 +23,7 @@ COMPILING = "compiling for your processor"
 # Parameters of Python that library messages name, and that are flags of the commands.
 _FLAGS = (
     "overwrite|format|subtype|clip_mode|memory|phase_rounds|strict|sources|filename|only|start|end|in_place|track|"
-    "dictionary|midi|solo|silent|range|oneshots|free|rest"
+    "dictionary|midi|solo|silent|range|oneshots|free|rest|resume|any_version"
 )
 _PARAMETER = re.compile(rf"\b({_FLAGS})=(True|\.\.\.|\"[^\"]*\"|-?\d+\b)")
 

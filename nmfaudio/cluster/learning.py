@@ -11,6 +11,7 @@ from nmfaudio.cluster.capacity import check_capacities, shard_bytes, words_of_de
 from nmfaudio.cluster.connection import connected
 from nmfaudio.cluster.remote import recording_at
 from nmfaudio.cluster.sharing import check_sharing
+from nmfaudio.cluster.watching import watched
 from nmfaudio.dictionaries.corpus import FRAMES_OF_SHARD
 from nmfaudio.dictionaries.dictionary import Dictionary
 from nmfaudio.dictionaries.learning import WINDOW_SECONDS, learn
@@ -61,7 +62,8 @@ def learn_on_cluster(
         if prepare:
             prepare(client)
         try:
-            return learn(corpus, label, client=client, **options)
+            with watched(client):
+                return learn(corpus, label, client=client, **options)
         except KilledWorker as error:
             raise ClusterError(
                 words_of_death(error, f"learned from a shard of {FRAMES_OF_SHARD} frames")

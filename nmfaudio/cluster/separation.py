@@ -18,6 +18,7 @@ from nmfaudio.cluster.pieces import PIECE_SECONDS, Pieces, check_piece_seconds
 from nmfaudio.cluster.places import is_url, place_of
 from nmfaudio.cluster.task import Task
 from nmfaudio.cluster.versions import Versions, difference, own_versions
+from nmfaudio.cluster.watching import watched
 from nmfaudio.errors import ClusterError
 
 TASKS_IN_FLIGHT = 4096  # that the scheduler knows at a time, or twice as many as there are threads of workers
@@ -39,7 +40,8 @@ def run_on_cluster(
 ) -> Iterator[Outcome]:
     """Separate files on a cluster; yield each outcome when it comes.
 
-    Dask starts a task again on another worker when its worker is lost.
+    Dask starts a task again on another worker when its worker is lost. Where no worker is left, an
+    `NmfaudioWarning` says so, and the run waits for new ones.
 
     Parameters
     ----------
@@ -84,15 +86,16 @@ def run_on_cluster(
             completed.add(future)
 
     try:
-        most, done = _most_in_flight(client), 0
-        yield from submit(most)
-        while running:
-            future = next(completed)
-            yield _outcome(future, running.pop(future), job)
-            done += 1
-            if done % _COUNTED_AFTER == 0:
-                most = _most_in_flight(client)
+        with watched(client):
+            most, done = _most_in_flight(client), 0
             yield from submit(most)
+            while running:
+                future = next(completed)
+                yield _outcome(future, running.pop(future), job)
+                done += 1
+                if done % _COUNTED_AFTER == 0:
+                    most = _most_in_flight(client)
+                yield from submit(most)
     finally:
         with suppress(Exception):  # a scheduler that was lost knows no task any more
             client.cancel(list(running))
