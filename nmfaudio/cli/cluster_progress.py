@@ -6,10 +6,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from nmfaudio.cli.console import ProgressLines, bar_on_stderr, complain, one_line
+from nmfaudio.cli.console import ProgressLines, bar_on_stderr, complain, hidden, one_line
 from nmfaudio.cluster.outcome import Outcome
 
 _SLOWEST = 3  # files that the report names
@@ -54,14 +54,9 @@ class FilesProgress:
             f"{_duration(left)} left"
         )
 
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
+    def hidden(self) -> AbstractContextManager[None]:
         """Clear the bar from the terminal while something is printed."""
-        if self._bar:
-            self._bar.stop()
-        yield
-        if self._bar:
-            self._bar.start()
+        return hidden(self._bar)
 
 
 @contextmanager

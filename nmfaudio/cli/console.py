@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -187,6 +187,16 @@ def bar_on_stderr(*columns: Any) -> Any:
     return Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
 
 
+@contextmanager
+def hidden(bar: Any) -> Iterator[None]:
+    """Clear a bar, if there is one, from the terminal while something is printed."""
+    if bar:
+        bar.stop()
+    yield
+    if bar:
+        bar.start()
+
+
 class ProgressLines:
     """Lines about the progress of a long run, for logs and notebooks; short runs print none."""
 
@@ -231,14 +241,9 @@ class WorkerBars:
         if self._bar:
             self._bar.advance(self._all)
 
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
+    def hidden(self) -> AbstractContextManager[None]:
         """Clear the bars from the terminal while something is printed."""
-        if self._bar:
-            self._bar.stop()
-        yield
-        if self._bar:
-            self._bar.start()
+        return hidden(self._bar)
 
 
 class _StageLine:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from nmfaudio.cli import separate_options as flag
 from nmfaudio.cli.batch import OutcomePrinter, run_files
 from nmfaudio.cli.cluster_run import ClusterChoice
 from nmfaudio.cli.console import (
@@ -33,274 +33,48 @@ EXAMPLES = (
     "nmfaudio separate mix.wav --dictionary piano.safetensors --dictionary flute.safetensors\n\n"
     "nmfaudio separate takes/ -o archive -j 2 --resume --json > archive.jsonl"
 )
-# Groups of flags in the help.
-_METHOD, _STEMS, _FORMAT = "Method", "Stems", "Names and format of the stems"
-_PASSAGE, _MANY, _RUN = "Passage", "Many files", "Run"
 _SWITCHES = {"drums": "drums", "vocals": "voice", "stereo": "stereo"}  # and the separators they stand for
-
-
-def _separator_names() -> list[str]:
-    from nmfaudio.pipeline.registry import installed_separators
-
-    return list(installed_separators())
-
-
-def _setting_names() -> list[str]:
-    from nmfaudio.pipeline.registry import installed_separators
-
-    entries = [entry for entry in installed_separators().values() if not entry.error]
-    return sorted({f"{option}=" for entry in entries for option in entry.options})
-
-
-def _dictionary_labels(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the sources of the dictionaries that the command line names so far."""
-    from nmfaudio.dictionaries.dictionary import Dictionary
-    from nmfaudio.errors import NmfaudioError
-
-    labels: list[str] = []
-    for path in context.params.get("flag_dictionary") or []:
-        try:
-            labels += Dictionary.load(path).sources
-        except NmfaudioError:
-            continue
-    return [label for label in labels if label.startswith(incomplete)]
 
 
 def separate(  # each parameter is a flag of the command line; those of the separators are added in app.py
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE", help="Audio files, folders or patterns; `-` is standard input."),
-    ] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(
-            help="Separator to use; `nmfaudio separators` lists them. Default: auto.",
-            autocompletion=_separator_names,
-            rich_help_panel=_METHOD,
-        ),
-    ] = None,
-    drums: Annotated[
-        bool, typer.Option("--drums", help="Separate kick, snare and hi-hat.", rich_help_panel=_METHOD)
-    ] = False,
-    vocals: Annotated[
-        bool,
-        typer.Option(
-            "--vocals", help="Separate the lead voice from its accompaniment.", rich_help_panel=_METHOD
-        ),
-    ] = False,
-    stereo: Annotated[
-        bool,
-        typer.Option(
-            "--stereo",
-            help="Separate sources by their positions between the loudspeakers.",
-            rich_help_panel=_METHOD,
-        ),
-    ] = False,
-    sources: Annotated[
-        int | None,
-        typer.Option(help="Number of stems. Default: chosen from the data.", rich_help_panel=_METHOD),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Folder or URL for the stems; `-` is standard output.",
-            rich_help_panel=_STEMS,
-        ),
-    ] = "separated",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Stem to keep; repeatable. Default: all.",
-            autocompletion=_dictionary_labels,
-            rich_help_panel=_STEMS,
-        ),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--except",
-            metavar="NAME",
-            help="Source to leave out of a single stem, the sum of all others; repeatable.",
-            autocompletion=_dictionary_labels,
-            rich_help_panel=_STEMS,
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Start of the passage to separate, such as 1:02.5.", rich_help_panel=_PASSAGE
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="End of the passage to separate.", rich_help_panel=_PASSAGE),
-    ] = None,
-    in_place: Annotated[
-        bool,
-        typer.Option(
-            "--in-place",
-            help="Put silence around the stems of a passage, so that they fit.",
-            rich_help_panel=_PASSAGE,
-        ),
-    ] = False,
-    stem_file: Annotated[
-        bool,
-        typer.Option(
-            "--stem-file",
-            help="Also write a .stem.mp4 file of up to four stems for DJ software.",
-            rich_help_panel=_STEMS,
-        ),
-    ] = False,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            help="Also write when each stem sounds, and its level: audacity (label track) or csv.",
-            rich_help_panel=_STEMS,
-        ),
-    ] = None,
-    keep: Annotated[
-        bool,
-        typer.Option(
-            "--keep",
-            help="Keep the components beside the stems, to look, listen and regroup.",
-            rich_help_panel=_STEMS,
-        ),
-    ] = False,
-    report: Annotated[
-        bool,
-        typer.Option(
-            "--report",
-            help="Write report.html too: a page that plays and regroups the stems.",
-            rich_help_panel=_STEMS,
-        ),
-    ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Option of the separator; repeatable.",
-            autocompletion=_setting_names,
-            rich_help_panel=_METHOD,
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.", rich_help_panel=_METHOD)] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            help="Format of the stems: wav, flac, ... Default: that of the input.", rich_help_panel=_FORMAT
-        ),
-    ] = None,
-    subtype: Annotated[
-        str | None,
-        typer.Option(
-            help="Sample type: PCM_16, PCM_24, FLOAT, ... Default: that of the input.",
-            rich_help_panel=_FORMAT,
-        ),
-    ] = None,
-    filename: Annotated[
-        str,
-        typer.Option(help="Pattern for the names of the stems inside the folder.", rich_help_panel=_FORMAT),
-    ] = "{track}/{stem}.{ext}",
-    clip_mode: Annotated[
-        str,
-        typer.Option(
-            help="For stems beyond full scale: clamp, rescale (all stems alike) or float.",
-            rich_help_panel=_FORMAT,
-        ),
-    ] = "clamp",
-    phase_rounds: Annotated[
-        int,
-        typer.Option(
-            help="Rounds of phase refinement; 1 to 3 help where stems are good already.",
-            rich_help_panel=_METHOD,
-        ),
-    ] = 0,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory for spectrograms, such as 2G. Default: a quarter of all.",
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    from_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="LIST", help="File with the names of audio files, one a line.", rich_help_panel=_MANY
-        ),
-    ] = None,
-    from_manifest: Annotated[
-        Path | None,
-        typer.Option(metavar="JSON", help="Repeat the run that wrote this manifest.", rich_help_panel=_RUN),
-    ] = None,
-    processes: Annotated[
-        int,
-        typer.Option(
-            "-j", "--jobs", min=1, help="Number of files to separate at the same time.", rich_help_panel=_MANY
-        ),
-    ] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Dask cluster to separate on: tcp://HOST:8786, a scheduler file, or local:4.",
-            rich_help_panel=_MANY,
-        ),
-    ] = None,
-    any_version: Annotated[
-        bool,
-        typer.Option(
-            "--any-version",
-            help="Use workers with other versions; samples may differ.",
-            rich_help_panel=_MANY,
-        ),
-    ] = False,
-    piece: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            help="With --cluster: recordings longer than this are separated in pieces by several workers.",
-            rich_help_panel=_MANY,
-        ),
-    ] = "30:00",
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="K/N",
-            help="Part of the files that this job of an array takes, such as 3/20.",
-            rich_help_panel=_MANY,
-        ),
-    ] = None,
-    stem: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="With `-o -`: the stem for standard output.", rich_help_panel=_STEMS
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse files that end early.", rich_help_panel=_MANY)
-    ] = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Skip files whose stems exist and are up to date.", rich_help_panel=_MANY
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a file on stdout.", rich_help_panel=_RUN)
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel=_RUN)
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing stems.", rich_help_panel=_STEMS)
-    ] = False,
+    files: flag.Files = None,
+    separator: flag.SeparatorName = None,
+    drums: flag.Drums = False,
+    vocals: flag.Vocals = False,
+    stereo: flag.Stereo = False,
+    sources: flag.Sources = None,
+    output: flag.Output = "separated",
+    only: flag.Only = None,
+    without: flag.Without = None,
+    start: flag.Start = None,
+    end: flag.End = None,
+    in_place: flag.InPlace = False,
+    stem_file: flag.StemFile = False,
+    labels: flag.Labels = None,
+    keep: flag.Keep = False,
+    report: flag.Report = False,
+    settings: flag.Settings = None,
+    seed: flag.Seed = None,
+    format: flag.StemFormat = None,
+    subtype: flag.Subtype = None,
+    filename: flag.Filename = "{track}/{stem}.{ext}",
+    clip_mode: flag.ClipMode = "clamp",
+    phase_rounds: flag.PhaseRounds = 0,
+    memory: flag.Memory = None,
+    from_file: flag.FromFile = None,
+    from_manifest: flag.FromManifest = None,
+    processes: flag.Processes = 1,
+    cluster: flag.Cluster = None,
+    any_version: flag.AnyVersion = False,
+    piece: flag.Piece = "30:00",
+    shard: flag.Shard = None,
+    stem: flag.Stem = None,
+    strict: flag.Strict = False,
+    resume: flag.Resume = False,
+    as_json: flag.Json = False,
+    quiet: flag.Quiet = False,
+    overwrite: flag.Overwrite = False,
     flags: dict[str, tuple[Flag, Any]] | None = None,
 ) -> None:
     """Separate audio files into stems that add up to them.
