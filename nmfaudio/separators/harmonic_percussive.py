@@ -96,18 +96,26 @@ class HarmonicPercussive(Options):
 
     def enhanced(self, block: Spectrogram) -> dict[str, NDArray[Any]]:
         """Return magnitudes in proportion to the two medians, each (channels, bins, frames)."""
-        import librosa
-
-        # With power=1 the parts are in the ratio of the medians; the model applies the exponent of the masks.
-        parts = librosa.decompose.hpss(block.magnitude, kernel_size=self.reach, power=1.0)
-        return dict(zip(NAMES, parts, strict=True))
+        return dict(zip(NAMES, self._medians(block), strict=True))
 
     def masks(self, block: Spectrogram) -> dict[str, NDArray[Any]]:
         """Return the masks of tones, beats and the rest, each (channels, bins, frames); they sum to one."""
-        import librosa
+        from librosa.util import softmask
 
-        harmonic, percussive = librosa.decompose.hpss(
-            block.magnitude, kernel_size=self.reach, power=self.mask_exponent, mask=True, margin=self.margins
-        )
+        tones, beats = self._medians(block)
+        of_tones, of_beats = self.margins
+        harmonic = softmask(tones, beats * of_tones, power=self.mask_exponent)
+        percussive = softmask(beats, tones * of_beats, power=self.mask_exponent)
         rest = np.maximum(1 - harmonic - percussive, 0)
         return dict(zip((*NAMES, RESIDUAL), (harmonic, percussive, rest), strict=True))
+
+    def _medians(self, block: Spectrogram) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the median over time, which keeps tones, and the median over frequency, which keeps beats.
+
+        `librosa.decompose.hpss` computes the same, but it imports scikit-learn, which takes most of a second.
+        """
+        from scipy.ndimage import median_filter
+
+        sizes = (1, 1, self.reach), (1, self.reach, 1)
+        tones, beats = (median_filter(block.magnitude, size=size, mode="reflect") for size in sizes)
+        return tones, beats
