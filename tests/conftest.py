@@ -1,4 +1,5 @@
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from command_server import SECONDS, CommandServer
 
 from nmfaudio.disk import memory_budget
 from nmfaudio.pipeline.fitting import fit
@@ -55,15 +57,30 @@ def make_file(tmp_path):
     return write
 
 
+@pytest.fixture(scope="session")
+def command_server():
+    """Return what runs commands without loading nmfaudio each time; None where processes cannot divide."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    server = CommandServer()
+    yield server
+    server.end()
+
+
 @pytest.fixture
-def nmfaudio(tmp_path):
+def nmfaudio(tmp_path, command_server):
     """Return a function that runs the command line in `tmp_path`, as a user does."""
 
     def run(*arguments, check=None, **options):
-        command = [sys.executable, "-m", "nmfaudio", *map(str, arguments)]
-        completed = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, timeout=120, **options
-        )
+        words = [*map(str, arguments)]
+        if command_server and command_server.fits(**options):
+            completed = command_server.run(words, tmp_path)
+        else:
+            command = [sys.executable, "-m", "nmfaudio", *words]
+            completed = subprocess.run(
+                command, capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS, **options
+            )
         if check is not None:
             assert completed.returncode == check, completed.stderr + completed.stdout
         assert "Traceback" not in completed.stderr

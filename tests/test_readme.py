@@ -1,4 +1,7 @@
-"""Blocks of the README and of pages of the site run as shown, in a folder that has what a clone has."""
+"""The README's blocks run as shown, in a folder that has what a clone has.
+
+`.ci/run` runs the blocks of the pages of the site, with `scripts/run_pages.py`.
+"""
 
 import os
 import re
@@ -13,17 +16,12 @@ from conftest import ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in ("cluster", "measurements", "nmf"))]
-# `.ci/run` runs the blocks of the other pages, with `scripts/run_pages.py`.
-WITH_BLOCKS = [
-    *PAGES,
-    ROOT / "docs" / "reference" / "own-separators.md",
-    ROOT / "docs" / "how-to" / "use-in-python.md",
-]
+OWN_SEPARATORS = ROOT / "docs" / "reference" / "own-separators.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-BLOCKS = [block for page in WITH_BLOCKS for block in BLOCK.findall(page.read_text("utf-8"))]
-SHELL = list(dict.fromkeys(content for kind, content in BLOCKS if kind == "sh"))
+BLOCKS = BLOCK.findall(README.read_text("utf-8"))
+SHELL = [content for kind, content in BLOCKS if kind == "sh"]
 PYTHON = [content for kind, content in BLOCKS if kind == "python"]
-README_TEXTS = [content for kind, content in BLOCK.findall(README.read_text("utf-8")) if kind == "text"]
+TEXTS = [content for kind, content in BLOCKS if kind == "text"]  # what the first commands print
 # Programs that a block needs where it contains a word; elsewhere it is skipped.
 NEEDED = {"nmfaudio export": ("cc", "gcc", "clang"), "ffmpeg -v": ("ffmpeg",), "--cluster": ("dask",)}
 TEST_COMMAND = "python3 scripts/test.py\n"
@@ -51,7 +49,7 @@ def test_the_readme_is_short():
 
 
 def test_every_block_is_of_a_kind_that_is_tested():
-    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "text", "toml"}
+    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "text"}
     assert TEST_COMMAND in SHELL
     assert TEST_COMMAND.strip().removeprefix("python3 ") in (ROOT / ".ci" / "run").read_text("utf-8")
 
@@ -66,26 +64,28 @@ def test_links_lead_to_files_and_headings(page):
         assert link[1:] in headings if link.startswith("#") else (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("block", [block for block in SHELL if block != TEST_COMMAND])
-def test_shell_blocks_run(clone, block):
-    if "scripts/separate.py" in block and not (ROOT / ".venv" / "nmfaudio-setup.json").exists():
-        pytest.skip("the scripts' environment is not set up, and setting it up needs a network")
-    for word, programs in NEEDED.items():
-        if word in block and not any(map(shutil.which, programs)):
-            pytest.skip(f"{' or '.join(programs)} is not installed")
-    assert run_shell(block) or list(clone.rglob("*.*"))
-
-
 def words_and_numbers(line):
     """Return the words of a line and its numbers, without the characters that draw a table."""
     words = re.findall(r"[a-z]\w*", line)
     return words, [float(n) for n in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", line)]
 
 
-@pytest.mark.parametrize("number", range(len(README_TEXTS)))
-def test_the_first_commands_print_the_results_that_are_shown(clone, number):
-    shown = README_TEXTS[number]
-    printed = run_shell(SHELL[number].replace("python3 scripts/separate.py", "nmfaudio separate"))
+@pytest.mark.parametrize("number", [n for n, block in enumerate(SHELL) if block != TEST_COMMAND])
+def test_shell_blocks_run_and_the_first_print_the_results_that_are_shown(clone, number):
+    block = SHELL[number]
+    if "scripts/separate.py" in block and not (ROOT / ".venv" / "nmfaudio-setup.json").exists():
+        pytest.skip("the scripts' environment is not set up, and setting it up needs a network")
+    for word, programs in NEEDED.items():
+        if word in block and not any(map(shutil.which, programs)):
+            pytest.skip(f"{' or '.join(programs)} is not installed")
+    printed = run_shell(block)
+    assert printed or list(clone.rglob("*.*"))
+    if number < len(TEXTS):
+        check_results(clone, TEXTS[number], printed)
+
+
+def check_results(clone, shown, printed):
+    """Check that a command printed the table that is shown and wrote its stems."""
     lines = [words_and_numbers(line) for line in printed.splitlines()]
     for words, numbers in map(words_and_numbers, shown.splitlines()):
         (printed_numbers,) = (values for same_words, values in lines if same_words == words)
@@ -103,8 +103,7 @@ def test_python_blocks_run(clone, block):
 
 
 def test_the_entry_point_shown_is_that_of_the_example():
-    (shown,) = (
-        tomllib.loads(content) for kind, content in BLOCKS if kind == "toml" and "entry-points" in content
-    )
+    blocks = BLOCK.findall(OWN_SEPARATORS.read_text("utf-8"))
+    (shown,) = (tomllib.loads(content) for kind, content in blocks if kind == "toml")
     example = tomllib.loads((ROOT / "examples/low_high_plugin/pyproject.toml").read_text("utf-8"))
     assert shown["project"]["entry-points"] == example["project"]["entry-points"]
