@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 
 SECONDS = 120  # that a command may take
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def environment():
@@ -38,13 +39,20 @@ class CommandServer:
         """Whether a command can run here: with no options of its own, in the environment of the start."""
         return not options and environment() == self._environment
 
-    def run(self, arguments, folder):
-        """Run a command in a folder; return it as `subprocess.run` does, with its outputs as text."""
+    def run(self, arguments, folder, meanwhile=None):
+        """Run a command in a folder; return it as `subprocess.run` does, with its outputs as text.
+
+        `meanwhile` is called with the number of the process that has begun.
+        """
+        words = [*map(str, arguments)]
         with tempfile.TemporaryDirectory() as outputs:
-            print(json.dumps([arguments, str(folder), outputs]), file=self._process.stdin, flush=True)
+            print(json.dumps([words, str(folder), outputs]), file=self._process.stdin, flush=True)
+            process = int(self._process.stdout.readline())
+            if meanwhile:
+                meanwhile(process)
             code = int(self._process.stdout.readline())
             told = [Path(outputs, name).read_text("utf-8") for name in ("stdout", "stderr")]
-        return subprocess.CompletedProcess(["nmfaudio", *arguments], code, *told)
+        return subprocess.CompletedProcess(["nmfaudio", *words], code, *told)
 
     def end(self):
         """End the process."""
@@ -54,20 +62,26 @@ class CommandServer:
 
 
 def _serve():
-    import nmfaudio.cli.app  # noqa: F401
-    import nmfaudio.separators.auto.separator
-    import nmfaudio.separators.blind.separator
-    import nmfaudio.separators.dictionary.separator  # noqa: F401
+    import numpy as np
 
+    import nmfaudio.cli.workers
+    import nmfaudio.separators.dictionary.separator  # noqa: F401
+    from nmfaudio import Audio, separate
+
+    noise = Audio(np.random.default_rng(0).standard_normal((1, 9000)) / 9, 8000)
+    separate(noise, sources=2, iterations=2)  # loads the compiled code too
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         arguments, folder, outputs = json.loads(line)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the command itself handles them
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # about threads that the copy lacks
             child = os.fork()
         if child == 0:
             answers.close()
             os._exit(_run(arguments, folder, outputs))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        print(child, file=answers, flush=True)
         status = os.waitpid(child, 0)[1]
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
 
@@ -87,6 +101,7 @@ def _run(arguments, folder, outputs):
     try:
         from nmfaudio.cli import main
 
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -73,11 +73,10 @@ def nmfaudio(tmp_path, command_server):
     """Return a function that runs the command line in `tmp_path`, as a user does."""
 
     def run(*arguments, check=None, **options):
-        words = [*map(str, arguments)]
         if command_server and command_server.fits(**options):
-            completed = command_server.run(words, tmp_path)
+            completed = command_server.run(arguments, tmp_path)
         else:
-            command = [sys.executable, "-m", "nmfaudio", *words]
+            command = [sys.executable, "-m", "nmfaudio", *map(str, arguments)]
             completed = subprocess.run(
                 command, capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS, **options
             )

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -33,78 +32,31 @@ FAST = {"sources": 2, "iterations": 10, "starts": 1}
 FLAGS = ("--sources", "2", "--set", "iterations=10", "--set", "starts=1")
 KILLS = int(os.environ.get("NMFAUDIO_KILLS", "20"))  # moments, of each signal
 
-# Imports once, then starts a run in a fork for each line of arguments, and tells its process and its end.
-NURSERY = """
-    import json, os, sys
-    import nmfaudio.cli.app, nmfaudio.cli.workers
-    import nmfaudio.pipeline.separation, nmfaudio.separators.blind.separator
-    from nmfaudio import Audio, separate
-    import numpy as np
-    separate(Audio(np.random.default_rng(0).standard_normal((1, 9000)) / 9, 8000), sources=2, iterations=2)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            sys.argv = ["nmfaudio", *json.loads(line)]
-            try:
-                nmfaudio.cli.main()
-            except SystemExit as done:
-                sys.stdout.flush()
-                os._exit(done.code or 0)
-            os._exit(0)
-        print(process, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
-"""
-
-
-class Nursery:
-    """Runs the command line many times, without the time that imports take."""
-
-    def __init__(self, folder):
-        self.errors = open(folder / "errors", "w+")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(NURSERY)],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-        )
-        assert self.line() == "ready"
-
-    def line(self):
-        return self.process.stdout.readline().strip()
-
-    def run(self, *arguments, after=None, number=None):
-        """Run; send a signal after some seconds; return the exit code and the seconds from the signal on."""
-        self.process.stdin.write(json.dumps([str(a) for a in arguments]) + "\n")
-        self.process.stdin.flush()
-        process, began = int(self.line()), time.perf_counter()
-        if number:
-            time.sleep(after)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, number)
-            began = time.perf_counter()
-        return int(self.line()), time.perf_counter() - began
-
-    def told(self):
-        self.errors.seek(0)
-        return self.errors.read()
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=20)
-        self.process.stdout.close()
-        self.errors.close()
-
 
 @pytest.fixture
-def nursery(tmp_path):
-    if not hasattr(os, "fork"):
+def run(command_server, tmp_path):
+    """Return a function that runs a command, and sends it a signal after some seconds.
+
+    It returns the exit code, and the seconds from the signal, or from the start, to the end.
+    """
+    if not command_server:
         pytest.skip("needs fork")
-    made = Nursery(tmp_path)
-    yield made
-    made.end()
+    began = 0.0
+
+    def run(*arguments, after=None, number=None):
+        def strike(process):
+            nonlocal began
+            if number:
+                time.sleep(after)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
+            began = time.perf_counter()
+
+        done = command_server.run(arguments, tmp_path, strike)
+        assert "Traceback" not in done.stderr
+        return done.returncode, time.perf_counter() - began
+
+    return run
 
 
 def files_in(folder):
@@ -116,14 +68,14 @@ def content_of(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_at_any_moment_leaves_whole_files_or_none(nursery, make_file, tmp_path, number):
-    path, whole, hit = make_file(samples=sound(6)), tmp_path / "whole", tmp_path / "hit"
-    code, seconds = nursery.run("separate", path, *FLAGS, "-q", "-o", whole)
+def test_a_signal_at_any_moment_leaves_whole_files_or_none(run, make_file, tmp_path, number):
+    path, whole, hit = make_file(samples=sound(3)), tmp_path / "whole", tmp_path / "hit"
+    code, seconds = run("separate", path, *FLAGS, "-q", "-o", whole)
     assert code == 0
     expected, moments = content_of(whole), random.Random(number)
     ended, slowest = 0, 0.0
     for _ in range(KILLS):
-        code, after = nursery.run(
+        code, after = run(
             "separate", path, *FLAGS, "-q", "-o", hit, after=moments.uniform(0, seconds), number=number
         )
         assert code in (0, -number, 128 + number)
@@ -131,7 +83,7 @@ def test_a_signal_at_any_moment_leaves_whole_files_or_none(nursery, make_file, t
         found = content_of(hit)
         if number == signal.SIGKILL:
             assert all(content == expected[name] for name, content in found.items())
-            assert nursery.run("separate", path, *FLAGS, "-q", "-o", hit, "--resume")[0] == 0
+            assert run("separate", path, *FLAGS, "-q", "-o", hit, "--resume")[0] == 0
         else:
             assert code >= 0
             slowest = max(slowest, after)
@@ -143,7 +95,6 @@ def test_a_signal_at_any_moment_leaves_whole_files_or_none(nursery, make_file, t
         shutil.rmtree(hit, ignore_errors=True)
     assert ended
     print(f"{KILLS} times {number.name}, {ended} ended by it, at most {slowest:.3f} s after it")  # for -s
-    assert "Traceback" not in nursery.told()
 
 
 class Failing:
@@ -379,9 +330,9 @@ def test_tracks_cannot_leave_the_folder(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["new\nline", "🥁", "n" * 251, "-o", "--help", "a'b\"c $(x)"])
-def test_odd_names_of_files_work_on_the_command_line(nursery, make_file, tmp_path, name):
+def test_odd_names_of_files_work_on_the_command_line(run, make_file, tmp_path, name):
     make_file(f"{name}.wav")
-    assert nursery.run("separate", "-q", "-o", "out", *FLAGS, "--", f"{name}.wav")[0] == 0
+    assert run("separate", "-q", "-o", "out", *FLAGS, "--", f"{name}.wav")[0] == 0
     (folder,) = (tmp_path / "out").iterdir()
     assert name.startswith(folder.name)
     assert sum(stem.endswith(".wav") for stem in os.listdir(folder)) == 2
