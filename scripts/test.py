@@ -12,6 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python reads this far, 
         "Install a newer one and name it, for example: python3.12 scripts/test.py"
     )
 
+import os
 from pathlib import Path
 
 import environment
@@ -20,7 +21,7 @@ CHECKS = {
     "lint": ["ruff", "check"],
     "format": ["ruff", "format", "--check"],
     "types": ["mypy"],
-    "tests": ["pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=term"],
+    "tests": ["pytest", "-n", "2", "--dist", "worksteal"],
 }
 
 
@@ -35,6 +36,8 @@ def from_here(argument: str) -> str:
 def main() -> int:
     """Set up what is missing, run all checks, and return the first failure's exit code."""
     python = environment.prepare_or_exit(extras=["dev"])
+    # Where this is set, each command that a test starts would compile the source of the package again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     codes = {}
     for name, command in CHECKS.items():
         arguments = [from_here(argument) for argument in sys.argv[1:]] if name == "tests" else []

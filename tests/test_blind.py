@@ -28,7 +28,7 @@ from nmfaudio.testing import check_separator
     ],
 )
 def test_the_contract_is_kept(options):
-    assert len(check_separator(Blind(**options, iterations=20))) > 5
+    assert len(check_separator(Blind(**options, iterations=5))) > 5
 
 
 def error(stem, truth):
