@@ -1,4 +1,5 @@
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -63,6 +64,7 @@ def as_museval(R, E, window):
     return np.array(scores[:4])
 
 
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="museval needs the program ffmpeg")
 def test_scores_are_those_of_museval():
     pair = references_and_estimates(2, channels=2)
     comparison = compare(*map(sources, pair))
