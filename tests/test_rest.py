@@ -11,7 +11,7 @@ from nmfaudio.separators.dictionary.fit import DictionaryFit
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.separators.dictionary.separator import FromDictionary
 from nmfaudio.separators.dictionary.templates import TemplateModel, TemplateSet
-from nmfaudio.separators.guided.grouping import GuidedModel
+from nmfaudio.separators.guided.sharing import SharingModel
 from nmfaudio.testing import check_separator
 
 
@@ -108,7 +108,7 @@ def kinds(model):
     """Return the largest number of templates of each part of a model, "blind" for blind components."""
     inner = [part.model for part in model.parts]
     return [
-        "blind" if isinstance(one, GuidedModel) else max(s.templates.shape[1] for s in one.template_sets)
+        "blind" if isinstance(one, SharingModel) else max(s.templates.shape[1] for s in one.template_sets)
         for one in inner
     ]
 
