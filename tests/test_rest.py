@@ -126,7 +126,7 @@ def test_where_the_split_is_doubtful_blind_components_and_transposed_templates_c
     assert gain(stems["low"].samples[0], parts[0], audio.samples[0]) > 8
 
 
-def test_blind_components_do_not_count_where_they_cannot_be_assigned(low, trio, doubtful):
+def test_blind_components_do_not_count_where_they_cannot_be_shared(low, trio, doubtful):
     for separator in (
         FromDictionary(low, silent=("low=0-0.5",)),
         FromDictionary(trio.pick("low", "mid"), rest=True),
