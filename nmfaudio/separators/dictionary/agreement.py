@@ -50,7 +50,7 @@ class Blend:
     Examples
     --------
     >>> Blend.of(0.0).some, Blend.of(0.0).many, Blend.of(0.0).guided
-    (0.4, 0.4, 0.0)
+    (0.5, 0.5, 0.0)
     >>> Blend.of(0.5).guided, Blend.of(2.0).guided, Blend.of(2.0).many
     (0.4, 0.4, 0.0)
     """
