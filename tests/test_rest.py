@@ -11,7 +11,7 @@ from nmfaudio.separators.dictionary.fit import DictionaryFit
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.separators.dictionary.separator import FromDictionary
 from nmfaudio.separators.dictionary.templates import TemplateModel, TemplateSet
-from nmfaudio.separators.guided.grouping import GuidedModel
+from nmfaudio.separators.guided.sharing import SharingModel
 from nmfaudio.testing import check_separator
 
 
@@ -108,7 +108,7 @@ def kinds(model):
     """Return the largest number of templates of each part of a model, "blind" for blind components."""
     inner = [part.model for part in model.parts]
     return [
-        "blind" if isinstance(one, GuidedModel) else max(s.templates.shape[1] for s in one.template_sets)
+        "blind" if isinstance(one, SharingModel) else max(s.templates.shape[1] for s in one.template_sets)
         for one in inner
     ]
 
@@ -126,7 +126,7 @@ def test_where_the_split_is_doubtful_blind_components_and_transposed_templates_c
     assert gain(stems["low"].samples[0], parts[0], audio.samples[0]) > 8
 
 
-def test_blind_components_do_not_count_where_they_cannot_be_assigned(low, trio, doubtful):
+def test_blind_components_do_not_count_where_they_cannot_be_shared(low, trio, doubtful):
     for separator in (
         FromDictionary(low, silent=("low=0-0.5",)),
         FromDictionary(trio.pick("low", "mid"), rest=True),

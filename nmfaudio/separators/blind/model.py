@@ -78,7 +78,7 @@ class BlindModel(Model):
         if self.covers_all_frames:
             H = first.activations
         else:
-            H = np.concatenate([self._block_activations(first, block) for block in mixture], axis=2)
+            H = np.concatenate([self.block_activations(first, block) for block in mixture], axis=2)
         one = first.factorization
         return from_factors(
             self.sources,
@@ -100,7 +100,7 @@ class BlindModel(Model):
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block; each mask is the average over all starts and regroupings."""
         groupings = self._weighted_groupings()
-        activations = [self._block_activations(components, block) for components, _ in groupings]
+        activations = [self.block_activations(components, block) for components, _ in groupings]
 
         def masks(part: slice) -> NDArray[np.float32]:
             each = (
@@ -118,7 +118,7 @@ class BlindModel(Model):
         found = [(components, first) for components in self.starts]
         return found + [(one, np.float32(second / len(self.regroupings))) for one in self.regroupings]
 
-    def _block_activations(self, components: LabelledFactorization, block: Spectrogram) -> NDArray[Any]:
+    def block_activations(self, components: LabelledFactorization, block: Spectrogram) -> NDArray[Any]:
         """Return the activations of one start in a block, shape (channels, components, frames)."""
         if self.covers_all_frames:
             return components.activations[:, :, block.start : block.stop]

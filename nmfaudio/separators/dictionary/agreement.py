@@ -25,7 +25,8 @@ _SHORT_WINDOW_WEIGHT = 1 / 3  # largest weight of the short window among the pla
 _CAUTION_FROM, _CAUTION_FULL = 0.65, 0.85
 # Disagreement from which separations of other kinds count, and from which they have their full weights.
 _VARIETY_FROM, _VARIETY_FULL = 0.08, 0.12
-_TRANSPOSED_WEIGHT, _SHORT_WEIGHT, _GUIDED_WEIGHT = 0.14, 0.28, 0.28  # largest weights of these
+_GUIDED_WEIGHT = 0.4  # largest weight of the guided components
+_TRANSPOSED_WEIGHT, _SHORT_WEIGHT = 0.2, 0.4  # largest parts of these in all others
 UNCERTAIN = 0.75  # disagreement above which a warning says that the split is uncertain
 
 
@@ -44,14 +45,14 @@ class Blend:
     short_medium, short_few : float
         With the short window and so many free templates.
     guided : float
-        Blind components that the separation with transposed copies assigns to the known source or the rest.
+        Blind components, shared between the known source and the rest by how they sound.
 
     Examples
     --------
     >>> Blend.of(0.0).some, Blend.of(0.0).many, Blend.of(0.0).guided
     (0.5, 0.5, 0.0)
     >>> Blend.of(0.5).guided, Blend.of(2.0).guided, Blend.of(2.0).many
-    (0.28, 0.0, 0.0)
+    (0.4, 0.4, 0.0)
     """
 
     few: float
@@ -78,8 +79,8 @@ class Blend:
         """
         caution = _ramp(disagreement, _CAUTION_FROM, _CAUTION_FULL)
         variety = _ramp(disagreement, _VARIETY_FROM, _VARIETY_FULL)
-        transposed, short = _TRANSPOSED_WEIGHT * variety, _SHORT_WEIGHT * variety
-        guided = _GUIDED_WEIGHT * variety * (1 - caution) if guidable else 0.0
+        guided = _GUIDED_WEIGHT * variety if guidable else 0.0
+        transposed, short = ((1 - guided) * part * variety for part in (_TRANSPOSED_WEIGHT, _SHORT_WEIGHT))
         plain = 1 - transposed - short - guided
         short_part = _SHORT_WINDOW_WEIGHT * _ramp(disagreement, _SHORT_WINDOW_FROM, _SHORT_WINDOW_FULL)
         plain_short = plain * short_part

@@ -1,8 +1,8 @@
 """Separation of known sources from an unknown rest, with a number of free templates that needs no choice.
 
 Separations of several kinds are averaged: with few, some and many free templates, with a long and a short
-window, with the known templates alone and with transposed copies of them. One more assigns blind components
-to the known source or to the rest. The weights follow from how well few and many free templates agree.
+window, with the known templates alone and with transposed copies of them. One more shares blind components
+between the known source and the rest. The weights follow from how well few and many free templates agree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from nmfaudio.separators.dictionary.agreement import UNCERTAIN, Blend, disagreem
 from nmfaudio.separators.dictionary.diagnosis import shared_template_warnings
 from nmfaudio.separators.dictionary.fit import FREE_FRAMES, DictionaryFit
 from nmfaudio.separators.dictionary.templates import TemplateModel
-from nmfaudio.separators.guided.grouping import Guide, guided_model
+from nmfaudio.separators.guided.grouping import Guide
+from nmfaudio.separators.guided.sharing import sharing_model
 from nmfaudio.sound.stft import STFT
 
 LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
@@ -54,7 +55,7 @@ def model_with_rest(fit: DictionaryFit) -> Model:
 
 
 def _can_be_guided(fit: DictionaryFit) -> bool:
-    """Whether blind components can be assigned: there is one known source, and it may sound everywhere."""
+    """Whether blind components can be shared: there is one known source, and it may sound everywhere."""
     return len(fit.known.sources) == 1 and not (fit.hints.solos or fit.hints.silences)
 
 
@@ -92,10 +93,10 @@ def _short_model(fit: DictionaryFit, blend: Blend) -> TemplateModel:
 
 
 def _guided_model(fit: DictionaryFit, guide: TemplateModel) -> Model:
-    """Return a model of blind components, each of which belongs to the known source or to the rest.
+    """Return a model of blind components, which are shared between the known source and the rest.
 
-    A component follows one sound of this mixture, and it is assigned as a whole. So the model does not divide
-    a sound between free and known templates.
+    A component follows one sound of this mixture, and its timbre and its envelope decide to whom it belongs.
+    So the known source may also play notes that were not learned.
     """
     mixture = fit.mixture.with_stft(guide.stft)
     search = ComponentSearch(
@@ -105,7 +106,7 @@ def _guided_model(fit: DictionaryFit, guide: TemplateModel) -> Model:
         seed=fit.options.seed,
         most_values=FREE_FRAMES * mixture.channels * mixture.stft.bins,
     )
-    return guided_model(Guide(guide, fit.known.sources[0]), search, starts=1)
+    return sharing_model(Guide(guide, fit.known.sources[0]), search)
 
 
 def _choice(fit: DictionaryFit, measured: float) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def guided_model(
     for one, parts in zip(factorizations, all_parts, strict=True):
         labels = is_of_rest(parts, sources - 1).astype(np.intp)
         if sources > 2:
-            rest = group_by_timbre(_some(one, labels == 1), mixture, sources - 1)
+            rest = group_by_timbre(selected(one, labels == 1), mixture, sources - 1)
             reference = reference or rest
             labels[labels == 1] = 1 + aligned(rest, reference).labels
         grouped.append(LabelledFactorization(one, mixture.channels, labels).ordered())
@@ -207,6 +207,6 @@ def timbre_model(search: ComponentSearch, sources: int) -> BlindModel:
     )
 
 
-def _some(one: Factorization, members: NDArray[np.bool_]) -> Factorization:
-    """Return some components of a factorization."""
+def selected(one: Factorization, members: NDArray[np.bool_] | NDArray[np.intp]) -> Factorization:
+    """Return some components of a factorization, or all of them in another order."""
     return replace(one, W=one.W[:, members], H=one.H[members])
