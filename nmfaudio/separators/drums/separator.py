@@ -353,4 +353,4 @@ def varied_frames(V: NDArray[np.float32], count: int, generator: np.random.Gener
         total = likely.sum()
         drawn.append(int(generator.choice(len(level), p=likely / total if total > 0 else None)))
         distances = np.minimum(distances, np.maximum(0, 1 - roots.T @ roots[:, drawn[-1]]))
-    return step * np.array(drawn, np.intp)
+    return np.asarray(step * np.array(drawn), np.intp)
