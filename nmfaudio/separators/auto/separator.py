@@ -34,7 +34,7 @@ class Auto(Options):
 
     The choice is the one that `nmfaudio advise` recommends. To override it, name a separator. Where the
     sources of several channels have different positions, a Wiener filter across the channels refines the
-    stems of `drums` and `blind`.
+    stems of `drums` and `blind`; those of `blind` are the means of filtered and unfiltered ones.
 
     Parameters
     ----------

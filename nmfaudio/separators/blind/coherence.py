@@ -46,35 +46,40 @@ def coherences(search: ComponentSearch, factorizations: Sequence[Factorization])
     """
     if search.mixture.channels == 1:
         return [np.ones(one.rank) for one in factorizations]
-    covariances = _covariances(search, factorizations)
+    ranks = [one.rank for one in factorizations]
+    covariances = np.split(_covariances(search, factorizations), np.cumsum(ranks)[:-1], axis=3)
     return [_mean_coherence(one.W, of_one) for one, of_one in zip(factorizations, covariances, strict=True)]
 
 
-def _covariances(
-    search: ComponentSearch, factorizations: Sequence[Factorization]
-) -> list[NDArray[np.complex128]]:
-    """Return the products of the channels in each component, shape (channels, channels, bins, components).
+def _covariances(search: ComponentSearch, factorizations: Sequence[Factorization]) -> NDArray[np.complex128]:
+    """Return the products of the channels in the components of all factorizations.
 
     Frames count in proportion to the activations, and points in proportion to the root of their energy,
     because a few loud ones would decide otherwise.
+
+    Returns
+    -------
+    ndarray of complex, shape (channels, channels, bins, components of all factorizations)
     """
     mixture = search.mixture
     channels, bins = mixture.channels, mixture.stft.bins
     selected = evenly_spaced_frames(mixture, search.most_values)
-    sums = [np.zeros((channels, channels, bins, one.rank), np.complex128) for one in factorizations]
+    activations = np.concatenate(
+        [one.H.reshape(one.rank, channels, -1).sum(axis=1) for one in factorizations]
+    ).astype(np.complex64)
+    sums = np.zeros((channels, channels, bins, len(activations)), np.complex128)
     for start, stop in mixture.bounds:
         first, last = np.searchsorted(selected, (start, stop))
         values = mixture.block(start, stop).values[:, :, selected[first:last] - start]
         magnitudes = np.sqrt((np.abs(values) ** 2).sum(axis=0))
         relative = np.divide(values, magnitudes, out=np.zeros_like(values), where=magnitudes > 0)
-        activations = [
-            one.H.reshape(one.rank, channels, -1)[:, :, first:last].sum(axis=1) for one in factorizations
-        ]
         for a in range(channels):
-            for b in range(channels):
-                products = values[a] * relative[b].conj()
-                for total, H in zip(sums, activations, strict=True):
-                    total[a, b] += products @ H.T
+            for b in range(a, channels):
+                products = (values[a] * relative[b].conj()).astype(np.complex64)
+                sums[a, b] += products @ activations[:, first:last].T
+    for a in range(channels):
+        for b in range(a):
+            sums[a, b] = sums[b, a].conj()
     return sums
 
 
