@@ -5,7 +5,7 @@ from conftest import sound
 from nmfaudio import STFT, Audio, Blocks, Convolution, Divergence, make, read, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.drums.evidence import weigh_evidence
-from nmfaudio.separators.drums.separator import Drums, DrumsModel, onsets
+from nmfaudio.separators.drums.separator import Drums, DrumsModel, onsets, varied_frames
 from nmfaudio.sound.frames import stacked_channels
 from nmfaudio.testing import check_separator
 
@@ -158,6 +158,31 @@ def test_onsets_are_found_piece_by_piece(monkeypatch):
     of_all = onsets(V)
     monkeypatch.setattr("nmfaudio.separators.drums.separator._FRAMES_AT_A_TIME", 7)
     np.testing.assert_allclose(onsets(V), of_all, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frames_are_drawn_from_each_note_and_not_from_onsets(seed):
+    notes = np.eye(4, dtype=np.float32)[:, np.repeat([0, 1, 2, 3], [60, 20, 10, 10])]
+    V = np.concatenate([notes, np.zeros((100, 100), np.float32)])
+    V[4:, 30::40] = 3  # hits
+    drawn = varied_frames(V, 4, np.random.default_rng(seed))
+    assert sorted(V[:4, drawn].argmax(axis=0)) == [0, 1, 2, 3]
+    assert not V[4:, drawn].any()
+
+
+@pytest.mark.parametrize("V", [np.zeros((3, 5), np.float32), np.ones((3, 5), np.float32)])
+def test_as_many_frames_are_drawn_where_none_differ(V):
+    drawn = varied_frames(V, 7, np.random.default_rng(0))
+    assert len(drawn) == 7
+    assert set(drawn) <= set(range(5))
+
+
+def test_frames_of_a_long_recording_are_drawn_from_its_whole_length(monkeypatch):
+    monkeypatch.setattr("nmfaudio.separators.drums.separator._MOST_CANDIDATES", 8)
+    V = np.random.default_rng(0).random((5, 50)).astype(np.float32)
+    drawn = varied_frames(V, 8, np.random.default_rng(0))
+    assert set(drawn) <= set(range(0, 50, 7))
+    assert max(drawn) > 25
 
 
 def test_one_shots_of_another_rate_are_converted(make_file):

@@ -94,12 +94,13 @@ def test_the_components_belong_to_the_stems():
 
 def test_drums_of_several_kinds_are_one_stem():
     mixture = Blocks(Audio(sum(truth().values()), RATE), component_stft())
-    drums = AllDrums(Drums(others=4, iterations=5).fit(mixture))
+    drums = AllDrums(tuple(Drums(others=4, iterations=5, seed=seed).fit(mixture) for seed in (0, 1)))
     block = mixture.block(0, 100)
-    single = drums.drums.separate(block)
+    singles = [model.separate(block) for model in drums.drums]
     together = drums.separate(block)
-    expected = sum(stem.values for name, stem in single.items() if name != OTHER)
-    np.testing.assert_allclose(together[DRUMS].values, expected, atol=1e-5)
+    sums = [sum(stem.values for name, stem in single.items() if name != OTHER) for single in singles]
+    assert not np.allclose(*sums, atol=1e-3)
+    np.testing.assert_allclose(together[DRUMS].values, np.mean(sums, axis=0), atol=1e-5)
     np.testing.assert_array_equal(together[OTHER].values, drums.others(block).values)
 
 

@@ -10,25 +10,54 @@ from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 
+# Weight of the filtered stems where components were grouped blindly; the stems by masks have the rest. The
+# filter learns from stems that hold much of each other: on eleven stereo mixtures, stems by masks gained
+# 9.3 dB, filtered ones 9.4 dB, and their means 9.7 dB.
+ROUGH_STEMS_WEIGHT = 0.5
+
 
 @dataclass(frozen=True)
 class SpatiallyFilteredModel(ModelWrapper):
-    """A model whose stems are refined by a Wiener filter across the channels."""
+    """A model whose stems are refined by a Wiener filter across the channels.
+
+    Attributes
+    ----------
+    filter : WienerFilter
+    messages, warnings : tuple of str
+    weight : float
+        Weight of the filtered stems, from 0 to 1; those of the model have the rest.
+    """
 
     filter: WienerFilter
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    weight: float = 1.0
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Split the block with the other model, then filter the stems."""
-        return self.filter.refined(block, self.model.separate(block))
+        stems = self.model.separate(block)
+        filtered = self.filter.refined(block, stems)
+        if self.weight == 1:
+            return filtered
+        return {
+            name: block.with_values(self.weight * filtered[name].values + (1 - self.weight) * stem.values)
+            for name, stem in stems.items()
+        }
 
 
-def with_spatial_filter(model: Model, mixture: Blocks) -> Model:
-    """Return a model with a Wiener filter across channels, where positions differ enough; else the model."""
+def with_spatial_filter(model: Model, mixture: Blocks, *, weight: float = 1.0) -> Model:
+    """Return a model with a Wiener filter across channels, where positions differ enough; else the model.
+
+    Parameters
+    ----------
+    model : Model
+    mixture : Blocks
+    weight : float
+        Weight of the filtered stems, from 0 to 1; those of the model have the rest.
+    """
     if mixture.channels == 1 or len(model.sources) == 1:
         return model
     wiener_filter = learn_filter(mixture.with_stft(model.stft), model.separate, context=model.context)
     if wiener_filter is None:
         return model
-    return SpatiallyFilteredModel(model, wiener_filter, model.messages, model.warnings)
+    return SpatiallyFilteredModel(model, wiener_filter, model.messages, model.warnings, weight)

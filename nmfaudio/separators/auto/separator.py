@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import Options, option
-from nmfaudio.models.spatially_filtered import with_spatial_filter
+from nmfaudio.models.spatially_filtered import ROUGH_STEMS_WEIGHT, with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS
@@ -34,7 +34,7 @@ class Auto(Options):
 
     The choice is the one that `nmfaudio advise` recommends. To override it, name a separator. Where the
     sources of several channels have different positions, a Wiener filter across the channels refines the
-    stems of `drums` and `blind`.
+    stems of `drums` and `blind`; those of `blind` are the means of filtered and unfiltered ones.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Auto(Options):
         message = f"{advice.separator} was chosen: {advice.reason}"
         if advice.separator == "drums" and not self._has_enough_stems(model):
             message = f"blind was chosen: the sound is percussive, but only {_listed(model.sources)} found"
-            model = with_spatial_filter(self._seeded("blind").fit(mixture), mixture)
+            model = _filtered(self._seeded("blind").fit(mixture), mixture)
         return WithMessages(model, (message, *model.messages))
 
     def _fitted(self, advice: Advice, facts: Facts, mixture: Blocks) -> Model:
@@ -75,7 +75,7 @@ class Auto(Options):
             if suits_lone_source(facts.panning, self.sources):
                 return separator.lone_source_by(facts.panning, mixture)
             return separator.separated_by(facts.panning, mixture)
-        return with_spatial_filter(separator.fit(mixture), mixture)
+        return _filtered(separator.fit(mixture), mixture)
 
     def _guided(self, guide: str, sources: int, mixture: Blocks) -> tuple[Model, bool]:
         """Return a model of components that a guide groups, or of `blind` where the guide would not help.
@@ -85,15 +85,15 @@ class Auto(Options):
         blind = Blind(sources=sources, seed=self.seed)
         search = blind.search(mixture)
         if are_single_sounds(search, sources, DEFAULT_COMPONENTS):
-            return with_spatial_filter(blind.fit(mixture), mixture), False
+            return _filtered(blind.fit(mixture), mixture), False
         if guide == "drums":
             return song_model(search, sources), True
         masks = HarmonicPercussive(window=blind.window).fit(mixture)
         model = guided_model(Guide(masks, PERCUSSIVE), search)
         by_timbre = blind.model_of_groups(search)
         if agreement(model.model, by_timbre, search.mixture) >= SAME_STEMS:
-            return with_spatial_filter(by_timbre, mixture), False
-        return with_spatial_filter(model, mixture), True
+            return _filtered(by_timbre, mixture), False
+        return _filtered(model, mixture), True
 
     def _seeded(self, name: str) -> Blind | Stereo:
         return _SEEDED[name](sources=self.sources, seed=self.seed)
@@ -102,6 +102,11 @@ class Auto(Options):
         """Whether the model has as many stems as the user wants; more than one by default."""
         count = len(model.sources)
         return count == self.sources if self.sources else count > 1
+
+
+def _filtered(model: Model, mixture: Blocks) -> Model:
+    """Return a model of grouped components with a Wiener filter across the channels, where it helps."""
+    return with_spatial_filter(model, mixture, weight=ROUGH_STEMS_WEIGHT)
 
 
 def _listed(drums: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ from nmfaudio.sound.progress import Progress
 
 DEFAULT_COMPONENTS = 24
 FINER = 0.3  # updates in all bins, relative to the updates in bands that come before them
-_SEED_STRIDE = 1_000_003  # difference of the seeds of two starts: the seeds 0 and 1 share no start
+SEED_STRIDE = 1_000_003  # difference of the seeds of two starts: the seeds 0 and 1 share no start
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class ComponentSearch:
             job.rank,
             init=job.init,
             divergence=self.divergence,
-            seed=self.seed + _SEED_STRIDE * job.start,
+            seed=self.seed + SEED_STRIDE * job.start,
             iterations=job.iterations,
             tolerance=0,
             threads=threads,

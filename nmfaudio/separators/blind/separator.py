@@ -35,10 +35,10 @@ class Blind(RegionFileOptions):
     Where each source is a single sound (drums, single notes), as many components as sources explain nearly
     all that more components would, and each component is a source. Elsewhere a source plays many sounds. The
     separator then finds more components, from several random starts. It groups the components of each start
-    by the timbre of their templates and, in recordings of several channels whose sources are panned far
-    apart, by their panning. In recordings of up to about twelve minutes (six in stereo), it groups them once
-    more, and then how the activations rise, fall and fluctuate counts too. The masks of all starts and of
-    both groupings are averaged, source by source.
+    by the timbre of their templates and, in recordings of several channels, by the coherence of the channels
+    and, where sources are panned far apart, by their panning. In recordings of up to about twelve minutes
+    (six in stereo), it groups them once more, and then how the activations rise, fall and fluctuate counts
+    too. The masks of all starts and of both groupings are averaged, source by source.
 
     Parameters
     ----------

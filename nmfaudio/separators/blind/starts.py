@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.nmf import Factorization
+from nmfaudio.separators.blind.coherence import coherences
 from nmfaudio.separators.blind.grouping import Grouping, counted, group_components
 from nmfaudio.separators.blind.model import aligned
 from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
@@ -36,7 +36,7 @@ class GroupedStarts:
 def grouped_starts(
     search: ComponentSearch, components: int, starts: int, sources: int | None
 ) -> GroupedStarts:
-    """Find components, and group those of each start by timbre and panning, with and without envelopes.
+    """Find components, and group those of each start by timbre and channels, with and without envelopes.
 
     Which of the two groupings is better depends on the mixture: envelopes tell a piano from a flute, but not
     in a passage of few notes. Their masks are therefore averaged. Envelopes need the activations of
@@ -57,27 +57,30 @@ def grouped_starts(
     has_envelopes = search.learned_frames == mixture.frames
     frames_per_second = mixture.sample_rate / mixture.stft.hop_length if has_envelopes else None
 
-    def group(one: Factorization, sources: int | None, frames_per_second: float | None) -> Grouping:
+    factorizations = search.factorizations(components, starts)
+    coherence = coherences(search, factorizations)
+
+    def group(number: int, sources: int | None, frames_per_second: float | None) -> Grouping:
         return group_components(
-            one.W,
-            one.H,
+            factorizations[number].W,
+            factorizations[number].H,
             frequencies,
             channels=mixture.channels,
             frames_per_second=frames_per_second,
+            coherence=coherence[number],
             sources=sources,
         )
 
-    def labelled(one: Factorization, grouping: Grouping) -> LabelledFactorization:
-        return LabelledFactorization(one, mixture.channels, grouping.labels).ordered()
+    def labelled(number: int, grouping: Grouping) -> LabelledFactorization:
+        return LabelledFactorization(factorizations[number], mixture.channels, grouping.labels).ordered()
 
-    def like_first(one: Factorization, frames_per_second: float | None) -> LabelledFactorization:
-        return aligned(labelled(one, group(one, first.sources, frames_per_second)), reference)
+    def like_first(number: int, frames_per_second: float | None) -> LabelledFactorization:
+        return aligned(labelled(number, group(number, first.sources, frames_per_second)), reference)
 
-    factorizations = search.factorizations(components, starts)
-    first = group(factorizations[0], sources, frames_per_second)
-    reference = labelled(factorizations[0], first)
-    others = [like_first(one, frames_per_second) for one in factorizations[1:]]
-    regroupings = [like_first(one, None) for one in factorizations] if has_envelopes else []
+    first = group(0, sources, frames_per_second)
+    reference = labelled(0, first)
+    others = [like_first(number, frames_per_second) for number in range(1, starts)]
+    regroupings = [like_first(number, None) for number in range(starts)] if has_envelopes else []
     guess = "" if sources else "; this is a guess: pass the number of sources if you know it"
     return GroupedStarts((reference, *others), tuple(regroupings), (f"{first.reason}{guess}",))
 

@@ -29,6 +29,7 @@ from nmfaudio.suggestion import suggestion
 _ITERATIONS, _ITERATIONS_WITH_ONESHOTS = 40, 20
 _BETWEEN_ONSETS = 0.05  # starting level of drums between onsets, where they may still sound
 _FRAMES_AT_A_TIME = 512  # bounds the size of intermediate arrays
+_MOST_CANDIDATES = 2048  # evenly spaced frames among which those of other instruments are drawn
 OTHER = "other"
 
 
@@ -141,8 +142,7 @@ class Drums(RegionFileOptions):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return starting factors in which drums start at onsets and other instruments from single frames."""
         generator, level = np.random.default_rng(self.seed), V.sum(axis=0, dtype=np.float64)
-        probabilities = level / level.sum() if level.any() else None
-        frames = V[:, generator.choice(V.shape[1], self.others, p=probabilities)].T + 0.1 * V.mean(axis=1)
+        frames = V[:, varied_frames(V, self.others, generator)].T + 0.1 * V.mean(axis=1)
         templates = np.zeros((self.others, *W.shape[1:]))
         templates[:, :, 0] = (0.2 + generator.random(frames.shape)) * frames + np.finfo(float).tiny
         templates /= templates.sum(axis=(1, 2), keepdims=True)
@@ -322,3 +322,35 @@ def onsets(V: NDArray[Any]) -> NDArray[np.float64]:
         rise = np.diff(loudness, axis=1, prepend=loudness[:, :1])[:, start - first :]
         growth[start : start + _FRAMES_AT_A_TIME] = np.maximum(rise, 0).sum(axis=0, dtype=np.float64)
     return np.asarray(np.minimum(growth / (np.percentile(growth, 99) or 1), 1))
+
+
+def varied_frames(V: NDArray[np.float32], count: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Draw frames whose spectra differ, the more likely the louder they are and the fewer onsets they have.
+
+    With frames drawn by their level alone, several templates start from one note and others from drums, and
+    a drum then learns the notes that have no template.
+
+    Parameters
+    ----------
+    V : ndarray, shape (bins, frames)
+        Magnitudes.
+    count : int
+        Number of frames to draw; frames are drawn twice only where no others differ.
+    generator : numpy.random.Generator
+
+    References
+    ----------
+    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007 (each draw in
+    proportion to the squared distance from those before; here of the roots of the normalised spectra).
+    """
+    step = -(-V.shape[1] // _MOST_CANDIDATES)
+    level = V[:, ::step].sum(axis=0, dtype=np.float64)
+    weights, distances = level * (1 - onsets(V)[::step]), np.ones(len(level))
+    roots = np.sqrt(V[:, ::step] / np.where(level > 0, level, 1).astype(V.dtype))
+    drawn: list[int] = []
+    for _ in range(count):
+        likely = weights * distances
+        total = likely.sum()
+        drawn.append(int(generator.choice(len(level), p=likely / total if total > 0 else None)))
+        distances = np.minimum(distances, np.maximum(0, 1 - roots.T @ roots[:, drawn[-1]]))
+    return np.asarray(step * np.array(drawn), np.intp)

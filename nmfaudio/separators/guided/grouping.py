@@ -18,6 +18,7 @@ from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.nmf import Factorization
+from nmfaudio.separators.blind.coherence import coherences
 from nmfaudio.separators.blind.grouping import group_components
 from nmfaudio.separators.blind.model import BlindModel, aligned
 from nmfaudio.separators.blind.naming import source_names
@@ -140,12 +141,14 @@ def guided_model(
     grouped: list[LabelledFactorization] = []
     reference: LabelledFactorization | None = None
     all_parts = guide.parts_of_components(search, factorizations)
-    for one, parts in zip(factorizations, all_parts, strict=True):
+    all_coherences = coherences(search, factorizations)
+    for one, parts, coherence in zip(factorizations, all_parts, all_coherences, strict=True):
         labels = is_of_rest(parts, sources - 1).astype(np.intp)
         if sources > 2:
-            rest = group_by_timbre(selected(one, labels == 1), mixture, sources - 1)
+            is_rest = labels == 1
+            rest = group_by_timbre(selected(one, is_rest), coherence[is_rest], mixture, sources - 1)
             reference = reference or rest
-            labels[labels == 1] = 1 + aligned(rest, reference).labels
+            labels[is_rest] = 1 + aligned(rest, reference).labels
         grouped.append(LabelledFactorization(one, mixture.channels, labels).ordered())
     covers_all_frames = search.learned_frames == mixture.frames
     names = (guide.source, *_names_of_rest(guide, grouped[0], frequencies))
@@ -182,14 +185,18 @@ def _names_of_rest(
     return source_names(components.templates, components.factorization.H, components.labels, frequencies)[1:]
 
 
-def group_by_timbre(one: Factorization, mixture: Blocks, sources: int) -> LabelledFactorization:
-    """Group components by timbre and panning, without their envelopes.
+def group_by_timbre(
+    one: Factorization, coherence: NDArray[np.float64], mixture: Blocks, sources: int
+) -> LabelledFactorization:
+    """Group components by timbre, panning and coherence, without their envelopes.
 
     Where the drums are left out, envelopes of the rest differ little: with them, the gain on eight mono songs
     was 0.4 dB lower in the mean, and 1.7 dB lower on a rock trio.
     """
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
-    grouping = group_components(one.W, one.H, frequencies, channels=mixture.channels, sources=sources)
+    grouping = group_components(
+        one.W, one.H, frequencies, channels=mixture.channels, coherence=coherence, sources=sources
+    )
     return LabelledFactorization(one, mixture.channels, grouping.labels)
 
 
@@ -197,8 +204,9 @@ def timbre_model(search: ComponentSearch, sources: int) -> BlindModel:
     """Return a model of blind components that timbre alone groups into so many sources."""
     mixture = search.mixture
     starts: list[LabelledFactorization] = []
-    for one in search.factorizations(max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1])), STARTS):
-        labelled = group_by_timbre(one, mixture, sources).ordered()
+    factorizations = search.factorizations(max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1])), STARTS)
+    for one, coherence in zip(factorizations, coherences(search, factorizations), strict=True):
+        labelled = group_by_timbre(one, coherence, mixture, sources).ordered()
         starts.append(aligned(labelled, starts[0]) if starts else labelled)
     names = tuple(f"source{number + 1}" for number in range(sources))
     covers_all_frames = search.learned_frames == mixture.frames

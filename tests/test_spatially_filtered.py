@@ -1,0 +1,44 @@
+"""Stems that a Wiener filter across the channels refines, alone or in a mean with the stems by masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nmfaudio import STFT, Audio, Blocks, FunctionModel, Spectrogram
+from nmfaudio.models.spatially_filtered import SpatiallyFilteredModel, with_spatial_filter
+
+SETTINGS = STFT(256)
+
+
+def rough_masks(block: Spectrogram) -> dict[str, np.ndarray]:
+    """Masks of a source on the left and another on the right; each holds a fifth of the other."""
+    near, far = 0.8 * block.magnitude, 0.2 * block.magnitude
+    return {"left": np.stack([near[0], far[1]]), "right": np.stack([far[0], near[1]])}
+
+
+@pytest.fixture
+def mixture() -> Blocks:
+    return Blocks(Audio(np.random.default_rng(0).standard_normal((2, 8000)) / 8, 8000), SETTINGS)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5, 0.25])
+def test_the_stems_are_the_weighted_means_of_filter_and_masks(mixture: Blocks, weight: float) -> None:
+    model = FunctionModel(SETTINGS, ("left", "right"), rough_masks)
+    filtered = with_spatial_filter(model, mixture, weight=weight)
+    assert isinstance(filtered, SpatiallyFilteredModel)
+    block = mixture.whole()
+    masked, stems = model.separate(block), filtered.separate(block)
+    refined = filtered.filter.refined(block, masked)
+    for name, stem in stems.items():
+        expected = weight * refined[name].values + (1 - weight) * masked[name].values
+        np.testing.assert_allclose(stem.values, expected, atol=1e-12)
+        assert not np.allclose(refined[name].values, masked[name].values, atol=0.1)
+    np.testing.assert_allclose(sum(stem.values for stem in stems.values()), block.values, atol=1e-9)
+
+
+def test_sources_in_the_same_position_are_left_to_the_masks() -> None:
+    mono = np.random.default_rng(0).standard_normal((1, 8000)) / 8
+    mixture = Blocks(Audio(np.repeat(mono, 2, axis=0), 8000), SETTINGS)
+    model = FunctionModel(SETTINGS, ("a", "b"), lambda block: {"a": block.magnitude, "b": block.magnitude})
+    assert with_spatial_filter(model, mixture) is model
