@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.divergence import Divergence
-from nmfaudio.nmf.entrywise import Bounds, Change, FactorUpdate
+from nmfaudio.nmf.entrywise import Bounds, Columns, FactorUpdate
 from nmfaudio.nmf.initialize import Matrix, levels
-from nmfaudio.nmf.layout import EMPTY, Templates, least_entries
+from nmfaudio.nmf.layout import EMPTY, Change, least_entries, scaled_columns
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sparse import SparseFrames, portions
@@ -39,9 +39,12 @@ class StoredEntries:
         self._likelihood = problem.divergence.beta == 1
         self._floor = problem.divergence.floor
 
-    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
+    def activations(self, W: Matrix, *, updates: int) -> FactorUpdate:
         """Return the update of H, (frames, components)."""
-        return self._update(self._V.by_frame, W, self._frame_portions, keep=fixed)
+        bounds = self._frame_portions
+        if updates > 1:
+            bounds = portions(self._V.by_frame, updates, updates if self._likelihood else 1)
+        return self._update(self._V.by_frame, W, bounds, keep=updates > 1)
 
     def templates(self, H: Matrix) -> FactorUpdate:
         """Return the update of W, (bins, components)."""
@@ -84,13 +87,14 @@ def activate_sparse(
     total = templates.sum(axis=0, dtype=np.float64)
     used = total > 0
     inverse = np.divide(1, total, out=np.zeros(len(total)), where=used)
-    unit = np.ascontiguousarray((templates * inverse).astype(np.float32))
+    unit = scaled_columns(templates, inverse, np.float32)
     weights = Weights(penalties.of_unit_templates(total), problem, len(total))
-    penalty = weights.on_activations(Templates(unit.T, used.astype(np.float64)), EMPTY)
-    H = np.outer((levels(problem.V) / len(total)).astype(np.float32), used.astype(np.float32))
-    update = StoredEntries(problem).activations(unit, fixed=True)
+    penalty = weights.on_activations(Columns(unit), EMPTY)
+    H = np.repeat((levels(problem.V) / len(total)).astype(np.float32), len(total)).reshape(-1, len(total))
+    H[:, ~used] = 0
+    update = StoredEntries(problem).activations(unit, updates=iterations)
     least = least_entries(problem.divergence.floor, update.largest)
     exponent = problem.divergence.exponent_for(weights.squares_of_activations)
     with workers(None) as pool:
         update.multiply(H, Change(penalty, least, exponent, 0.0), iterations, pool)
-    return np.asarray(H * (inverse / problem.data_scale), problem.dtype)
+    return scaled_columns(H, inverse / problem.data_scale, problem.dtype)
