@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.factorization import MEASURE_EVERY
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.layout import Change, Penalty, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
@@ -52,8 +51,8 @@ class Entries(Protocol):
     W has the shape (bins, components), and H the shape (frames, components).
     """
 
-    def activations(self, W: Matrix, *, updates: int) -> FactorUpdate:
-        """Return the update of H, with which about so many updates are made at a time while W is fixed."""
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
+        """Return the update of H, which will be called more than once if W is fixed."""
 
     def templates(self, H: Matrix) -> FactorUpdate:
         """Return the update of W."""
@@ -140,7 +139,7 @@ class EntryUpdates:
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights, pool = self._weights, self._pool
-        of_activations = self._update_given(templates, updates=1)
+        of_activations = self._update_given(templates, fixed=False)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
         of_activations.multiply(H, Change(penalty, self._least(of_activations), exponent, 0.0), 1, pool)
@@ -160,15 +159,15 @@ class EntryUpdates:
 
     def activate(self, templates: Columns, H: Matrix, penalty: Penalty, exponent: float, steps: int) -> float:
         """Update H in place so many times; return the objective without penalties that it then has."""
-        update = self._update_given(templates, updates=MEASURE_EVERY)
+        update = self._update_given(templates, fixed=True)
         change = Change(penalty, self._least(update), exponent, 0.0)
         update.multiply(H, change, steps, self._pool)
         return update.multiply(H, change, 0, self._pool, measure=True) + update.constant(H)
 
-    def _update_given(self, templates: Columns, *, updates: int) -> FactorUpdate:
+    def _update_given(self, templates: Columns, *, fixed: bool) -> FactorUpdate:
         """Return the update of H, which is made once for the same templates."""
         if self._update is None or self._update[0] is not templates:
-            self._update = templates, self._entries.activations(templates.W, updates=updates)
+            self._update = templates, self._entries.activations(templates.W, fixed=fixed)
         return self._update[1]
 
     def _least(self, update: FactorUpdate) -> Matrix:

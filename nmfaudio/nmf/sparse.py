@@ -19,7 +19,7 @@ from nmfaudio.nmf.stream import Stream
 _MEMORY = Path("/proc/meminfo")  # Linux lists the free memory here
 _PIECE: Final = 65536  # entries whose model is computed at a time
 # Portions of the rows take about the same time each: there are at most so many, and a smaller one than that,
-# in entries, is not worth a thread. An update of a row takes as long as some entries.
+# in entries, is not worth a thread. A row takes as long as some entries.
 _PORTIONS, _PORTION_ENTRIES, _ROW_ENTRIES = 16, 250_000, 8
 
 _LARGEST_EXPONENT: Final = 100  # a power of two within these bounds is a normal float32
@@ -141,24 +141,16 @@ def compressed(V: Any) -> Any:
     return V if V.format in ("csr", "csc") else V.tocsr()
 
 
-def portions(matrix: Any, updates: int = 1, passes: int = 1) -> list[tuple[int, int]]:
-    """Return bounds of portions of the rows of a CSR matrix that take about as long each.
+def portions(matrix: Any) -> list[tuple[int, int]]:
+    """Return bounds of portions of the rows of a CSR matrix that hold about as many entries each.
 
-    They never depend on the number of threads: so sums over portions are the same for any number.
-
-    Parameters
-    ----------
-    matrix : scipy.sparse.csr_array
-    updates : int
-        How often each row is updated in one call.
-    passes : int
-        How often the call reads each entry.
+    They depend on the matrix alone, so sums over portions are the same for any number of threads.
     """
-    rows, each = matrix.shape[0], _ROW_ENTRIES * updates
-    count = min(_PORTIONS, 1 + (passes * matrix.nnz + each * rows) // _PORTION_ENTRIES)
+    rows = matrix.shape[0]
+    count = min(_PORTIONS, 1 + (matrix.nnz + _ROW_ENTRIES * rows) // _PORTION_ENTRIES)
     if count == 1:
         return [(0, rows)]
-    work = passes * matrix.indptr.astype(np.int64) + each * np.arange(rows + 1)
+    work = matrix.indptr.astype(np.int64) + _ROW_ENTRIES * np.arange(rows + 1)
     targets = np.linspace(0, work[-1], count + 1)[1:-1]
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, targets), [rows]]))
     return [(int(start), int(stop)) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]

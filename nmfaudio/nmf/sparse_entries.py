@@ -39,12 +39,9 @@ class StoredEntries:
         self._likelihood = problem.divergence.beta == 1
         self._floor = problem.divergence.floor
 
-    def activations(self, W: Matrix, *, updates: int) -> FactorUpdate:
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
         """Return the update of H, (frames, components)."""
-        bounds = self._frame_portions
-        if updates > 1:
-            bounds = portions(self._V.by_frame, updates, updates if self._likelihood else 1)
-        return self._update(self._V.by_frame, W, bounds, keep=updates > 1)
+        return self._update(self._V.by_frame, W, self._frame_portions, keep=fixed)
 
     def templates(self, H: Matrix) -> FactorUpdate:
         """Return the update of W, (bins, components)."""
@@ -92,7 +89,7 @@ def activate_sparse(
     penalty = weights.on_activations(Columns(unit), EMPTY)
     H = np.repeat((levels(problem.V) / len(total)).astype(np.float32), len(total)).reshape(-1, len(total))
     H[:, ~used] = 0
-    update = StoredEntries(problem).activations(unit, updates=iterations)
+    update = StoredEntries(problem).activations(unit, fixed=False)  # one call makes all iterations
     least = least_entries(problem.divergence.floor, update.largest)
     exponent = problem.divergence.exponent_for(weights.squares_of_activations)
     with workers(None) as pool:

@@ -34,7 +34,7 @@ class WeightedEntries:
     scale: float
     divergence: Divergence
 
-    def activations(self, W: Matrix, *, updates: int) -> FactorUpdate:
+    def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
         """Return the update of H, (frames, components)."""
         return _Activations(self, W, np.ascontiguousarray(W.T))
 
