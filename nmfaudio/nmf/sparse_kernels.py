@@ -17,19 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
-from nmfaudio.nmf.intrinsics import (
-    PANEL,
-    ROWS,
-    UNROLL,
-    four_sparse_panels,
-    one_panel,
-    one_sparse_panel,
-    transposed_panel,
-    two_sparse_panels,
-)
+from nmfaudio.nmf.intrinsics import PANEL, ROWS, UNROLL, one_panel, transposed_panel
 from nmfaudio.nmf.layout import Change, StoredRows
 from nmfaudio.nmf.logarithm_kernels import logarithm
-from nmfaudio.nmf.sparse_intrinsics import compare_entries, copy_panel, fold_rows
+from nmfaudio.nmf.sparse_intrinsics import (
+    compare_entries,
+    copy_panel,
+    fold_rows,
+    four_sparse_panels,
+    one_sparse_panel,
+    two_sparse_panels,
+)
 
 Rows = NDArray[np.float32]
 
