@@ -149,7 +149,7 @@ def test_rows_are_updated_as_by_dense_products(rank, added, beta, exponent, keep
     if beta == 1:
         update = sparse_products.Quotients(thin, Y, bounds, 0.01)
     else:
-        update = sparse_products.Products(thin, Y, bounds, (matrix**2).sum(), keep=keep)
+        update = sparse_products.Products(thin, Y, bounds, (matrix**2).sum, keep=keep)
     expected, first = X.astype(np.float64), X.copy()
     for step in range(4):
         expected, objective = moved(beta, matrix, expected, Y.astype(np.float64), change)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,11 @@ class FactorUpdate(Protocol):
         do nothing else.
         """
 
-    def constant(self, X: Matrix) -> float:
-        """Return the part of the objective that is not a sum over entries."""
+    def constant(self, X: Matrix, other: Any = None) -> float:
+        """Return the part of the objective that is not a sum over entries.
+
+        `other` may be the update of the other factor that was made for this X: it knows sums of X.
+        """
 
 
 class Entries(Protocol):
@@ -152,7 +155,7 @@ class EntryUpdates:
         change = Change(penalty, self._least(of_templates), exponent, 1.0)
         objective = of_templates.multiply(moved, change, 1, pool, measure=measure)
         if measure:
-            objective += of_activations.constant(H) + weights.value(templates, H)
+            objective += of_activations.constant(H, of_templates) + weights.value(templates, H)
         if self._frozen.size:
             moved[:, self._frozen] = templates.W[:, self._frozen]
         return Columns(moved), objective

@@ -81,7 +81,10 @@ class Penalties:
 
     def __post_init__(self) -> None:
         for name in ("l1_W", "l2_W", "l1_H", "l2_H", "sparsity", "continuity", "group_sparsity"):
-            weight = np.asarray(getattr(self, name), np.float64)
+            given = getattr(self, name)
+            if isinstance(given, float) and 0 <= given < np.inf:
+                continue
+            weight = np.asarray(given, np.float64)
             if weight.ndim > 1 or not np.isfinite(weight).all() or (weight < 0).any():
                 raise OptionError(f"{name}={getattr(self, name)}: penalties must be finite and not negative")
         if self.group_sparsity and self.groups is None:

@@ -50,7 +50,7 @@ class StoredEntries:
     def _update(self, matrix: Any, other: Matrix, bounds: list[Bounds], *, keep: bool) -> FactorUpdate:
         if self._likelihood:
             return Quotients(matrix, other, bounds, self._floor)
-        return Products(matrix, other, bounds, self._V.squares, keep=keep)
+        return Products(matrix, other, bounds, lambda: self._V.squares, keep=keep)
 
     @cached_property
     def _frame_portions(self) -> list[Bounds]:

@@ -82,14 +82,20 @@ class Products(_Update):
     ----------
     matrix, Y, portions
         As for all updates.
-    squares : float
-        Sum of the squares of all entries of the matrix.
+    squares : callable
+        Returns the sum of the squares of all entries of the matrix.
     keep : bool
         Whether to keep the numerator for later updates, which takes memory.
     """
 
     def __init__(
-        self, matrix: Any, Y: Matrix, portions: Sequence[Bounds], squares: float, *, keep: bool
+        self,
+        matrix: Any,
+        Y: Matrix,
+        portions: Sequence[Bounds],
+        squares: Callable[[], float],
+        *,
+        keep: bool,
     ) -> None:
         super().__init__(matrix, Y, portions, products=True)
         self._squares, self._has_numerator = squares, False
@@ -111,9 +117,10 @@ class Products(_Update):
         self._has_numerator = len(self._numerator) > 0
         return total
 
-    def constant(self, X: Matrix) -> float:
+    def constant(self, X: Matrix, other: Products | None = None) -> float:
         """Return the part of the objective that is not a sum over stored entries."""
-        return float(self._rows.products @ _Rows(X, products=True).products + self._squares) / 2
+        rows = _Rows(X, products=True) if other is None else other._rows
+        return float(self._rows.products @ rows.products + self._squares()) / 2
 
 
 class Quotients(_Update):
@@ -144,7 +151,8 @@ class Quotients(_Update):
 
         return self._sum(task, change, pool)
 
-    def constant(self, X: Matrix) -> float:
+    def constant(self, X: Matrix, other: Quotients | None = None) -> float:
         """Return the part of the objective that is not a sum over stored entries."""
         rows, columns = self._matrix.shape
-        return float(self._rows.sums @ X.sum(axis=0, dtype=np.float64) + self._floor * rows * columns)
+        sums = X.sum(axis=0, dtype=np.float64) if other is None else other._rows.sums
+        return float(self._rows.sums @ sums + self._floor * rows * columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class _Activations:
 
         return sum(run_portions(multiply_portion, self.entries.portions, pool))
 
-    def constant(self, X: Matrix) -> float:
+    def constant(self, X: Matrix, other: Any = None) -> float:
         """Return 0: all of the objective is a sum over entries."""
         return 0.0
 
@@ -147,7 +147,7 @@ class _Templates:
         above, below = np.sum(sums, axis=0)
         return above, below, sum(objectives)
 
-    def constant(self, X: Matrix) -> float:
+    def constant(self, X: Matrix, other: Any = None) -> float:
         """Return 0: all of the objective is a sum over entries."""
         return 0.0
 
