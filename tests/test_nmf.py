@@ -124,7 +124,7 @@ def test_acceleration_needs_fewer_iterations(beta):
 @pytest.mark.parametrize("bad", [0.0, 50.0, np.inf, np.nan])
 def test_extrapolation_that_leads_astray_is_undone(bad, monkeypatch):
     def astray(x0, x1, x2, bound):
-        return (descend.make_templates(x2[0].T * np.float32(bad)), x2[1] * np.float32(bad)), bound
+        return (x2[0].with_entries(x2[0].entries * np.float32(bad)), x2[1] * np.float32(bad)), bound
 
     monkeypatch.setattr(descend, "_extrapolated", astray)
     V = matrix()

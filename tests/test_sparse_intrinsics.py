@@ -70,3 +70,25 @@ def test_a_panel_is_copied_up_to_a_count(count):
     expected[2:-1] = np.where(np.arange(PANEL) < count, source[1:-1], 0)
     for result in results:
         np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("panels", [1, 2, 4])
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_a_sparse_row_is_its_plain_twin_and_what_it_documents(panels, kind):
+    generator = np.random.default_rng(0)
+    columns = panels * PANEL
+    B = generator.random((6, columns + 3), np.float32)
+    positions, values = np.array([9, 4, 0, 5, 9], kind), generator.random(5, np.float32)
+    row = sparse_intrinsics.compiled_sparse_row(panels)
+
+    @numba.njit
+    def compiled(positions, values, B, C):
+        row(positions, values, 1, 4, B, 2, columns + 3, C, 1)
+
+    results = np.zeros((2, columns + 2), np.float32)
+    compiled(positions, values, B, results[0])
+    sparse_intrinsics.plain_sparse_row(panels)(positions, values, 1, 4, B, 2, columns + 3, results[1], 1)
+    expected = values[1:4] @ B[[4, 0, 5], 2 : 2 + columns]
+    for result in results:
+        np.testing.assert_allclose(result[1:-1], expected, rtol=1e-6)
+        assert result[0] == result[-1] == 0

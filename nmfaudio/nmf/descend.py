@@ -6,7 +6,7 @@ Functions import the modules with numba loops when they call them, because numba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nmfaudio.nmf import layout
 from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Penalty, Portions, Sums, Templates, Terms
+from nmfaudio.nmf.layout import AnyTemplates, Penalty, Portions, Sums, Templates, Terms
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.threads import WorkerPool
@@ -30,16 +30,20 @@ _ROUNDING = 1e-7  # relative rise of the objective that the rounding of float32 
 Look = Callable[[int, float], bool]
 
 
-class Steps(Protocol):
+P = TypeVar("P", bound=AnyTemplates)
+
+
+class Steps(Protocol[P]):
     """Interface of the updates that `plain` and `accelerated` run; `Updates` is one for matrices."""
 
     @property
     def may_be_bold(self) -> bool:
         """Whether to try the exponent 1 where descent is proven only for a smaller one."""
 
-    def step(
-        self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
-    ) -> tuple[Templates, float]:
+    def templates(self, W: Matrix) -> P:
+        """Return W, (bins, components), in the layout of these updates."""
+
+    def step(self, templates: P, H: Matrix, *, measure: bool = True, bold: bool = False) -> tuple[P, float]:
         """Update H in place; return new templates, and the objective before they changed."""
 
 
@@ -69,6 +73,10 @@ class Updates:
         self._partition = problem.partition(rank, pool)
         self._sums = make_sums(problem, rank, len(self._partition.bounds))
         self._weights = Weights(penalties, problem, rank)
+
+    def templates(self, W: Matrix) -> Templates:
+        """Return W, (bins, components), in the kernels' layout."""
+        return Templates.of(W.T)
 
     def step(
         self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
@@ -121,15 +129,6 @@ class Updates:
     def may_be_bold(self) -> bool:
         """Whether to try the exponent 1 where descent is proven only for a smaller one."""
         return 0 <= self._problem.divergence.beta < 1
-
-
-def make_templates(T: Matrix) -> Templates:
-    """Return the templates of W transposed, (components, bins), in the kernels' layout."""
-    return _summed(layout.padded(T, layout.BIN_MULTIPLE))
-
-
-def _summed(T: Matrix) -> Templates:
-    return Templates(T, T.sum(axis=1, dtype=np.float64))
 
 
 def update_activations(
@@ -249,9 +248,9 @@ def _stack(portions: int, shape: tuple[int, int]) -> Matrix:
     return stack
 
 
-def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
+def plain(updates: Steps[P], W: Matrix, H: Matrix, iterations: int, every: int, look: Look) -> Matrix:
     """Run plain updates; return the templates that belong to H, which is updated in place."""
-    templates = make_templates(W.T)
+    templates = updates.templates(W)
     for iteration in range(1, iterations + 1):
         due = iteration == 1 or iteration % every == 0 or iteration == iterations
         following, objective = updates.step(templates, H, measure=due)
@@ -263,7 +262,7 @@ def plain(updates: Steps, W: Matrix, H: Matrix, iterations: int, every: int, loo
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a step that overflows has no finite objective, and is undone
-def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
+def accelerated(updates: Steps[P], W: Matrix, H: Matrix, iterations: int, look: Look) -> Matrix:
     """Extrapolate every second update by the squared iterative method (SQUAREM); the objective never rises.
 
     Two updates lead from x0 to x1 and x2; with x the logarithms of all entries, r = x1 - x0 and
@@ -278,7 +277,7 @@ def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Loo
     R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the convergence of any
     EM algorithm", Scandinavian Journal of Statistics 35, 2008, scheme S3.
     """
-    x0: Point = (make_templates(W.T), H.copy())
+    x0 = (updates.templates(W), H.copy())
     x1, objective = _measured(updates, x0, bold=False)
     best, bound, iteration, bold = np.inf, _FIRST_BOUND, 1, False
     answer = refuge = x0
@@ -301,30 +300,29 @@ def accelerated(updates: Steps, W: Matrix, H: Matrix, iterations: int, look: Loo
         iteration += 2
 
 
-Point = tuple[Templates, Matrix]
-
-
-def _measured(updates: Steps, x: Point, *, bold: bool) -> tuple[Point, float]:
+def _measured(updates: Steps[P], x: tuple[P, Matrix], *, bold: bool) -> tuple[tuple[P, Matrix], float]:
     """Return x after one update, and the objective at the old templates and the new activations."""
     H = x[1].copy()
     templates, objective = updates.step(x[0], H, bold=bold)
     return (templates, H), objective
 
 
-def _extrapolated(x0: Point, x1: Point, x2: Point, bound: float) -> tuple[Point, float]:
+def _extrapolated(
+    x0: tuple[P, Matrix], x1: tuple[P, Matrix], x2: tuple[P, Matrix], bound: float
+) -> tuple[tuple[P, Matrix], float]:
     """Return the start of the next cycle, and the bound of its length."""
-    factors = [(x0[0].T, x1[0].T, x2[0].T), (x0[1], x1[1], x2[1])]
+    factors = [(x0[0].entries, x1[0].entries, x2[0].entries), (x0[1], x1[1], x2[1])]
     first, second = (
         sum(squares)
         for squares in zip(*(_mean_squared_differences(*factor) for factor in factors), strict=True)
     )
     length = float(np.sqrt(first / second)) if second > 0 else bound
     length = min(max(length, 1.0), bound)
-    T, H = (_extrapolated_factor(length, *factor) for factor in factors)
-    return (make_templates(T), H), bound * _GROWTH if length == bound else bound
+    entries, H = (_extrapolated_factor(length, *factor) for factor in factors)
+    return (x0[0].with_entries(entries), H), bound * _GROWTH if length == bound else bound
 
 
-def _factor(templates: Templates, shape: tuple[int, ...]) -> Matrix:
+def _factor(templates: AnyTemplates, shape: tuple[int, ...]) -> Matrix:
     """Return W, (bins, components), without its padding."""
     return templates.T[: shape[1], : shape[0]].T
 

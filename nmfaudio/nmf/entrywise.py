@@ -7,13 +7,15 @@ the sums over the entries of V are taken, which the `Entries` of a problem do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import BIN_MULTIPLE, Penalty, Templates, aligned, least_entries
+from nmfaudio.nmf.layout import Change, Penalty, least_entries
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem
 from nmfaudio.nmf.threads import WorkerPool, share_out
@@ -21,24 +23,6 @@ from nmfaudio.nmf.threads import WorkerPool, share_out
 Bounds = tuple[int, int]
 
 T_co = TypeVar("T_co")
-
-
-class Change(NamedTuple):
-    """How an update of a factor X uses its numerator and denominator.
-
-    X is multiplied by their quotient, to the power `exponent`, with the terms of a penalty in it. Where the
-    denominator is zero the quotient is `dead`; entries of X below `least`, (components,), become zero.
-    """
-
-    penalty: Penalty
-    least: Matrix
-    exponent: float
-    dead: float
-
-    @property
-    def weights(self) -> Matrix:
-        """Linear and quadratic weights of the penalty, and the least entries: (3, components)."""
-        return np.stack([self.penalty.linear, self.penalty.quadratic, self.least])
 
 
 class FactorUpdate(Protocol):
@@ -57,8 +41,11 @@ class FactorUpdate(Protocol):
         do nothing else.
         """
 
-    def constant(self, X: Matrix) -> float:
-        """Return the part of the objective that is not a sum over entries."""
+    def constant(self, X: Matrix, other: Any = None) -> float:
+        """Return the part of the objective that is not a sum over entries.
+
+        `other` may be the update of the other factor that was made for this X: it knows sums of X.
+        """
 
 
 class Entries(Protocol):
@@ -68,10 +55,42 @@ class Entries(Protocol):
     """
 
     def activations(self, W: Matrix, *, fixed: bool) -> FactorUpdate:
-        """Return the update of H, which more than one update will use if W is fixed."""
+        """Return the update of H, which will be called more than once if W is fixed."""
 
     def templates(self, H: Matrix) -> FactorUpdate:
         """Return the update of W."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Templates as the columns of W: a `layout.AnyTemplates`.
+
+    Attributes
+    ----------
+    W : ndarray of float32, shape (bins, components)
+        Contiguous.
+    """
+
+    W: Matrix
+
+    @property
+    def T(self) -> Matrix:
+        """W transposed."""
+        return self.W.T
+
+    @cached_property
+    def sums(self) -> NDArray[np.float64]:
+        """The sum of each template."""
+        return np.asarray(self.W.sum(axis=0, dtype=np.float64))
+
+    @property
+    def entries(self) -> Matrix:
+        """All entries: W."""
+        return self.W
+
+    def with_entries(self, entries: Matrix) -> Columns:
+        """Return templates with another W."""
+        return Columns(entries)
 
 
 class EntryUpdates:
@@ -98,8 +117,7 @@ class EntryUpdates:
     ) -> None:
         self._problem, self._entries, self._pool = problem, entries, pool
         self._frozen = np.flatnonzero(frozen)
-        self._given: tuple[Templates, Matrix] | None = None
-        self._update: tuple[Templates, FactorUpdate] | None = None
+        self._update: tuple[Columns, FactorUpdate] | None = None
         self._weights = Weights(penalties, problem, len(frozen))
 
     @property
@@ -107,60 +125,53 @@ class EntryUpdates:
         """Whether the exponent 1, where it is not proven to descend, is worth a try."""
         return 0 <= self._problem.divergence.beta < 1
 
+    def templates(self, W: Matrix) -> Columns:
+        """Return W, (bins, components), as `step` and `activate` take it."""
+        return Columns(np.ascontiguousarray(W, np.float32))
+
     def step(
-        self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
-    ) -> tuple[Templates, float]:
+        self, templates: Columns, H: Matrix, *, measure: bool = True, bold: bool = False
+    ) -> tuple[Columns, float]:
         """Update H, (frames, components), in place, then the templates.
 
         Returns
         -------
-        templates : Templates
+        templates : Columns
             The new ones.
         objective : float
             At the new H and the templates that were given; 0 unless it is measured.
         """
         weights, pool = self._weights, self._pool
-        of_activations = self._update_given(templates, H.shape[1], fixed=False)
+        of_activations = self._update_given(templates, fixed=False)
         exponent = self._exponent(weights.squares_of_activations, bold)
         penalty = weights.on_activations(templates, H)
         of_activations.multiply(H, Change(penalty, self._least(of_activations), exponent, 0.0), 1, pool)
         of_templates = self._entries.templates(H)
-        linear, quadratic = (w.astype(np.float32) for w in weights.on_templates(templates, H))
+        linear, quadratic = weights.on_templates(templates, H)
         nothing = np.empty((0, len(linear)), np.float32)
         exponent = self._exponent(weights.squares_of_templates, bold)
         penalty = Penalty(linear, quadratic, nothing, nothing)
-        W = self._factor(templates, H.shape[1])
-        moved = W.copy()
+        moved = templates.W.copy()
         change = Change(penalty, self._least(of_templates), exponent, 1.0)
         objective = of_templates.multiply(moved, change, 1, pool, measure=measure)
         if measure:
-            objective += of_activations.constant(H) + weights.value(templates, H)
-        moved[:, self._frozen] = W[:, self._frozen]
-        following = _turned(moved)
-        self._given = following, moved
-        return following, objective
+            objective += of_activations.constant(H, of_templates) + weights.value(templates, H)
+        if self._frozen.size:
+            moved[:, self._frozen] = templates.W[:, self._frozen]
+        return Columns(moved), objective
 
-    def activate(
-        self, templates: Templates, H: Matrix, penalty: Penalty, exponent: float, steps: int
-    ) -> float:
+    def activate(self, templates: Columns, H: Matrix, penalty: Penalty, exponent: float, steps: int) -> float:
         """Update H in place so many times; return the objective without penalties that it then has."""
-        update = self._update_given(templates, H.shape[1], fixed=True)
+        update = self._update_given(templates, fixed=True)
         change = Change(penalty, self._least(update), exponent, 0.0)
         update.multiply(H, change, steps, self._pool)
         return update.multiply(H, change, 0, self._pool, measure=True) + update.constant(H)
 
-    def _update_given(self, templates: Templates, rank: int, *, fixed: bool) -> FactorUpdate:
+    def _update_given(self, templates: Columns, *, fixed: bool) -> FactorUpdate:
         """Return the update of H, which is made once for the same templates."""
         if self._update is None or self._update[0] is not templates:
-            W = self._factor(templates, rank)
-            self._update = templates, self._entries.activations(W, fixed=fixed)
+            self._update = templates, self._entries.activations(templates.W, fixed=fixed)
         return self._update[1]
-
-    def _factor(self, templates: Templates, rank: int) -> Matrix:
-        """Return W, (bins, components)."""
-        if self._given is None or self._given[0] is not templates:
-            self._given = templates, np.ascontiguousarray(templates.T[:rank, : self._problem.bins].T)
-        return self._given[1]
 
     def _least(self, update: FactorUpdate) -> Matrix:
         """Return the size below which an entry of the factor does not count."""
@@ -168,17 +179,6 @@ class EntryUpdates:
 
     def _exponent(self, squares: bool, bold: bool) -> float:
         return 1.0 if bold and not squares else self._problem.divergence.exponent_for(squares)
-
-
-def _turned(W: Matrix) -> Templates:
-    """Return the templates of W, (bins, components), as `make_templates` does, but faster for a narrow W."""
-    from nmfaudio.nmf.sparse_kernels import turn_rows  # loads numba
-
-    T = aligned(W.shape[1], len(W), BIN_MULTIPLE)
-    T[W.shape[1] :], T[:, len(W) :] = 0, 0
-    sums = np.zeros(len(T))
-    turn_rows(W, T, sums)
-    return Templates(T, sums)
 
 
 def run_portions(

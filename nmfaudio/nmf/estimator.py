@@ -411,7 +411,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         if not fix_scale:
             # Whatever the level of X, templates that sum to one are within float32.
             total = H.sum(axis=1)
-            W, H = W * total, np.divide(H.T, total, out=np.zeros(H.T.shape), where=total > 0).T
+            used = total[:, None] > 0
+            W, H = W * total, np.divide(H, total[:, None], out=np.zeros_like(H), where=used)
         return 0, (H.T, W.T)
 
     def _given(self, X: Any, rank: int, W: Any, H: Any) -> tuple[Array, Array]:

@@ -2,8 +2,7 @@
 
 A tile multiplies a few rows by one to three panels of columns. All its sums stay in vector registers; a loop
 that the compiler vectorises stores them to memory after a few terms. `compare` is such a product with a last
-step: the data are divided by the model before the sums leave the registers. A sparse row multiplies the
-stored entries of one row by a few panels of a matrix.
+step: the data are divided by the model before the sums leave the registers.
 
 Each tile has a twin in plain Python. The twin documents it and replaces it where numba is switched off.
 """
@@ -44,7 +43,7 @@ QUOTIENT, TWO_QUOTIENTS, MODEL = 0, 1, 2  # what `compare` writes
 
 Buffer = NDArray[np.float32]
 Tile = Callable[..., None]
-_VECTOR = ir.VectorType(ir.FloatType(), PANEL)
+VECTOR = ir.VectorType(ir.FloatType(), PANEL)
 
 
 @intrinsic
@@ -115,43 +114,6 @@ def plain_compare(
         C.reshape(-1)[target] = data / model if ending == QUOTIENT else model
 
 
-def plain_spread(rows: int) -> Tile:
-    """Return the copying of so many rows of a panel, in plain Python."""
-
-    def spread(
-        panel: Buffer, a: int, T: Buffer, t: int, t_row: int, columns: Buffer, c: int
-    ) -> None:  # fmt: skip
-        """Write rows of a panel, from a on, to T from t on, and transposed to `columns` from c on.
-
-        Rows that are missing from a square of PANEL rows are zeros in `columns`.
-        """
-        square = np.zeros((PANEL, PANEL), np.float32)
-        square[:rows] = panel.reshape(-1)[a : a + rows * PANEL].reshape(rows, PANEL)
-        T.reshape(-1)[t + np.add.outer(np.arange(rows) * t_row, np.arange(PANEL))] = square[:rows]
-        columns.reshape(-1)[c : c + PANEL * PANEL] = square.T.reshape(-1)
-
-    return spread
-
-
-def plain_sparse_row(panels: int) -> Tile:
-    """Return the product of a sparse row and so many panels, in plain Python."""
-
-    def product(
-        positions: NDArray[Any], values: Buffer, first: int, last: int,
-        B: Buffer, b: int, b_row: int,
-        C: Buffer, c: int,
-    ) -> None:  # fmt: skip
-        """Write to C, from c on, the sum of rows of B, each times a value.
-
-        The entries `first` to `last` of `positions` and `values` count; there is at least one. B is addressed
-        as if it were flat: from b on, its rows `b_row` apart; what follows the panels in a row is left out.
-        """
-        places = b + np.add.outer(positions[first:last].astype(np.intp) * b_row, np.arange(panels * PANEL))
-        C[c : c + panels * PANEL] = values[first:last] @ B.reshape(-1)[places]
-
-    return product
-
-
 def compiled_product(rows: int, panels: int, transposed: bool = False) -> Tile:
     """Return the product of so many rows and panels, for use in compiled functions."""
 
@@ -161,78 +123,16 @@ def compiled_product(rows: int, panels: int, transposed: bool = False) -> Tile:
         steps = (one, a_row, width, b_panel) if transposed else (a_row, one, b_panel, width)
         left = _spaced(builder, pointer(0, A, a), steps[0], rows)
         right = _spaced(builder, pointer(3, B, b), steps[2], panels)
-        sums = _sums(builder, left, steps[1], right, steps[3], _VECTOR(None), depth)
+        sums = _sums(builder, left, steps[1], right, steps[3], VECTOR(None), depth)
         for row, start in zip(sums, _spaced(builder, pointer(6, C, c), c_row, rows), strict=True):
             for total, spot in zip(row, _spaced(builder, start, c_panel, panels), strict=True):
-                _store(builder, builder.fadd(_load(builder, spot), total) if transposed else total, spot)
+                store(builder, builder.fadd(load(builder, spot), total) if transposed else total, spot)
         return context.get_dummy_value()
 
     @intrinsic
     def product(typing: Any, A: Any, a: Any, a_row: Any, B: Any, b: Any, b_panel: Any, C: Any, c: Any, c_row: Any, c_panel: Any, depth: Any) -> Any:  # fmt: skip  # noqa: E501
         n = numba.types.intp
         return numba.types.void(A, n, n, B, n, n, C, n, n, n, n), generate
-
-    return product
-
-
-def compiled_spread(rows: int) -> Tile:
-    """Return the copying of so many rows of a panel, for use in compiled functions."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        panel, a, T, t, t_row, columns, c = arguments
-        pointer, width = _pointers(context, builder, signature), a.type(PANEL)
-        vectors = [_load(builder, spot) for spot in _spaced(builder, pointer(0, panel, a), width, rows)]
-        for vector, spot in zip(vectors, _spaced(builder, pointer(2, T, t), t_row, rows), strict=True):
-            _store(builder, vector, spot)
-        vectors += [_VECTOR(None)] * (PANEL - rows)
-        for vector, spot in zip(
-            _transposed(builder, vectors), _spaced(builder, pointer(5, columns, c), width, PANEL), strict=True
-        ):
-            _store(builder, vector, spot)
-        return context.get_dummy_value()
-
-    @intrinsic
-    def spread(typing: Any, panel: Any, a: Any, T: Any, t: Any, t_row: Any, columns: Any, c: Any) -> Any:
-        n = numba.types.intp
-        return numba.types.void(panel, n, T, n, n, columns, n), generate
-
-    return spread
-
-
-def compiled_sparse_row(panels: int) -> Tile:
-    """Return the product of a sparse row and so many panels, for use in compiled functions."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        positions, values, first, last, B, b, b_row, C, c = arguments
-        pointer = _pointers(context, builder, signature)
-        zero, width = first.type(0), first.type(PANEL)
-        position, value, start = pointer(0, positions, zero), pointer(1, values, zero), pointer(4, B, b)
-        before, loop = builder.basic_block, builder.append_basic_block("loop")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        at, *sums = phis = [builder.phi(kind) for kind in (first.type, *[_VECTOR] * panels)]
-        number = builder.load(builder.gep(position, [at]))
-        row = number if number.type == first.type else builder.zext(number, first.type)
-        factor = _broadcast(builder, builder.load(builder.gep(value, [at])))
-        spots = _spaced(builder, builder.gep(start, [builder.mul(row, b_row)]), width, panels)
-        terms = [builder.fmul(factor, _load(builder, spot), flags=("contract",)) for spot in spots]
-        totals = [builder.fadd(*pair, flags=("contract",)) for pair in zip(terms, sums, strict=True)]
-        following = builder.add(at, first.type(1))
-        entering, leaving = (first, *[_VECTOR(None)] * panels), (following, *totals)
-        for phi, begin, end in zip(phis, entering, leaving, strict=True):
-            phi.add_incoming(begin, before)
-            phi.add_incoming(end, loop)
-        after = builder.append_basic_block("after")
-        builder.cbranch(builder.icmp_signed("<", following, last), loop, after)
-        builder.position_at_end(after)
-        for total, spot in zip(totals, _spaced(builder, pointer(7, C, c), width, panels), strict=True):
-            _store(builder, total, spot)
-        return context.get_dummy_value()
-
-    @intrinsic
-    def product(typing: Any, positions: Any, values: Any, first: Any, last: Any, B: Any, b: Any, b_row: Any, C: Any, c: Any) -> Any:  # fmt: skip  # noqa: E501
-        n = numba.types.intp
-        return numba.types.void(positions, values, n, n, B, n, n, C, n), generate
 
     return product
 
@@ -255,7 +155,7 @@ def compiled_compare(typing: Any, A: Any, a: Any, a_row: Any, B: Any, b: Any, b_
             _prefetch(builder, spot)
         left = _spaced(builder, pointer(0, A, a), a_row, ROWS)
         right = _spaced(builder, pointer(3, B, b), b_panel, 3)
-        scales, floors = _broadcast(builder, scale), _broadcast(builder, floor)
+        scales, floors = broadcast(builder, scale), broadcast(builder, floor)
         rows = _sums(builder, left, depth.type(1), right, width, floors, depth)
         models = [model for row in rows for model in row]
         places = list(zip(models, data[: 3 * ROWS], spots(pointer(9, C, c), c_row), strict=True))
@@ -264,17 +164,17 @@ def compiled_compare(typing: Any, A: Any, a: Any, a_row: Any, B: Any, b: Any, b_
         )
         with builder.if_then(single):
             for model, seen, out in places:
-                _store(builder, _divided(builder, builder.fmul(_load(builder, seen), scales), model), out)
+                store(builder, _divided(builder, builder.fmul(load(builder, seen), scales), model), out)
         with builder.if_then(double):
             inverses = spots(pointer(10, inverse, c), c_row)
             for (model, seen, out), spot in zip(places, inverses, strict=True):
-                one = _divided(builder, _VECTOR([1.0] * PANEL), model)
-                value = builder.fadd(builder.fmul(_load(builder, seen), scales), floors)
-                _store(builder, one, spot)
-                _store(builder, builder.fmul(builder.fmul(value, one), one), out)
+                one = _divided(builder, VECTOR([1.0] * PANEL), model)
+                value = builder.fadd(builder.fmul(load(builder, seen), scales), floors)
+                store(builder, one, spot)
+                store(builder, builder.fmul(builder.fmul(value, one), one), out)
         with builder.if_then(builder.not_(builder.or_(single, double))):
             for model, _, out in places:
-                _store(builder, model, out)
+                store(builder, model, out)
         return context.get_dummy_value()
 
     n, real = numba.types.intp, numba.types.float32
@@ -294,12 +194,11 @@ def _sums(
     rows, panels = phis[1 : 1 + len(left)], phis[1 + len(left) : 1 + len(left) + len(right)]
     sums = phis[1 + len(left) + len(right) :]
     for term in range(UNROLL):
-        vectors = [_load(builder, _moved(builder, panel, right_step, term)) for panel in panels]
+        vectors = [load(builder, _moved(builder, panel, right_step, term)) for panel in panels]
         for r, row in enumerate(rows):
-            factor = _broadcast(builder, builder.load(_moved(builder, row, left_step, term)))
+            factor = broadcast(builder, builder.load(_moved(builder, row, left_step, term)))
             for place, vector in enumerate(vectors, r * len(vectors)):
-                product = builder.fmul(factor, vector, flags=("contract",))
-                sums[place] = builder.fadd(product, sums[place], flags=("contract",))
+                sums[place] = multiplied_sum(builder, factor, vector, sums[place])
     remaining = builder.sub(phis[0], depth.type(UNROLL))
     moved = [_moved(builder, row, left_step, UNROLL) for row in rows]
     moved += [_moved(builder, panel, right_step, UNROLL) for panel in panels]
@@ -326,12 +225,14 @@ def _spaced(builder: ir.IRBuilder, pointer: Any, step: Any, count: int) -> list[
     return [_moved(builder, pointer, step, n) for n in range(count)]
 
 
-def _load(builder: ir.IRBuilder, pointer: Any) -> Any:
-    return builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
+def load(builder: ir.IRBuilder, pointer: Any) -> Any:
+    """Return the vector at a pointer to its first number."""
+    return builder.load(builder.bitcast(pointer, VECTOR.as_pointer()), align=4)
 
 
-def _store(builder: ir.IRBuilder, vector: Any, pointer: Any) -> None:
-    builder.store(vector, builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
+def store(builder: ir.IRBuilder, vector: Any, pointer: Any) -> None:
+    """Write a vector at a pointer to its first number."""
+    builder.store(vector, builder.bitcast(pointer, VECTOR.as_pointer()), align=4)
 
 
 def _prefetch(builder: ir.IRBuilder, pointer: Any) -> None:
@@ -351,31 +252,21 @@ def _divided(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
     return builder.fdiv(a, b, flags=("arcp", "nnan", "ninf", "contract") if PANEL == 16 else ())
 
 
-def _transposed(builder: ir.IRBuilder, rows: list[Any]) -> list[Any]:
-    """Return the columns of a square: its halves are interleaved as often as its side can be halved."""
-    half = PANEL // 2
-    places = ir.VectorType(ir.IntType(32), PANEL)
-    orders = [[n + part for i in range(half) for n in (i, i + PANEL)] for part in (0, half)]
-    for _ in range(half.bit_length()):
-        pairs = zip(rows[:half], rows[half:], strict=True)
-        rows = [builder.shuffle_vector(*pair, ir.Constant(places, o)) for pair in pairs for o in orders]
-    return rows
-
-
-def _broadcast(builder: ir.IRBuilder, number: Any) -> Any:
+def broadcast(builder: ir.IRBuilder, number: Any) -> Any:
     """Return a vector that holds a number in every place."""
-    empty, places = ir.Constant(_VECTOR, ir.Undefined), ir.VectorType(ir.IntType(32), PANEL)
+    empty, places = ir.VectorType(number.type, PANEL)(ir.Undefined), ir.VectorType(ir.IntType(32), PANEL)
     first = builder.insert_element(empty, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, empty, ir.Constant(places, [0] * PANEL))
+    return builder.shuffle_vector(first, empty, places([0] * PANEL))
+
+
+def multiplied_sum(builder: ir.IRBuilder, a: Any, b: Any, added: Any) -> Any:
+    """Return a b + added, in one instruction where the processor has it."""
+    return builder.fadd(builder.fmul(a, b, flags=("contract",)), added, flags=("contract",))
 
 
 _make = plain_product if _CONFIG.DISABLE_JIT else compiled_product
 # A tile of one panel is eight rows high on every processor: fewer sums would wait for each other.
 one_panel, two_panels, three_panels = _make(8, 1), _make(ROWS, 2), _make(ROWS, 3)
 transposed_panel, three_transposed_panels = _make(ROWS, 1, True), _make(ROWS, 3, True)
-_make_spread = plain_spread if _CONFIG.DISABLE_JIT else compiled_spread
-spread_eight_rows, spread_square = _make_spread(min(8, PANEL)), _make_spread(PANEL)
-_make_row = plain_sparse_row if _CONFIG.DISABLE_JIT else compiled_sparse_row
-one_sparse_panel, two_sparse_panels, four_sparse_panels = _make_row(1), _make_row(2), _make_row(4)
 whole_registers: Any = (lambda: None) if _CONFIG.DISABLE_JIT else compiled_whole_registers
 compare: Any = plain_compare if _CONFIG.DISABLE_JIT else compiled_compare

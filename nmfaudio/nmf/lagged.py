@@ -48,6 +48,10 @@ class LaggedUpdates:
         """False: only steps for which descent is proven are made."""
         return False
 
+    def templates(self, W: Matrix) -> Templates:
+        """Return W, (bins, lags * components), in the kernels' layout."""
+        return Templates.of(W.T)
+
     def step(
         self, templates: Templates, H: Matrix, *, measure: bool = True, bold: bool = False
     ) -> tuple[Templates, float]:

@@ -5,7 +5,7 @@ Buffers are rounded up to whole tiles of the matrix products, so that the loops 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,25 @@ Sums = tuple[Buffer, Buffer, Buffer]  # what the update of the templates needs: 
 NO_SUMS: Sums = (np.empty((PORTIONS, 0, 0), np.float32),) * 3  # where only activations are updated
 
 
+class AnyTemplates(Protocol):
+    """Templates in the layout that some updates take."""
+
+    @property
+    def T(self) -> Buffer:
+        """W transposed, (components, bins), perhaps with zeros around it."""
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """The sums of the rows of T."""
+
+    @property
+    def entries(self) -> Buffer:
+        """All entries, in one contiguous matrix."""
+
+    def with_entries(self, entries: Buffer) -> Self:
+        """Return templates in the same layout with other entries."""
+
+
 class Templates(NamedTuple):
     """W transposed, as `padded` returns it, the sums of its rows, and the copies that `packed` adds.
 
@@ -56,6 +75,21 @@ class Templates(NamedTuple):
     columns: Buffer = EMPTY
     products: Buffer = EMPTY
     least: Buffer = NO_LIMITS
+
+    @classmethod
+    def of(cls, T: Buffer) -> Templates:
+        """Return the templates of W transposed, without the copies."""
+        wide = padded(T, BIN_MULTIPLE)
+        return cls(wide, wide.sum(axis=1, dtype=np.float64))
+
+    @property
+    def entries(self) -> Buffer:
+        """All entries: T."""
+        return self.T
+
+    def with_entries(self, entries: Buffer) -> Templates:
+        """Return templates with another T."""
+        return self.of(entries)
 
 
 class Penalty(NamedTuple):
@@ -74,6 +108,39 @@ class Penalty(NamedTuple):
     def of_frames(self, start: int, stop: int) -> Penalty:
         """Return the penalty of some frames."""
         return self._replace(entries=self.entries[start:stop], pull=self.pull[start:stop])
+
+
+class Change(NamedTuple):
+    """How an update of a factor X, (rows, components), uses its numerator and denominator.
+
+    X is multiplied by their quotient, to the power `exponent`, with the terms of a penalty in it. Where the
+    denominator is zero the quotient is `dead`; entries of X below `least`, (components,), become zero.
+    """
+
+    penalty: Penalty
+    least: Buffer
+    exponent: float
+    dead: float
+
+    def of_rows(self, start: int, stop: int) -> Change:
+        """Return the change of some rows of X."""
+        return self._replace(penalty=self.penalty.of_frames(start, stop))
+
+
+class StoredRows(NamedTuple):
+    """Rows of a sparse matrix, as in CSR: row n has the entries `bounds[n]` to `bounds[n + 1]`.
+
+    `positions` are the columns of all entries, and `values` their numbers.
+    """
+
+    bounds: NDArray[Any]
+    positions: NDArray[Any]
+    values: Buffer
+
+    @classmethod
+    def of(cls, matrix: Any, start: int, stop: int) -> StoredRows:
+        """Return some rows of a scipy.sparse.csr_array."""
+        return cls(matrix.indptr[start : stop + 1], matrix.indices, matrix.data)
 
 
 class Portions(NamedTuple):
@@ -152,6 +219,15 @@ def least_entries(floor: float, largest: Buffer) -> Buffer:
     """
     least = NEGLIGIBLE * floor / np.maximum(largest, SMALLEST).astype(np.float64)
     return np.asarray(np.minimum(least, LARGEST), np.float32)
+
+
+def scaled_columns(
+    matrix: NDArray[Any], factors: NDArray[np.float64], dtype: type[np.floating[Any]]
+) -> NDArray[Any]:
+    """Return a matrix times a factor for each column, computed in float64 without an array of that type."""
+    scaled = np.empty(matrix.shape, dtype)
+    np.multiply(matrix, factors, out=scaled, dtype=np.float64, casting="same_kind")
+    return scaled
 
 
 def largest_entries(matrix: Buffer) -> Buffer:

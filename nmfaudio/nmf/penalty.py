@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import Penalty, Templates
+from nmfaudio.nmf.layout import AnyTemplates, Penalty
 from nmfaudio.nmf.problem import Problem
 
 _LARGEST_POWER = 1000  # of two, that a weight may be multiplied by
@@ -81,7 +81,10 @@ class Penalties:
 
     def __post_init__(self) -> None:
         for name in ("l1_W", "l2_W", "l1_H", "l2_H", "sparsity", "continuity", "group_sparsity"):
-            weight = np.asarray(getattr(self, name), np.float64)
+            given = getattr(self, name)
+            if isinstance(given, float) and 0 <= given < np.inf:
+                continue
+            weight = np.asarray(given, np.float64)
             if weight.ndim > 1 or not np.isfinite(weight).all() or (weight < 0).any():
                 raise OptionError(f"{name}={getattr(self, name)}: penalties must be finite and not negative")
         if self.group_sparsity and self.groups is None:
@@ -135,11 +138,11 @@ class Weights:
         zeros = np.zeros(rank, np.float32)
         self._none = Penalty(zeros, zeros, self._nothing, self._nothing)
 
-    def _sums(self, templates: Templates) -> NDArray[np.float64]:
+    def _sums(self, templates: AnyTemplates) -> NDArray[np.float64]:
         """Return the sum of each template."""
         return templates.sums[: self._rank].astype(np.float64)
 
-    def _norms(self, templates: Templates) -> NDArray[np.float64]:
+    def _norms(self, templates: AnyTemplates) -> NDArray[np.float64]:
         """Return the Euclidean norm of each template."""
         T = templates.T[: self._rank]
         return np.asarray(np.sqrt(np.einsum("kf,kf->k", T, T, dtype=np.float64)))
@@ -147,7 +150,7 @@ class Weights:
     def _any(self, *names: str) -> bool:
         return any(bool(self._weights[name].any()) for name in names)
 
-    def on_activations(self, templates: Templates, H: Matrix) -> Penalty:
+    def on_activations(self, templates: AnyTemplates, H: Matrix) -> Penalty:
         """Return the terms of the update of H, (frames, components), whose templates are given."""
         if self._is_zero:
             return self._none
@@ -165,7 +168,7 @@ class Weights:
         quadratic = weights["l2_H"] + 8 * smooth
         return Penalty(linear.astype(np.float32), quadratic.astype(np.float32), entries, pull)
 
-    def on_templates(self, templates: Templates, H: Matrix) -> tuple[Matrix, Matrix]:
+    def on_templates(self, templates: AnyTemplates, H: Matrix) -> tuple[Matrix, Matrix]:
         """Return what stands below in the quotient of W, and what stands there times W."""
         if self._is_zero:
             return self._none.linear, self._none.quadratic
@@ -182,7 +185,7 @@ class Weights:
             linear += np.einsum("nk,nk->k", self._slopes(sums, H) @ self._members.T, H)
         return linear.astype(np.float32), quadratic.astype(np.float32)
 
-    def value(self, templates: Templates, H: Matrix) -> float:
+    def value(self, templates: AnyTemplates, H: Matrix) -> float:
         """Return what the penalties add to the objective."""
         if self._is_zero:
             return 0.0
@@ -221,7 +224,7 @@ def _vector(name: str, weight: ArrayLike, rank: int) -> NDArray[np.float64]:
     given = np.asarray(weight, np.float64)
     if given.ndim and given.shape != (rank,):
         raise OptionError(f"{name} has shape {given.shape}: it must be one number or one for each of {rank}")
-    return np.array(np.broadcast_to(given, rank))
+    return given + np.zeros(rank)
 
 
 def _members(groups: Any, rank: int) -> NDArray[np.float64]:

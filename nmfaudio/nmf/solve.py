@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError, OptionError
-from nmfaudio.nmf import layout
 from nmfaudio.nmf.allowed import Allowed, checked_mask
-from nmfaudio.nmf.descend import Updates, accelerated, make_templates, plain, update_activations
+from nmfaudio.nmf.descend import Steps, Updates, accelerated, plain, update_activations
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.entrywise import EntryUpdates
 from nmfaudio.nmf.factorization import MEASURE_EVERY, Callback, ConvergenceMonitor, Factorization
 from nmfaudio.nmf.initialize import STARTS, Matrix, Start, levels
+from nmfaudio.nmf.layout import NO_SUMS, AnyTemplates, Penalty, Templates, scaled_columns
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sketch import sketched
@@ -245,7 +247,7 @@ def _factorize_once(
 
 def _updates(
     problem: Problem, frozen: NDArray[np.bool_], penalties: Penalties, pool: WorkerPool | None
-) -> Updates | EntryUpdates:
+) -> Steps[Any]:
     """Return the updates of a problem with these templates frozen."""
     if problem.is_plain:
         return Updates(problem, len(frozen), frozen, penalties, pool)
@@ -262,38 +264,51 @@ def _entries(problem: Problem) -> StoredEntries | WeightedEntries:
 def _activate(
     problem: Problem, templates: NDArray[Any], settings: _Settings, pool: WorkerPool | None
 ) -> Factorization:
-    from nmfaudio.nmf import template_kernels  # here, because numba takes a while to load
-
     total = templates.sum(axis=0, dtype=np.float64)
     used = np.divide(templates, total, out=np.zeros(templates.shape), where=total > 0)
-    beta, floor = problem.divergence.beta, problem.divergence.floor
-    fixed = template_kernels.packed(make_templates(used.T), products=beta == 2, floor=floor)
     H = settings.allowed.start(templates, _level_start(problem, total))[1]
     penalties = settings.penalties.of_unit_templates(total)
-    weights, updates = Weights(penalties, problem, len(total)), None
-    if not problem.is_plain:
-        updates = EntryUpdates(problem, _entries(problem), total >= 0, penalties, pool)
-    terms = problem.terms._replace(exponent=problem.divergence.exponent_for(weights.squares_of_activations))
-    partition = problem.partition(len(total) * MEASURE_EVERY, pool)
+    weights = Weights(penalties, problem, len(total))
+    fixed, move = _movement(problem, used, penalties, pool)
+    exponent = problem.divergence.exponent_for(weights.squares_of_activations)
     monitor = ConvergenceMonitor(problem, settings.iterations, settings.tolerance, settings.callback)
     made = 0
     for iteration in monitor.measured_iterations():
         objective = 0.0
         # Penalties that couple frames must be computed again after every step.
         for steps in [1] * (iteration - made) if weights.coupled else [iteration - made]:
-            penalty = weights.on_activations(fixed, H)
-            if updates is not None:
-                objective = updates.activate(fixed, H, penalty, terms.exponent, steps)
-                continue
-            objective = update_activations(
-                problem.V, terms, fixed, penalty, H, steps, layout.NO_SUMS, True, partition
-            )
+            objective = move(H, weights.on_activations(fixed, H), exponent, steps)
         made = iteration
         if monitor.done(iteration, objective + weights.value(fixed, H)):
             break
     scale = problem.data_scale * total
     H64 = np.divide(H, scale, out=np.zeros(H.shape), where=scale > 0)
     return monitor.result(templates, H64.T.astype(problem.dtype), 0)
+
+
+def _movement(
+    problem: Problem, W: NDArray[Any], penalties: Penalties, pool: WorkerPool | None
+) -> tuple[AnyTemplates, Callable[[Matrix, Penalty, float, int], float]]:
+    """Return fixed templates, and a function that updates H by them.
+
+    The function takes H, its penalty, the exponent and the number of updates; it returns the objective
+    without penalties.
+    """
+    if not problem.is_plain:
+        updates = EntryUpdates(problem, _entries(problem), np.ones(W.shape[1], bool), penalties, pool)
+        columns = updates.templates(W)
+        return columns, partial(updates.activate, columns)
+    from nmfaudio.nmf import template_kernels  # here, because numba takes a while to load
+
+    beta, floor = problem.divergence.beta, problem.divergence.floor
+    fixed = template_kernels.packed(Templates.of(W.T), products=beta == 2, floor=floor)
+    partition = problem.partition(W.shape[1] * MEASURE_EVERY, pool)
+
+    def move(H: Matrix, penalty: Penalty, exponent: float, steps: int) -> float:
+        terms = problem.terms._replace(exponent=exponent)
+        return update_activations(problem.V, terms, fixed, penalty, H, steps, NO_SUMS, True, partition)
+
+    return fixed, move
 
 
 def _level_start(problem: Problem, total: NDArray[np.float64]) -> Matrix:
@@ -309,8 +324,8 @@ def _at_level(
     total = W.sum(axis=0, dtype=np.float64)
     divisor = np.where(keep, 1.0, total)
     unit = np.divide(W, divisor, out=flat, where=divisor > 0)
-    level = H * (divisor / problem.data_scale)
-    return unit.astype(problem.dtype), level.T.astype(problem.dtype)
+    level = scaled_columns(H, divisor / problem.data_scale, problem.dtype)
+    return unit.astype(problem.dtype), level.T
 
 
 def _start(

@@ -128,12 +128,12 @@ def checked_sparse(matrix: Any, name: str, shape: str) -> tuple[Any, float]:
 
 def frames_of(V: Any, exponent: int) -> SparseFrames:
     """Return a checked V, (bins, frames), times two to the exponent, in float32."""
-    turned = scipy.sparse.csr_array(V.T)
+    turned = scipy.sparse.csr_array(V.T)  # shares its arrays with V
     if turned.dtype == np.float32 and abs(exponent) <= _LARGEST_EXPONENT:
-        data = turned.data * np.float32(np.ldexp(1.0, exponent))
+        turned.data = turned.data * np.float32(np.ldexp(1.0, exponent))
     else:
-        data = np.ldexp(turned.data.astype(np.float64), exponent).astype(np.float32)
-    return SparseFrames(scipy.sparse.csr_array((data, turned.indices, turned.indptr), shape=turned.shape))
+        turned.data = np.ldexp(turned.data.astype(np.float64), exponent).astype(np.float32)
+    return SparseFrames(turned)
 
 
 def compressed(V: Any) -> Any:
@@ -147,8 +147,10 @@ def portions(matrix: Any) -> list[tuple[int, int]]:
     They depend on the matrix alone, so sums over portions are the same for any number of threads.
     """
     rows = matrix.shape[0]
+    count = min(_PORTIONS, 1 + (matrix.nnz + _ROW_ENTRIES * rows) // _PORTION_ENTRIES)
+    if count == 1:
+        return [(0, rows)]
     work = matrix.indptr.astype(np.int64) + _ROW_ENTRIES * np.arange(rows + 1)
-    count = min(_PORTIONS, 1 + int(work[-1]) // _PORTION_ENTRIES)
     targets = np.linspace(0, work[-1], count + 1)[1:-1]
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, targets), [rows]]))
     return [(int(start), int(stop)) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import OptionError
 from nmfaudio.nmf.divergence import Divergence
-from nmfaudio.nmf.entrywise import Bounds, Change, FactorUpdate
+from nmfaudio.nmf.entrywise import Bounds, Columns, FactorUpdate
 from nmfaudio.nmf.initialize import Matrix, levels
-from nmfaudio.nmf.layout import EMPTY, Templates, least_entries
+from nmfaudio.nmf.layout import EMPTY, Change, least_entries, scaled_columns
 from nmfaudio.nmf.penalty import Penalties, Weights
 from nmfaudio.nmf.problem import Problem, checked_matrix
 from nmfaudio.nmf.sparse import SparseFrames, portions
@@ -50,7 +50,7 @@ class StoredEntries:
     def _update(self, matrix: Any, other: Matrix, bounds: list[Bounds], *, keep: bool) -> FactorUpdate:
         if self._likelihood:
             return Quotients(matrix, other, bounds, self._floor)
-        return Products(matrix, other, bounds, self._V.squares, keep=keep)
+        return Products(matrix, other, bounds, lambda: self._V.squares, keep=keep)
 
     @cached_property
     def _frame_portions(self) -> list[Bounds]:
@@ -84,13 +84,14 @@ def activate_sparse(
     total = templates.sum(axis=0, dtype=np.float64)
     used = total > 0
     inverse = np.divide(1, total, out=np.zeros(len(total)), where=used)
-    unit = np.ascontiguousarray((templates * inverse).astype(np.float32))
+    unit = scaled_columns(templates, inverse, np.float32)
     weights = Weights(penalties.of_unit_templates(total), problem, len(total))
-    penalty = weights.on_activations(Templates(unit.T, used.astype(np.float64)), EMPTY)
-    H = np.outer((levels(problem.V) / len(total)).astype(np.float32), used.astype(np.float32))
-    update = StoredEntries(problem).activations(unit, fixed=True)
+    penalty = weights.on_activations(Columns(unit), EMPTY)
+    H = np.repeat((levels(problem.V) / len(total)).astype(np.float32), len(total)).reshape(-1, len(total))
+    H[:, ~used] = 0
+    update = StoredEntries(problem).activations(unit, fixed=False)  # one call makes all iterations
     least = least_entries(problem.divergence.floor, update.largest)
     exponent = problem.divergence.exponent_for(weights.squares_of_activations)
     with workers(None) as pool:
         update.multiply(H, Change(penalty, least, exponent, 0.0), iterations, pool)
-    return np.asarray(H * (inverse / problem.data_scale), problem.dtype)
+    return scaled_columns(H, inverse / problem.data_scale, problem.dtype)

@@ -18,10 +18,9 @@ from llvmlite import ir
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.intrinsics import PANEL
+from nmfaudio.nmf.intrinsics import PANEL, VECTOR, Tile, broadcast, load, multiplied_sum, store
 
 _CONFIG: Any = numba.core.config
-_VECTOR = ir.VectorType(ir.FloatType(), PANEL)
 _LANE = 4  # numbers of 128 bits: shuffles within these are fast on every processor
 _CHAINS = 4  # sums that are added to in turn, so that additions do not wait for each other
 
@@ -68,6 +67,25 @@ def plain_fold_rows(source: Buffer, start: int, rows: int, width: int, sums: Buf
     sums[:width], largest[:width] = block.sum(axis=0), np.maximum(largest[:width], block.max(axis=0))
 
 
+def plain_sparse_row(panels: int) -> Tile:
+    """Return the product of a sparse row and so many panels, in plain Python."""
+
+    def product(
+        positions: NDArray[Any], values: Buffer, first: int, last: int,
+        B: Buffer, b: int, b_row: int,
+        C: Buffer, c: int,
+    ) -> None:  # fmt: skip
+        """Write to C, from c on, the sum of rows of B, each times a value.
+
+        The entries `first` to `last` of `positions` and `values` count; there is at least one. B is addressed
+        as if it were flat: from b on, its rows `b_row` apart; what follows the panels in a row is left out.
+        """
+        places = b + np.add.outer(positions[first:last].astype(np.intp) * b_row, np.arange(panels * PANEL))
+        C[c : c + panels * PANEL] = values[first:last] @ B.reshape(-1)[places]
+
+    return product
+
+
 @intrinsic
 def compiled_copy_panel(typing: Any, A: Any, a: Any, B: Any, b: Any, count: Any) -> Any:
     """Return the typed `plain_copy_panel` for use in compiled functions."""
@@ -77,8 +95,8 @@ def compiled_copy_panel(typing: Any, A: Any, a: Any, B: Any, b: Any, count: Any)
             [_pointer(context, builder, signature, n, arguments[n]) for n in (0, 2)],
             [arguments[n] for n in (1, 3, 4)],
         )
-        vector = _first_numbers(builder, _load(builder, builder.gep(source, [a])), count)
-        _store(builder, vector, builder.gep(target, [b]))
+        vector = _first_numbers(builder, load(builder, builder.gep(source, [a])), count)
+        store(builder, vector, builder.gep(target, [b]))
         return context.get_dummy_value()
 
     n = numba.types.intp
@@ -99,14 +117,14 @@ def compiled_compare_entries(typing: Any, positions: Any, values: Any, first: An
         rows = _rows_at(builder, places, count, Y, width)
 
         def multiply(column: Any, sums: list[Any]) -> list[Any]:
-            factor = _load(builder, builder.gep(own, [column]))
-            vectors = [_load(builder, builder.gep(row, [column])) for row in rows]
-            return [_multiplied_sum(builder, factor, *pair) for pair in zip(vectors, sums, strict=True)]
+            factor = load(builder, builder.gep(own, [column]))
+            vectors = [load(builder, builder.gep(row, [column])) for row in rows]
+            return [multiplied_sum(builder, factor, *pair) for pair in zip(vectors, sums, strict=True)]
 
-        products = _over_panels(builder, width, [_VECTOR(None)] * PANEL, multiply)
-        model = builder.fadd(_sums_of_each(builder, products), _splat(builder, floor))
-        quotient = builder.fdiv(_first_numbers(builder, _load(builder, here), count), model)
-        _store(builder, quotient, out)
+        products = _over_panels(builder, width, [VECTOR(None)] * PANEL, multiply)
+        model = builder.fadd(_sums_of_each(builder, products), broadcast(builder, floor))
+        quotient = builder.fdiv(_first_numbers(builder, load(builder, here), count), model)
+        store(builder, quotient, out)
         _add_rows(builder, quotient, rows, width, target)
         return context.get_dummy_value()
 
@@ -130,13 +148,13 @@ def compiled_fold_rows(typing: Any, source: Any, start: Any, rows: Any, width: A
 
             def fold(place: Any, carried: list[Any]) -> list[Any]:
                 total, most = carried
-                row = _load(builder, builder.gep(top, [place]))
+                row = load(builder, builder.gep(top, [place]))
                 larger = builder.fcmp_ordered(">", row, most)
                 return [builder.fadd(total, row), builder.select(larger, row, most)]
 
-            total, most = _loop(builder, width, size, [_VECTOR(None), _load(builder, spot)], fold)
-            _store(builder, total, builder.gep(sums, [column]))
-            _store(builder, most, spot)
+            total, most = _loop(builder, width, size, [VECTOR(None), load(builder, spot)], fold)
+            store(builder, total, builder.gep(sums, [column]))
+            store(builder, most, spot)
             return []
 
         _over_panels(builder, width, [], fold_column)
@@ -146,15 +164,51 @@ def compiled_fold_rows(typing: Any, source: Any, start: Any, rows: Any, width: A
     return numba.types.void(source, n, n, n, sums, largest), generate
 
 
+def compiled_sparse_row(panels: int) -> Tile:
+    """Return the product of a sparse row and so many panels, for use in compiled functions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        _, _, first, last, _, b, b_row, _, c = arguments
+        places, values, start, target = (
+            builder.gep(_pointer(context, builder, signature, number, arguments[number]), [begin])
+            for number, begin in ((0, first), (1, first), (4, b), (7, c))
+        )
+        columns = [first.type(n * PANEL) for n in range(panels)]
+
+        def add(entry: Any, sums: list[Any]) -> list[Any]:
+            row = _row_at(builder, builder.load(builder.gep(places, [entry])), start, b_row)
+            factor = broadcast(builder, builder.load(builder.gep(values, [entry])))
+            vectors = [load(builder, builder.gep(row, [column])) for column in columns]
+            return [multiplied_sum(builder, factor, *pair) for pair in zip(vectors, sums, strict=True)]
+
+        count = builder.sub(last, first)
+        sums = _loop(builder, first.type(1), count, [VECTOR(None)] * panels, add)
+        for total, column in zip(sums, columns, strict=True):
+            store(builder, total, builder.gep(target, [column]))
+        return context.get_dummy_value()
+
+    @intrinsic
+    def product(typing: Any, positions: Any, values: Any, first: Any, last: Any, B: Any, b: Any, b_row: Any, C: Any, c: Any) -> Any:  # fmt: skip  # noqa: E501
+        n = numba.types.intp
+        return numba.types.void(positions, values, n, n, B, n, n, C, n), generate
+
+    return product
+
+
 def _rows_at(builder: ir.IRBuilder, places: Any, count: Any, Y: Any, width: Any) -> list[Any]:
     """Return pointers to the rows of Y at PANEL places; after `count` of them all are the first one."""
     rows, first = [], builder.load(places)
     for entry in range(PANEL):
         place = builder.load(builder.gep(places, [count.type(entry)]))
         place = builder.select(builder.icmp_signed(">", count, count.type(entry)), place, first)
-        place = place if place.type == count.type else builder.zext(place, count.type)
-        rows.append(builder.gep(Y, [builder.mul(place, width)]))
+        rows.append(_row_at(builder, place, Y, width))
     return rows
+
+
+def _row_at(builder: ir.IRBuilder, place: Any, Y: Any, width: Any) -> Any:
+    """Return a pointer to the row of Y at a place."""
+    place = place if place.type == width.type else builder.zext(place, width.type)
+    return builder.gep(Y, [builder.mul(place, width)])
 
 
 def _add_rows(builder: ir.IRBuilder, factors: Any, rows: list[Any], width: Any, target: Any) -> None:
@@ -163,13 +217,13 @@ def _add_rows(builder: ir.IRBuilder, factors: Any, rows: list[Any], width: Any, 
 
     def add(column: Any, _: list[Any]) -> list[Any]:
         spot = builder.gep(target, [column])
-        chains = [_load(builder, spot), *[_VECTOR(None)] * (_CHAINS - 1)]
+        chains = [load(builder, spot), *[VECTOR(None)] * (_CHAINS - 1)]
         for entry, (factor, row) in enumerate(zip(splats, rows, strict=True)):
-            vector, chain = _load(builder, builder.gep(row, [column])), entry % _CHAINS
-            chains[chain] = _multiplied_sum(builder, factor, vector, chains[chain])
+            vector, chain = load(builder, builder.gep(row, [column])), entry % _CHAINS
+            chains[chain] = multiplied_sum(builder, factor, vector, chains[chain])
         while len(chains) > 1:
             chains = [builder.fadd(chains[n], chains[n + 1]) for n in range(0, len(chains), 2)]
-        _store(builder, chains[0], spot)
+        store(builder, chains[0], spot)
         return []
 
     _over_panels(builder, width, [], add)
@@ -208,7 +262,7 @@ def _loop(
 def _first_numbers(builder: ir.IRBuilder, vector: Any, count: Any) -> Any:
     """Return the first numbers of a vector, and zeros in place of the others."""
     columns = ir.Constant(ir.VectorType(count.type, PANEL), list(range(PANEL)))
-    return builder.select(builder.icmp_signed("<", columns, _splat(builder, count)), vector, _VECTOR(None))
+    return builder.select(builder.icmp_signed("<", columns, broadcast(builder, count)), vector, VECTOR(None))
 
 
 def _sums_of_each(builder: ir.IRBuilder, vectors: list[Any]) -> Any:
@@ -236,32 +290,14 @@ def _places(numbers: list[int]) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), PANEL), numbers)
 
 
-def _splat(builder: ir.IRBuilder, number: Any) -> Any:
-    """Return a vector that holds a number in every place."""
-    empty = ir.Constant(ir.VectorType(number.type, PANEL), ir.Undefined)
-    vector = builder.insert_element(empty, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(vector, vector, _places([0] * PANEL))
-
-
-def _multiplied_sum(builder: ir.IRBuilder, a: Any, b: Any, added: Any) -> Any:
-    """Return a b + added, in one instruction where the processor has it."""
-    return builder.fadd(builder.fmul(a, b, flags=("contract",)), added, flags=("contract",))
-
-
 def _pointer(context: Any, builder: ir.IRBuilder, signature: Any, number: int, array: Any) -> Any:
     """Return a pointer to the first entry of an array, given its argument's number."""
     return context.make_array(signature.args[number])(context, builder, array).data
-
-
-def _load(builder: ir.IRBuilder, pointer: Any) -> Any:
-    return builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
-
-
-def _store(builder: ir.IRBuilder, vector: Any, pointer: Any) -> None:
-    builder.store(vector, builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
 
 
 _PLAIN = _CONFIG.DISABLE_JIT
 copy_panel: Any = plain_copy_panel if _PLAIN else compiled_copy_panel
 compare_entries: Any = plain_compare_entries if _PLAIN else compiled_compare_entries
 fold_rows: Any = plain_fold_rows if _PLAIN else compiled_fold_rows
+_make_row = plain_sparse_row if _PLAIN else compiled_sparse_row
+one_sparse_panel, two_sparse_panels, four_sparse_panels = _make_row(1), _make_row(2), _make_row(4)

@@ -1,35 +1,33 @@
 """The numba loops over the stored entries of a sparse matrix.
 
-A sparse matrix is given by `bounds`, `positions` and `values` as in CSR: row n has its entries at
-`bounds[n]` to `bounds[n + 1]`. One factor, X, has a row for each row of the matrix; the other one, Y, has a
-row for each column. The update of the activations reads the frames of V as rows, and the update of the
-templates reads its bins as rows: both are the same loop, and no two calls write to the same row.
+A sparse matrix is given by its `StoredRows`. One factor, X, has a row for each row of the matrix; the other
+one, Y, has a row for each column. The update of the activations reads the frames of V as rows, and the update
+of the templates reads its bins as rows: both are the same loop, and no two calls write to the same row.
 
-Loops work on padded rows, whose length is a multiple of a vector register: `padded_rows` makes Y such, and X
+Loops work on padded rows, whose length is a multiple of a vector register: `prepare_rows` makes Y such, and X
 is copied to a buffer, a few rows at a time, and back.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled
-from nmfaudio.nmf.intrinsics import (
-    PANEL,
-    ROWS,
-    UNROLL,
+from nmfaudio.nmf.intrinsics import PANEL, ROWS, UNROLL, one_panel, transposed_panel
+from nmfaudio.nmf.layout import Change, StoredRows
+from nmfaudio.nmf.logarithm_kernels import logarithm
+from nmfaudio.nmf.sparse_intrinsics import (
+    compare_entries,
+    copy_panel,
+    fold_rows,
     four_sparse_panels,
-    one_panel,
     one_sparse_panel,
-    transposed_panel,
     two_sparse_panels,
 )
-from nmfaudio.nmf.logarithm_kernels import logarithm
-from nmfaudio.nmf.sparse_intrinsics import compare_entries, copy_panel, fold_rows
 
 Rows = NDArray[np.float32]
 
@@ -38,6 +36,7 @@ _TOGETHER = 4 * _TILE  # rows that are worked on at a time: their buffers stay i
 
 # Sums over components use vector registers; their order is fixed by the number of components.
 _compile = compiled(reassociate=True)
+_compile_in_order = compiled()
 _inlined = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 
 
@@ -117,20 +116,6 @@ def _add_products(
 
 
 @_compile
-def turn_rows(W: Rows, T: Rows, sums: NDArray[np.float64]) -> None:
-    """Write W transposed to the first rows and columns of T, and the sums of its columns to `sums`."""
-    rows, rank = W.shape
-    for n in range(rows):
-        for k in range(rank):
-            T[k, n] = W[n, k]
-    for k in range(rank):
-        total = np.float64(0)
-        for n in range(rows):
-            total += np.float64(T[k, n])
-        sums[k] = total
-
-
-@_compile
 def survey(values: NDArray[Any]) -> tuple[bool, bool, float, float]:
     """Return whether all numbers are finite and not negative, whether one is zero, and two sums.
 
@@ -146,9 +131,9 @@ def survey(values: NDArray[Any]) -> tuple[bool, bool, float, float]:
     return wrong == 0, zeros > 0, total, squares
 
 
-@_compile
+@_compile_in_order
 def sum_rows(bounds: NDArray[Any], values: Rows, sums: NDArray[np.float64]) -> None:
-    """Write the sum of each row."""
+    """Write the sum of each row; rows of few entries would take twice as long in vector registers."""
     for n in range(len(sums)):
         total = np.float64(0)
         for i in range(bounds[n], bounds[n + 1]):
@@ -156,53 +141,56 @@ def sum_rows(bounds: NDArray[Any], values: Rows, sums: NDArray[np.float64]) -> N
         sums[n] = total
 
 
-@_compile
-def multiply_rows(
-    X: Rows,
-    above: Rows,
-    below: Rows,
-    linear: Rows,
-    quadratic: Rows,
-    least: Rows,
-    exponent: float,
-    dead: float,
-) -> None:
-    """Multiply X by above / (below + linear + quadratic X), to a power.
+class _Work(NamedTuple):
+    """Buffers of `_TOGETHER` padded rows each, which are flat.
 
-    `below` has a row for each row of X, or one for all. Entries under `least`, one number for each component,
-    become zero; where the denominator is zero, the quotient is `dead`. All arrays are contiguous: some rows
-    at a time are one long loop, which uses vector registers whatever the number of components is.
+    A part of a factor X, the numerator and the denominator of its update, their quotient, and for each entry
+    the weights and the least size of its component.
     """
-    rank, shared = X.shape[1], len(below) == 1
-    length, size = _TOGETHER * rank, X.size
-    weights = np.empty((3, rank), np.float32)
-    for k in range(rank):
-        weights[0, k], weights[1, k], weights[2, k] = linear[k], quadratic[k], least[k]
-    buffers, denominator = _buffers(weights, rank), below.reshape(below.size)
-    repeated = buffers[4]
-    for i in range(length if shared else 0):
-        repeated[i] = below[0, i % rank]
-    x, numerator = X.reshape(size), above.reshape(size)
+
+    x: Rows
+    above: Rows
+    below: Rows
+    ratio: Rows
+    linear: Rows
+    quadratic: Rows
+    least: Rows
+
+
+@_inlined
+def _make_work(change: Change, width: int) -> _Work:
+    """Return buffers for rows of `width` numbers; the last three are filled."""
+    buffers, rank = np.zeros((7, _TOGETHER * width), np.float32), change.least.size
+    for i in range(buffers.shape[1]):
+        k = i % width
+        if k < rank:
+            buffers[4, i], buffers[5, i] = change.penalty.linear[k], change.penalty.quadratic[k]
+            buffers[6, i] = change.least[k]
+    return _Work(
+        buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5], buffers[6]
+    )  # fmt: skip
+
+
+@_compile
+def multiply_rows(X: Rows, above: Rows, below: Rows, change: Change) -> None:
+    """Change X, (rows, components), given the numerator and the denominator of each entry.
+
+    Some rows at a time are one long loop, which uses vector registers whatever the number of components is.
+    """
+    rank, size, penalty = X.shape[1], X.size, change.penalty
+    work, x, length = _make_work(change, rank), X.reshape(size), _TOGETHER * rank
+    numerator, denominator = above.reshape(size), below.reshape(size)
     for first in range(0, size, length):
-        count = min(length, size - first)
-        part = repeated if shared else denominator[first : first + count]
-        _multiply(x[first:], numerator[first:], part, buffers, count, exponent, np.float32(dead))
+        count, row = min(length, size - first), first // rank
+        for i in range(count):
+            work.above[i], work.below[i] = numerator[first + i], denominator[first + i]
+        _add_rows(penalty.pull, row, count // rank, rank, work.above)
+        _add_rows(penalty.entries, row, count // rank, rank, work.below)
+        _multiply(x[first:], work.above, work, count, change)
 
 
 @_inlined
-def _buffers(weights: Rows, width: int) -> Rows:
-    """Return buffers of some padded rows each; the first ones hold the weights of each component."""
-    rank, length = weights.shape[1], _TOGETHER * width
-    buffers = np.zeros((8, length), np.float32)
-    for i in range(length):
-        if i % width < rank:
-            for kind in range(3):
-                buffers[kind, i] = weights[kind, i % width]
-    return buffers
-
-
-@_inlined
-def _added(rows: Rows, first: int, count: int, width: int, target: Rows) -> None:
+def _add_rows(rows: Rows, first: int, count: int, width: int, target: Rows) -> None:
     """Add rows of a penalty, if it has any, to padded rows."""
     for n in range(min(count, len(rows))):
         for k in range(rows.shape[1]):
@@ -211,116 +199,96 @@ def _added(rows: Rows, first: int, count: int, width: int, target: Rows) -> None
 
 @_compile
 def update_by_products(
-    bounds: NDArray[Any],
-    positions: NDArray[Any],
-    values: Rows,
+    matrix: StoredRows,
     Y: Rows,
     products: Rows,
     numerator: Rows,
     has_numerator: bool,
     X: Rows,
-    weights: Rows,
-    entries: Rows,
-    pull: Rows,
-    exponent: float,
-    dead: float,
+    change: Change,
     steps: int,
     measure: bool,
 ) -> float:
-    """Update X so many times at beta 2; return minus the product of the matrix and the model before.
+    """Change X so many times at beta 2; return minus the product of the matrix and the model before.
 
     `numerator`, the product of the sparse matrix and Y, is written unless `has_numerator`; it has no rows
-    where no later update needs it. `products` are those of all pairs of components of Y, in panels. The rows
-    of `weights` are those of `multiply_rows`: linear and quadratic weights, least entries. `entries` and
-    `pull` are those of a `Penalty`. Y and `numerator` are padded.
+    where no later update needs it. `products` are those of all pairs of components of Y, in panels. Y and
+    `numerator` are padded.
     """
-    rank, width, total = X.shape[1], Y.shape[1], np.float64(0)
-    buffers, flat = _buffers(weights, width), X.reshape(X.size)
-    sums = numerator.reshape(numerator.size) if len(numerator) > 0 else buffers[7]
-    x, below, depth = buffers[3], buffers[4], -(-rank // UNROLL) * UNROLL
+    rank, width, total, penalty = X.shape[1], Y.shape[1], np.float64(0), change.penalty
+    work, flat = _make_work(change, width), X.reshape(X.size)
+    x, sums = work.x, numerator.reshape(numerator.size) if len(numerator) > 0 else work.above
+    depth = -(-rank // UNROLL) * UNROLL
     for first in range(0, len(X), _TOGETHER):
         rows = min(_TOGETHER, len(X) - first)
         size, start = rows * width, first * width if len(numerator) > 0 else 0
-        if not has_numerator:
-            for n in range(first, first + rows):
-                at = start + (n - first) * width
-                _project_row(bounds[n], bounds[n + 1], positions, values, Y, width, sums, at)
+        for n in range(0 if has_numerator else rows):
+            _project_row(matrix, first + n, Y, width, sums, start + n * width)
         _widen(flat, first * rank, rows, rank, x, width)
         above = sums[start : start + size]
         if measure:
             for i in range(size):
                 total -= np.float64(x[i]) * np.float64(above[i])
-        if len(pull) > 0:
+        if len(penalty.pull) > 0:
             for i in range(size):
-                buffers[6, i] = above[i]
-            above = buffers[6]
-            _added(pull, first, rows, width, above)
+                work.above[i] = above[i]
+            above = work.above
+            _add_rows(penalty.pull, first, rows, width, above)
         for _ in range(steps):
             for column in range(0, width, PANEL):
-                for row in range(0, _TOGETHER * width, _TILE * width):
-                    one_panel(
-                        x, row, width, products, column * width, 0, below, row + column, width, 0, depth
-                    )
-            _added(entries, first, rows, width, below)
-            _multiply(x, above, below, buffers, size, exponent, np.float32(dead))
+                for row in range(0, size, _TILE * width):
+                    place = row + column
+                    one_panel(x, row, width, products, column * width, 0, work.below, place, width, 0, depth)
+            _add_rows(penalty.entries, first, rows, width, work.below)
+            _multiply(x, above, work, size, change)
         _narrow(x, rows, width, flat, first * rank, rank)
     return total
 
 
 @_compile
 def update_by_quotients(
-    bounds: NDArray[Any],
-    positions: NDArray[Any],
-    values: Rows,
+    matrix: StoredRows,
     Y: Rows,
     sums: Rows,
-    floor: np.float32,
+    floor: float,
     X: Rows,
-    weights: Rows,
-    entries: Rows,
-    pull: Rows,
-    exponent: float,
-    dead: float,
+    change: Change,
     steps: int,
     measure: bool,
 ) -> float:
-    """Update X so many times at beta 1, with sums of y v / (x y + floor) over each row's stored entries.
+    """Change X so many times at beta 1, with sums of y v / (x y + floor) over each row's stored entries.
 
     Returns the sum of v log(v / (x y + floor)) - v over these entries before, or 0 unless `measure`. `sums`
-    are those of the components of Y. See `update_by_products` for the rest.
+    are those of the components of Y, which is padded.
     """
-    rank, width, total = X.shape[1], Y.shape[1], np.float64(0)
-    buffers, flat = _buffers(weights, width), X.reshape(X.size)
-    x, below, above = buffers[3], buffers[4], buffers[6]
-    spare = np.empty(PANEL, positions.dtype), np.empty(PANEL, np.float32), np.empty(PANEL, np.float32)
+    rank, width, total, penalty = X.shape[1], Y.shape[1], np.float64(0), change.penalty
+    work, flat = _make_work(change, width), X.reshape(X.size)
+    spare = np.empty(PANEL, matrix.positions.dtype), np.empty(PANEL, np.float32), np.empty(PANEL, np.float32)
     for first in range(0, len(X), _TOGETHER):
         rows = min(_TOGETHER, len(X) - first)
-        _widen(flat, first * rank, rows, rank, x, width)
+        _widen(flat, first * rank, rows, rank, work.x, width)
         for n in range(rows):
             for k in range(rank):
-                below[n * width + k] = sums[k]
-        _added(entries, first, rows, width, below)
+                work.below[n * width + k] = sums[k]
+        _add_rows(penalty.entries, first, rows, width, work.below)
         for step in range(max(steps, 1)):
-            for i in range(above.size):
-                above[i] = np.float32(0)
+            for i in range(work.above.size):
+                work.above[i] = np.float32(0)
             for n in range(rows):
-                total += _compare_row(
-                    bounds[first + n], bounds[first + n + 1], positions, values, x, Y, n * width, width,
-                    floor, above, spare, measure and step == 0,
-                )  # fmt: skip
-            _added(pull, first, rows, width, above)
+                measured = measure and step == 0
+                total += _compare_row(matrix, first + n, work, n * width, Y, width, floor, spare, measured)
+            _add_rows(penalty.pull, first, rows, width, work.above)
             if steps > 0:
-                _multiply(x, above, below, buffers, rows * width, exponent, np.float32(dead))
-        _narrow(x, rows, width, flat, first * rank, rank)
+                _multiply(work.x, work.above, work, rows * width, change)
+        _narrow(work.x, rows, width, flat, first * rank, rank)
     return total
 
 
 @_inlined
-def _project_row(
-    first: int, last: int, positions: NDArray[Any], values: Rows, Y: Rows, width: int, sums: Rows, at: int
-) -> None:
+def _project_row(matrix: StoredRows, n: int, Y: Rows, width: int, sums: Rows, at: int) -> None:
     """Write to `sums`, from `at` on, the sum of rows of Y, each times the value of a stored entry."""
-    column = 0
+    first, last, column = matrix.bounds[n], matrix.bounds[n + 1], 0
+    positions, values = matrix.positions, matrix.values
     while column < width:
         left = width - column
         if first == last:
@@ -338,50 +306,49 @@ def _project_row(
 
 
 @_inlined
-def _copy_last(
-    positions: NDArray[Any], values: Rows, first: int, spare: tuple[NDArray[Any], Rows, Rows]
-) -> None:
+def _copy_last(matrix: StoredRows, first: int, spare: tuple[NDArray[Any], Rows, Rows]) -> None:
     """Copy the last entries of all to buffers that have more room, with positions of zero behind them."""
     for j in range(PANEL):
-        inside = first + j < positions.size
-        spare[0][j], spare[1][j] = positions[first + j] if inside else 0, values[first + j] if inside else 0
+        inside = first + j < matrix.positions.size
+        spare[0][j] = matrix.positions[first + j] if inside else 0
+        spare[1][j] = matrix.values[first + j] if inside else 0
 
 
 @_inlined
 def _compare_row(
-    first: int, last: int, positions: NDArray[Any], values: Rows, x: Rows, Y: Rows, at: int, width: int,
-    floor: np.float32, above: Rows, spare: tuple[NDArray[Any], Rows, Rows], measure: bool,
+    matrix: StoredRows, n: int, work: _Work, at: int, Y: Rows, width: int, floor: float,
+    spare: tuple[NDArray[Any], Rows, Rows], measure: bool,
 ) -> float:  # fmt: skip
-    """Add to `above` the sum of rows of Y, each times a stored entry divided by its model.
+    """Add to the numerator the sum of rows of Y, each times a stored entry divided by its model.
 
-    The row's own factor begins in x where its sums begin in `above`. Returns the sum of
-    v log(v / model) - v, or 0 unless `measure`.
+    The row's own factor and its numerator begin at `at`. Returns the sum of v log(v / model) - v, or 0 unless
+    `measure`.
     """
-    total, quotients = np.float64(0), spare[2]
-    for i in range(first, last, PANEL):
-        count = last - i
-        if i + PANEL <= positions.size:
+    total, last, lift = np.float64(0), matrix.bounds[n + 1], np.float32(floor)
+    (places, values, quotients), size = spare, matrix.positions.size
+    for i in range(matrix.bounds[n], last, PANEL):
+        if i + PANEL <= size:
             compare_entries(
-                positions, values, i, count, x, at, Y, width, floor, above, at, quotients
+                matrix.positions, matrix.values, i, last - i, work.x, at, Y, width, lift, work.above, at,
+                quotients,
             )  # fmt: skip
         else:
-            _copy_last(positions, values, i, spare)
+            _copy_last(matrix, i, spare)
             compare_entries(
-                spare[0], spare[1], 0, count, x, at, Y, width, floor, above, at, quotients
+                places, values, 0, last - i, work.x, at, Y, width, lift, work.above, at, quotients
             )  # fmt: skip
         if measure:
             for j in range(min(PANEL, last - i)):
                 term = logarithm(quotients[j]) - np.float32(1)
-                total += np.float64(values[i + j]) * np.float64(term)
+                total += np.float64(matrix.values[i + j]) * np.float64(term)
     return total
 
 
 @_inlined
-def _multiply(
-    x: Rows, above: Rows, below: Rows, buffers: Rows, size: int, exponent: float, dead: np.float32
-) -> None:
-    """Do the same for entries that stand in a row, whose weights are in `buffers`."""
-    linear, quadratic, least, ratio = buffers[0], buffers[1], buffers[2], buffers[5]
+def _multiply(x: Rows, above: Rows, work: _Work, size: int, change: Change) -> None:
+    """Change entries that stand in a row, whose denominators and weights are in `work`."""
+    below, linear, quadratic, least, ratio = work.below, work.linear, work.quadratic, work.least, work.ratio
+    dead, exponent = np.float32(change.dead), np.float32(change.exponent)
     if exponent == 1:
         for i in range(size):
             denominator = below[i] + linear[i] + quadratic[i] * x[i]
@@ -392,7 +359,7 @@ def _multiply(
         denominator = below[i] + linear[i] + quadratic[i] * x[i]
         ratio[i] = above[i] / denominator if denominator > 0 else dead
     for i in range(size):
-        ratio[i] = ratio[i] ** np.float32(exponent)
+        ratio[i] = ratio[i] ** exponent
     for i in range(size):
         moved = x[i] * ratio[i]
         x[i] = moved if moved >= least[i] else np.float32(0)

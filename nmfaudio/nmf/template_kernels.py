@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.compilation import compiled, inlined
-from nmfaudio.nmf.intrinsics import PANEL, spread_eight_rows, spread_square, whole_registers
+from nmfaudio.nmf.intrinsics import PANEL, whole_registers
 from nmfaudio.nmf.layout import (
     BIN_MULTIPLE,
     LARGEST,
@@ -64,7 +64,7 @@ def updated(templates: Templates, sums: Sums, rule: Rule, floor: float) -> Templ
     width = -(-rows // LINE) * LINE
     memory = aligned(2 * rows + width, bins, BIN_MULTIPLE)
     T, panels, columns = memory[:rows], memory[rows : 2 * rows], memory[2 * rows :]
-    columns[-(-rows // PANEL) * PANEL :] = 0
+    columns[rows // PANEL * PANEL :] = 0
     new = Templates(
         T,
         np.empty(rows),
@@ -89,7 +89,7 @@ def in_panels(matrix: Buffer) -> Buffer:
 def _update(old: Templates, new: Templates, sums: Sums, rule: Rule, floor: float) -> None:
     """Write all fields of `new` but `products`."""
     whole_registers()
-    (rows, bins), size = new.T.shape, new.panels.shape[1]
+    rows, size = len(new.T), new.panels.shape[1]
     linear, quadratic, least = _zeros(size), _zeros(size), _zeros(size)
     ratio, denominator, largest = _zeros(size), _zeros(size), _zeros(size)
     total, uniform = np.empty(size), sums[1].shape[1] == 1
@@ -119,18 +119,28 @@ def _update(old: Templates, new: Templates, sums: Sums, rule: Rule, floor: float
             largest[i] = _larger(panel[i], largest[i])
         for i in range(size):
             total[i] += np.float64(panel[i])
-        for k in range(0, rows, PANEL):
-            target, column = k * bins + p * PANEL, k * bins + p * PANEL * PANEL
-            if k + PANEL <= rows:
-                spread_square(panel, k * PANEL, new.T, target, bins, new.columns, column)
-            else:
-                spread_eight_rows(panel, k * PANEL, new.T, target, bins, new.columns, column)
+        _spread(panel, p * PANEL, new.T, new.columns)
     for k in range(rows):
         new.sums[k], peak = 0, np.float32(0)
         for i in range(k * PANEL, (k + 1) * PANEL):
             new.sums[k] += total[i]
             peak = _larger(peak, largest[i])
         new.least[k] = _least_entry(floor, peak)
+
+
+@_compiled
+def _spread(panel: Buffer, first: int, T: Buffer, columns: Buffer) -> None:
+    """Write a panel of T to the columns of T from `first` on, and transposed to `columns`."""
+    for k in range(len(T)):
+        row = T[k, first : first + PANEL]
+        for i in range(PANEL):
+            row[i] = panel[k * PANEL + i]
+    for start in range(0, len(T), PANEL):
+        square = columns[start // PANEL, first * PANEL : (first + PANEL) * PANEL]
+        part, count = panel[start * PANEL :], min(PANEL, len(T) - start)
+        for i in range(PANEL):
+            for k in range(count):
+                square[i * PANEL + k] = part[k * PANEL + i]
 
 
 @_compiled

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from nmfaudio.nmf.divergence import Divergence
-from nmfaudio.nmf.entrywise import Bounds, Change, FactorUpdate, run_portions
+from nmfaudio.nmf.entrywise import Bounds, FactorUpdate, run_portions
 from nmfaudio.nmf.initialize import Matrix
-from nmfaudio.nmf.layout import largest_entries
+from nmfaudio.nmf.layout import Change, largest_entries
 from nmfaudio.nmf.threads import WorkerPool
 
 _PORTIONS: Final = 8  # of the frames; their sums are added in order, so that threads change no bit
@@ -84,22 +84,23 @@ class _Activations:
         self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
     ) -> float:
         """Update X in place so many times: see `entrywise.FactorUpdate`."""
+        from nmfaudio.nmf.sparse_kernels import multiply_rows  # loads numba
 
         def multiply_portion(portion: Bounds) -> float:
             objective = 0.0
             for start, stop in _bounds(*portion, _BLOCK):
-                x, penalty = X[start:stop], change.penalty.of_frames(start, stop)
+                x, here = X[start:stop], change.of_rows(start, stop)
                 for step in range(max(steps, 1)):
                     measured = measure and step == 0
                     above, below, part = self.entries.block(self.T, X, start, stop, measured)
                     objective += part
                     if steps > 0:
-                        _multiply(x, above @ self.W, below @ self.W, change._replace(penalty=penalty))
+                        multiply_rows(x, above @ self.W, below @ self.W, here)
             return objective
 
         return sum(run_portions(multiply_portion, self.entries.portions, pool))
 
-    def constant(self, X: Matrix) -> float:
+    def constant(self, X: Matrix, other: Any = None) -> float:
         """Return 0: all of the objective is a sum over entries."""
         return 0.0
 
@@ -120,10 +121,12 @@ class _Templates:
         self, X: Matrix, change: Change, steps: int, pool: WorkerPool | None, *, measure: bool = False
     ) -> float:
         """Update X in place so many times: see `entrywise.FactorUpdate`."""
+        from nmfaudio.nmf.sparse_kernels import multiply_rows  # loads numba
+
         objective = 0.0
         for step in range(steps):
             above, below, part = self._sums(X, pool, measure and step == 0)
-            _multiply(X, above, below, change)
+            multiply_rows(X, above, below, change)
             objective += part
         return objective
 
@@ -144,21 +147,9 @@ class _Templates:
         above, below = np.sum(sums, axis=0)
         return above, below, sum(objectives)
 
-    def constant(self, X: Matrix) -> float:
+    def constant(self, X: Matrix, other: Any = None) -> float:
         """Return 0: all of the objective is a sum over entries."""
         return 0.0
-
-
-def _multiply(X: Matrix, above: Matrix, below: Matrix, change: Change) -> None:
-    """Multiply X by a power of a quotient, with the terms of a penalty in it."""
-    from nmfaudio.nmf.sparse_kernels import multiply_rows  # loads numba
-
-    penalty = change.penalty
-    above = above + penalty.pull if len(penalty.pull) else above
-    below = below + penalty.entries if len(penalty.entries) else below
-    multiply_rows(
-        X, above, below, penalty.linear, penalty.quadratic, change.least, change.exponent, change.dead
-    )
 
 
 def _bounds(start: int, stop: int, length: int) -> list[Bounds]:
