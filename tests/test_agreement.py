@@ -68,7 +68,8 @@ def test_more_kinds_of_separations_count_where_the_disagreement_grows():
     assert usual.some == usual.many > usual.few == 0
     assert min(usual.transposed, usual.short_medium, usual.short_few, usual.guided) > 0
     assert uncertain.few == uncertain.known_alone > uncertain.many == 0
-    assert uncertain.guided == usual.guided
+    assert uncertain.guided == 0
+    assert Blend.of(0.95).guided == usual.guided > Blend.of(1.05).guided > 0
 
 
 @pytest.mark.parametrize("name", ["transposed", "short", "few"])
