@@ -9,7 +9,7 @@ from conftest import sound
 from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.auto import separator as auto_module
-from nmfaudio.separators.auto.advice import Facts, advise, listen
+from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.auto.separator import Auto
 from nmfaudio.separators.drums.separator import Drums
 from nmfaudio.separators.stereo.panning import Panning
@@ -322,3 +322,18 @@ def test_auto_filters_stems_across_channels_where_drums_are_panned(samples):
     assert list(filtered.stems) == ["kick", "snare", "hihat"]
     errors = [[np.sum((r.stems[n].samples - truth[n]) ** 2) for n in names] for r in (plain, filtered)]
     assert np.mean(10 * np.log10(np.divide(*errors))) > 1
+
+
+def test_auto_takes_the_mean_of_masks_and_filter_for_grouped_components(monkeypatch):
+    weights = []
+
+    def filtered(model, mixture, *, weight=1.0):
+        weights.append(weight)
+        return model
+
+    monkeypatch.setattr(auto_module, "with_spatial_filter", filtered)
+    monkeypatch.setattr(
+        auto_module, "advise", lambda *_, **__: Advice("blind", "a test asks for it", {}, (), None)
+    )
+    separate(Audio(sound(channels=2), 8000), Auto(sources=2))
+    assert weights == [0.5]

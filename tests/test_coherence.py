@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from nmfaudio import STFT, Audio, Blocks
+from nmfaudio.separators.blind import starts
 from nmfaudio.separators.blind.coherence import coherences
-from nmfaudio.separators.blind.grouping import group_components
+from nmfaudio.separators.blind.grouping import Grouping, group_components
 from nmfaudio.separators.blind.search import ComponentSearch
 
 RATE = 8000
@@ -48,6 +51,12 @@ def test_more_common_sound_means_more_coherence() -> None:
     assert values[0] > values[1] + 0.1 > values[2] + 0.2
 
 
+@pytest.mark.parametrize("level", [0.3, 1.0, 2.0])
+def test_the_coherence_is_the_part_of_the_energy_that_is_common(level: float) -> None:
+    value = coherence_of(noise(0) + level * noise(1), noise(0) + level * noise(2))
+    assert value == pytest.approx(1 / (1 + level**2), abs=0.1)
+
+
 def test_a_silent_channel_has_nothing_in_common_with_another() -> None:
     assert coherence_of(noise(0), np.zeros(RATE)) == 0
 
@@ -67,6 +76,23 @@ def test_each_component_has_its_own_coherence() -> None:
     tone, wide = coherences(search, [one])[0][np.argsort(np.argmax(one.W, axis=0))]
     assert tone > 0.8
     assert wide < 0.5
+
+
+def test_blind_groups_each_start_by_the_coherence_of_its_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def grouping(W: Sound, H: Sound, *rest: Any, coherence: Sound, **options: Any) -> Grouping:
+        given.append(coherence)
+        return group_components(W, H, *rest, coherence=coherence, **options)
+
+    monkeypatch.setattr(starts, "group_components", grouping)
+    audio = Audio(np.stack([noise(0) + noise(1), noise(0) + noise(2)]), RATE)
+    search = ComponentSearch(Blocks(audio, STFT(256)), divergence="kl", iterations=5, seed=0)
+    starts.grouped_starts(search, 5, 2, 2)
+    expected = coherences(search, search.factorizations(5, 2))
+    assert len(given) == 4  # two starts, with and without envelopes
+    for number, coherence in zip((0, 1, 0, 1), given, strict=True):
+        np.testing.assert_array_equal(coherence, expected[number])
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.4])
