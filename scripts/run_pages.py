@@ -55,17 +55,21 @@ def blocks_of(text: str) -> list[Block]:
 def missing_programs(content: str) -> str | None:
     """Return the programs of which a block needs one, if none of them is installed."""
     for word, programs in NEEDED.items():
-        if word in content and not any(map(shutil.which, programs)):
+        if word in content and not any(shutil.which(program, path=search_path()) for program in programs):
             return " or ".join(programs)
     return None
+
+
+def search_path() -> str:
+    """Return the folders in which blocks look for programs: first that of this Python."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def prepare(folder: Path) -> dict[str, str]:
     """Link what a clone has into a folder, and return the environment in which blocks run."""
     for name in ("audio_samples", "examples", "scripts"):
         (folder / name).symlink_to(ROOT / name, target_is_directory=True)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "COLUMNS": COLUMNS, "MPLBACKEND": "agg"}
+    return {**os.environ, "PATH": search_path(), "COLUMNS": COLUMNS, "MPLBACKEND": "agg"}
 
 
 def run_block(block: Block, folder: Path, environment: dict[str, str]) -> str:
