@@ -38,7 +38,8 @@ def test_a_run_without_workers_says_so_once_and_goes_on_when_one_arrives(cluster
         warnings.simplefilter("always", NmfaudioWarning)
 
         def add_a_worker():
-            while not told:
+            end = time.monotonic() + 20  # a run that says nothing must fail, and not wait for ever
+            while not told and time.monotonic() < end:
                 time.sleep(0.02)
             time.sleep(0.3)
             workers.scale(1)
