@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from nmfaudio.cli.app import app
+from nmfaudio.cli.command_list import COMMANDS, loaded_command
 from nmfaudio.cli.debugging import switch_debugging_on
 
 RUNNER = CliRunner()
@@ -21,6 +24,26 @@ def _wide_and_without_debugging(monkeypatch):
 
 def run(*arguments):
     return RUNNER.invoke(app, list(map(str, arguments)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_shows_the_first_paragraph_of_each_help(name):
+    own = loaded_command(name).help.partition("\n\n")[0]
+    assert own == COMMANDS[name].summary
+    listed = " ".join(run("--help").output.split())
+    assert f" {name} {COMMANDS[name].summary} " in listed
+
+
+def test_the_list_of_commands_loads_no_command():
+    code = (
+        "import sys\nfrom nmfaudio.cli.app import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "nmfaudio.cli.command_list" in loaded
+    modules = {f"nmfaudio.cli.{entry.module or name.replace('-', '_')}" for name, entry in COMMANDS.items()}
+    assert not loaded & {*modules, "rich", "numpy", "numba"}
 
 
 def test_paragraphs_of_the_help_fill_the_width(monkeypatch):
