@@ -59,6 +59,14 @@ def test_an_installed_package_is_found_and_keeps_the_contract(install):
     assert len(check_separator(made)) > 5
 
 
+def test_a_package_that_is_installed_later_is_found_too(install):
+    install("fake-plugin", {"halves": "fake_plugin:Halves"})
+    before = installed_separators()
+    install("fake-later", {"later": "fake_later:Halves"})
+    after = installed_separators()
+    assert set(after) - set(before) == {"later"}
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

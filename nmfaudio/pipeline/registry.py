@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -103,10 +105,27 @@ def installed_separators() -> dict[str, Entry]:
     >>> installed_separators()["blind"].options["sources"].default is None
     True
     """
+    return dict(_entries_in(tuple((folder, _time_of_change(folder)) for folder in sys.path)))
+
+
+@cache
+def _entries_in(folders: tuple[tuple[str, float], ...]) -> dict[str, Entry]:
+    """Return the separators by name; `folders` are those that hold packages, with the times of their changes.
+
+    A command asks several times, and each search reads a file of every installed package.
+    """
     points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
         points.setdefault(point.name, []).append(point)
     return {name: Entry(name, tuple(points[name])) for name in sorted(points)}
+
+
+def _time_of_change(folder: str) -> float:
+    """Return when a folder was changed last; 0 where it does not exist."""
+    try:
+        return os.stat(folder or ".").st_mtime
+    except OSError:
+        return 0.0
 
 
 def find(name: str) -> Entry:
