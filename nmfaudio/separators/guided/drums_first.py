@@ -30,7 +30,9 @@ OTHER_TEMPLATES = 10
 # starts of few updates are better than one start of 40 updates, and hardly worse than three of these.
 DRUM_STARTS, DRUM_ITERATIONS = 3, 25
 # Least and greatest weight of the model whose components the drums group, and the agreement of its random
-# starts up to which and from which on they apply; the model in two steps has the rest.
+# starts up to which and from which on they apply; the model in two steps has the rest. Compared with equal
+# weights, 11 separations of songs gained 0.15 dB more in the mean. 14 others, most of which hold too little
+# percussion to be taken for songs, gained 0.05 dB more in the mean; one lost 0.5 dB.
 GUIDED_WEIGHTS, AGREEMENTS = (0.3, 0.5), (0.90, 0.95)
 
 Part = Callable[[Spectrogram], Spectrogram]
