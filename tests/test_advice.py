@@ -8,9 +8,11 @@ from conftest import sound
 
 from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
+from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.separators.auto import separator as auto_module
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.auto.separator import Auto
+from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import Drums
 from nmfaudio.separators.stereo.panning import Panning
 from nmfaudio.sound.blocks import Blocks
@@ -337,3 +339,20 @@ def test_auto_takes_the_mean_of_masks_and_filter_for_grouped_components(monkeypa
     )
     separate(Audio(sound(channels=2), 8000), Auto(sources=2))
     assert weights == [0.5]
+
+
+@pytest.mark.parametrize(("filters", "exponent"), [(True, 1.0), (False, 1.5)])
+def test_auto_sharpens_the_mean_of_masks_only_without_a_filter(monkeypatch, filters, exponent):
+    exponents = []
+
+    def filtered(model, mixture, *, weight):
+        exponents.append(model.mean_exponent)
+        return ModelWrapper(model) if filters else model
+
+    monkeypatch.setattr(auto_module, "with_spatial_filter", filtered)
+    grouped = Blind(sources=2, components=6, iterations=3, starts=1).grouped(
+        Blocks(Audio(sound(channels=2), 8000), STFT(256))
+    )
+    model = auto_module._filtered(grouped, None)
+    assert exponents == [1.0]
+    assert (model.model if filters else model).mean_exponent == exponent

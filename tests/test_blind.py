@@ -8,7 +8,7 @@ from nmfaudio import Audio, make, read, separate
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.separators.blind import search, starts
 from nmfaudio.separators.blind.grouping import group_components
-from nmfaudio.separators.blind.model import aligned
+from nmfaudio.separators.blind.model import agreement, aligned
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
@@ -132,7 +132,7 @@ def test_the_masks_of_both_groupings_are_averaged():
     block = mixture.with_stft(model.stft).whole()
 
     def first_stem(**changes):
-        return next(iter(replace(model, **changes).separate(block).values())).values
+        return next(iter(replace(model, mean_exponent=1.0, **changes).separate(block).values())).values
 
     by_starts, by_turned = first_stem(regroupings=()), first_stem(starts=turned, regroupings=())
     both = first_stem(regroupings=turned)
@@ -140,6 +140,42 @@ def test_the_masks_of_both_groupings_are_averaged():
         both, 0.7 * by_starts + 0.3 * by_turned, atol=1e-5 * np.abs(block.values).max()
     )
     assert not np.allclose(both, by_starts, atol=1e-2 * np.abs(block.values).max())
+
+
+def test_the_mean_of_the_masks_is_sharpened_unless_an_exponent_is_given():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    options = {"sources": 2, "components": 6, "iterations": 5, "starts": 2}
+    model = Blind(**options).grouped(mixture)
+    block = mixture.with_stft(model.stft).whole()
+    assert (model.mask_exponent, model.mean_exponent) == (1.0, 1.5)
+    given = Blind(**options, mask_exponent=1.0).grouped(mixture)
+    assert (given.mask_exponent, given.mean_exponent) == (1.0, 1.0)
+    sharp, soft = (np.stack([stem.values for stem in one.separate(block).values()]) for one in (model, given))
+    weights = np.abs(soft) ** 1.5
+    np.testing.assert_allclose(
+        np.abs(sharp), np.abs(block.values) * weights / weights.sum(axis=0), atol=1e-4 * np.abs(sharp).max()
+    )
+
+
+def test_components_have_the_exponent_that_gives_the_stems():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    model = Blind(sources=2, components=6, iterations=5, starts=1).grouped(mixture)
+    assert model.find_components(mixture.with_stft(model.stft)).mask_exponent == 1.5
+
+
+def test_agreement_of_starts():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    found = Blind(sources=2, components=6, iterations=5).grouped(mixture).starts
+    turned = replace(found[0], labels=1 - found[0].labels)
+    assert agreement(found[:1]) == 1
+    assert agreement((found[0], found[0])) == pytest.approx(1)
+    assert agreement((found[0], turned)) < 0.9
+    images = [
+        [one.templates[:, one.labels == j] @ one.factorization.H[one.labels == j] for j in range(2)]
+        for one in found[:2]
+    ]
+    cosines = [np.vdot(a, b) / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(*images, strict=True)]
+    assert agreement(found[:2]) == pytest.approx(np.mean(cosines), rel=1e-4)
 
 
 def test_regions_change_both_groupings(monkeypatch):

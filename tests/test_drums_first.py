@@ -8,8 +8,9 @@ from conftest import ROOT
 from scipy.signal import resample_poly
 
 from nmfaudio import Audio, read, separate
-from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.blind.separator import GROUPED_EXPONENT, Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums
+from nmfaudio.separators.guided import drums_first
 from nmfaudio.separators.guided.drums_first import DRUMS, AllDrums, song_model
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
@@ -64,7 +65,8 @@ def test_the_drums_of_a_song_have_their_name_and_the_stems_sum_to_it():
 
 
 def test_drums_first_is_better_than_timbre_alone():
-    plain = separate(Audio(sum(truth().values()), RATE), Blind(sources=3)).stems
+    same_exponent = Blind(sources=3, mask_exponent=GROUPED_EXPONENT)
+    plain = separate(Audio(sum(truth().values()), RATE), same_exponent).stems
     better, worse = (np.mean(list(scores(stems)[1].values())) for stems in (separated().stems, plain))
     assert better > worse + 0.3
 
@@ -80,6 +82,14 @@ def test_both_ways_have_the_same_stems_in_the_same_order():
             for other, stem in in_steps.items()
         }
         assert max(likeness, key=likeness.get) == name
+
+
+def test_components_that_the_drums_group_count_less_where_their_starts_do_not_agree(monkeypatch):
+    mixture = Blocks(Audio(sum(truth().values())[:, :RATE], RATE), component_stft())
+    search = Blind(iterations=5).search(mixture)
+    for agreed, weight in ((0.5, 0.3), (0.925, 0.4), (1.0, 0.5)):
+        monkeypatch.setattr(drums_first, "agreement", lambda starts, agreed=agreed: agreed)
+        assert song_model(search, 3).part_weights == pytest.approx((weight, 1 - weight))
 
 
 def component_stft():

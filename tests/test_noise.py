@@ -5,7 +5,10 @@ import pytest
 
 from nmfaudio import Audio, read, separate
 from nmfaudio.errors import OptionError
+from nmfaudio.separators import noise
 from nmfaudio.separators.noise import Noise
+from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.stft import STFT
 from nmfaudio.testing import check_separator
 
 
@@ -88,3 +91,11 @@ def test_auto_chooses_noise_for_a_noisy_mixture(samples):
 def test_wrong_options_are_refused(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         Noise(**options)
+
+
+@pytest.mark.parametrize(("agreed", "weight"), [(0.5, 0.5), (0.945, 0.625), (1.0, 0.75)])
+def test_components_count_more_where_the_starts_agree(monkeypatch, samples, agreed, weight):
+    monkeypatch.setattr(noise, "agreement", lambda starts: agreed)
+    sound, hiss = noisy(samples, 2)
+    model = Noise().fit(Blocks(Audio(sound + hiss, 44100), STFT(2048)))
+    assert model.weights == pytest.approx((weight, 1 - weight))

@@ -14,7 +14,8 @@ from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import Options, option, window_option
-from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.blind.model import agreement
+from nmfaudio.separators.blind.separator import MEAN_EXPONENT, Blind
 from nmfaudio.separators.guided.grouping import Guide, guided_model
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
@@ -26,6 +27,11 @@ NOISE, SOUND = "noise", "sound"
 # Least spread of the parts of noise in the components of a mixture. Measured: at most 0.14 for recordings of
 # noise alone, and at least 0.24 for noise with other sounds.
 _LEAST_SPREAD = 0.2
+# Least and greatest weight of the stems by components, and the agreement of the random starts up to which
+# and from which on they apply. On 30 mixtures of sounds and noise, the agreement was 0.74 to 0.99. These
+# weights and the exponent of the mean of the masks together gained 0.4 dB in the mean; speech in white noise
+# lost 0.5 dB.
+_WEIGHTS, _AGREEMENTS = (0.5, 0.75), (0.92, 0.97)
 _CONTEXT = 4  # frames on either side that the smoothing needs
 
 
@@ -36,7 +42,8 @@ class Noise(Options):
     If the sounds pause now and then, the quiet frames of each frequency contain only noise. Their level gives
     the mean power of the noise, and a Wiener mask divides each point between the noise and the power above
     it. The mask also decides which components of a blind factorization are noise; these follow a sound more
-    cleanly than the mask does. The stems are the mean of both. The separator does not suit noise that comes
+    cleanly than the mask does. The stems are the mean of both; the more the random starts of the components
+    agree, the more those by components count. The separator does not suit noise that comes
     and goes.
 
     Parameters
@@ -81,8 +88,11 @@ class Noise(Options):
             return mask
         guide = self._mask(mixture, Blind().window)
         search = Blind(seed=self.seed).search(mixture)
-        refined = guided_model(Guide(guide, NOISE), search)
-        return mask if refined.spread < _LEAST_SPREAD else Combination((refined, mask))
+        refined = guided_model(Guide(guide, NOISE), search, mean_exponent=MEAN_EXPONENT)
+        if refined.spread < _LEAST_SPREAD:
+            return mask
+        weight = float(np.interp(agreement(refined.model.starts), _AGREEMENTS, _WEIGHTS))
+        return Combination((refined, mask), weights=(weight, 1 - weight))
 
     def _mask(self, mixture: Blocks, window: float) -> NoiseModel:
         """Measure the mean power of the noise with a window of so many seconds."""

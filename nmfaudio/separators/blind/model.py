@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nmfaudio.matching import best_pairs
 from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
-from nmfaudio.models.masks import masked_in_parts, normalised_masks
+from nmfaudio.models.masks import mask_weights, masked_in_parts, normalised_masks
 from nmfaudio.nmf import Factorization, activate
 from nmfaudio.separators.blind.banding import banded, first_bins
 from nmfaudio.sound.bands import sum_in_bands
@@ -39,7 +40,7 @@ class BlindModel(Model):
     sources : tuple of str
         Names of the stems.
     mask_exponent : float
-        Exponent of the masks.
+        Exponent of the masks of each grouping.
     messages : tuple of str
         What the user should know: how the number of sources was chosen.
     regroupings : tuple of LabelledFactorization
@@ -49,6 +50,9 @@ class BlindModel(Model):
         activations in each block.
     context : int
         Number of frames that the model needs on either side; 0.
+    mean_exponent : float
+        Exponent of the mean of the masks over all starts and regroupings. Where the masks differ, their mean
+        is softer than each of them.
     """
 
     stft: STFT
@@ -59,6 +63,7 @@ class BlindModel(Model):
     regroupings: tuple[LabelledFactorization, ...] = ()
     covers_all_frames: bool = True
     context: int = 0
+    mean_exponent: float = 1.0
 
     @property
     def factorization(self) -> LabelledFactorization:
@@ -89,7 +94,7 @@ class BlindModel(Model):
             stft=self.stft,
             channels=mixture.channels,
             magnitude_power=_magnitude_power(one),
-            mask_exponent=self.mask_exponent,
+            mask_exponent=self.mask_exponent * self.mean_exponent,
             beta=one.divergence.beta,
             seed=one.seed,
             objectives=one.objective,
@@ -98,7 +103,7 @@ class BlindModel(Model):
         )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Mask the block; each mask is the average over all starts and regroupings."""
+        """Mask the block; the masks are averaged over all starts and regroupings, then sharpened."""
         groupings = self._weighted_groupings()
         activations = [self.block_activations(components, block) for components, _ in groupings]
 
@@ -107,7 +112,8 @@ class BlindModel(Model):
                 weight * self._masks(components, H[:, :, part])
                 for (components, weight), H in zip(groupings, activations, strict=True)
             )
-            return reduce(np.add, each)
+            mean = reduce(np.add, each)
+            return mean if self.mean_exponent == 1 else mask_weights(mean, self.mean_exponent, by_root=True)
 
         return masked_in_parts(block, self.sources, masks)
 
@@ -158,14 +164,26 @@ def aligned(components: LabelledFactorization, reference: LabelledFactorization)
     The resemblance is the correlation of the spectrograms of two sources. It is computed without these
     spectrograms: the inner product of two products W H follows from W.T @ W and H @ H.T.
     """
-    inner = _inner_products(reference, components)
-    energies = [np.diag(_inner_products(one, one)) for one in (reference, components)]
-    norms = np.sqrt(np.outer(*energies))
-    correlation = np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
-    reference_numbers, own_numbers = best_pairs(correlation)
+    reference_numbers, own_numbers = best_pairs(_correlations(reference, components))
     numbers = np.empty(len(own_numbers), np.intp)
     numbers[own_numbers] = reference_numbers
     return replace(components, labels=numbers[components.labels])
+
+
+def agreement(starts: Sequence[LabelledFactorization]) -> float:
+    """Return how much the sources of several starts are the same, from 0 to 1; 1 for a single start.
+
+    It is the mean correlation of the spectrograms of a source in two starts, over all sources and pairs.
+    """
+    pairs = [_correlations(a, b).diagonal().mean() for a, b in combinations(starts, 2)]
+    return float(np.mean(pairs)) if pairs else 1.0
+
+
+def _correlations(a: LabelledFactorization, b: LabelledFactorization) -> NDArray[np.float64]:
+    """Return the correlations of the sources' spectrograms, shape (sources of a, sources of b)."""
+    inner = _inner_products(a, b)
+    norms = np.sqrt(np.outer(*(np.diag(_inner_products(one, one)) for one in (a, b))))
+    return np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
 
 
 def _inner_products(a: LabelledFactorization, b: LabelledFactorization) -> NDArray[np.float64]:

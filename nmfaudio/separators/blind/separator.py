@@ -26,6 +26,10 @@ from nmfaudio.sound.stft import STFT
 _NO_REGIONS = Regions()
 # Default exponent of the masks: where each source is one component, and where components are grouped.
 SIMPLE_EXPONENT, GROUPED_EXPONENT = 1.5, 1.0
+# Default exponent of the mean of the masks over several groupings, which is softer than the masks where
+# these differ. With 1.5 instead of 1, 32 separations of two or three instruments gained 0.4 dB more in the
+# mean, and at most 0.1 dB less; with 2 they gained 0.4 dB more, and at most 0.3 dB less.
+MEAN_EXPONENT = 1.5
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Blind(RegionFileOptions):
     by the timbre of their templates and, in recordings of several channels, by the coherence of the channels
     and, where sources are panned far apart, by their panning. In recordings of up to about twelve minutes
     (six in stereo), it groups them once more, and then how the activations rise, fall and fluctuate counts
-    too. The masks of all starts and of both groupings are averaged, source by source.
+    too. The masks of all starts and of both groupings are averaged, source by source, and the means are
+    sharpened.
 
     Parameters
     ----------
@@ -57,8 +62,9 @@ class Blind(RegionFileOptions):
         Length of the analysis window in seconds; the nearest power of two samples is used.
     mask_exponent : float, optional
         Exponent of the masks; higher values separate more strongly. By default 1.5 where each source is one
-        component, and 1 where components are grouped, because softer masks do less harm where the grouping is
-        wrong.
+        component. Where components are grouped, it is 1 for the masks of each grouping, because softer masks
+        do less harm where the grouping is wrong, and 1.5 for their mean. A number that you pass applies to
+        the masks of each grouping, and their mean is left as it is.
     seed : int
         Seed of the random starts.
     region, not_region : tuple of str
@@ -83,7 +89,8 @@ class Blind(RegionFileOptions):
     window: float = window_option(0.046)
     mask_exponent: float | None = option(
         None,
-        "exponent of the masks; higher values separate more strongly; default: 1.5 or 1",
+        "exponent of the masks; higher values separate more strongly; default: 1.5, or 1 for the masks of "
+        "each grouping and 1.5 for their mean",
         above=0,
         former_name="exponent",
     )
@@ -152,6 +159,7 @@ class Blind(RegionFileOptions):
             groupings, names = regrouped_by_regions(groupings, names, regions, frequencies, times)
         single_sounds = first.factorization.rank == len(names)
         mask_exponent = self.mask_exponent or (SIMPLE_EXPONENT if single_sounds else GROUPED_EXPONENT)
+        sharpened = self.mask_exponent is None and not single_sounds
         covers_all_frames = search.learned_frames == mixture.frames
         if not covers_all_frames:
             frames = f"{search.learned_frames} of {mixture.frames} frames"
@@ -164,6 +172,7 @@ class Blind(RegionFileOptions):
             messages,
             tuple(groupings[len(found.starts) :]),
             covers_all_frames,
+            mean_exponent=MEAN_EXPONENT if sharpened else 1.0,
         )
 
     def _component_count(self, search: ComponentSearch) -> int:

@@ -11,6 +11,7 @@ from nmfaudio.matching import best_pairs
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.spatially_filtered import ROUGH_STEMS_WEIGHT, with_spatial_filter
+from nmfaudio.separators.blind.model import agreement
 from nmfaudio.separators.blind.search import SEED_STRIDE, ComponentSearch
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums
@@ -28,6 +29,11 @@ OTHER_TEMPLATES = 10
 # starts, these templates learned a drum of a song, or a drum learned the notes of the bass. Means over three
 # starts of few updates are better than one start of 40 updates, and hardly worse than three of these.
 DRUM_STARTS, DRUM_ITERATIONS = 3, 25
+# Least and greatest weight of the model whose components the drums group, and the agreement of its random
+# starts up to which and from which on they apply; the model in two steps has the rest. Compared with equal
+# weights, 11 separations of songs gained 0.15 dB more in the mean. 14 others, most of which hold too little
+# percussion to be taken for songs, gained 0.05 dB more in the mean; one lost 0.5 dB.
+GUIDED_WEIGHTS, AGREEMENTS = (0.3, 0.5), (0.90, 0.95)
 
 Part = Callable[[Spectrogram], Spectrogram]
 
@@ -114,7 +120,8 @@ def song_model(search: ComponentSearch, sources: int) -> Model:
     """Return a model of a song: drums and other instruments, at least three sources together.
 
     Two models are averaged, because their errors differ. In one, the drums are split off and the rest is
-    separated by timbre. In the other, these drums decide which blind components belong to the drums.
+    separated by timbre. In the other, these drums decide which blind components belong to the drums; it
+    counts less where its random starts do not agree.
 
     Parameters
     ----------
@@ -145,6 +152,8 @@ def song_model(search: ComponentSearch, sources: int) -> Model:
     in_steps = DrumsFirstModel(drums, found, tuple(range(sources - 1)), guided.sources)
     of_rest = likeness(guided, in_steps, mixture)[1:, 1:]
     in_steps = replace(in_steps, order=tuple(best_pairs(of_rest)[1].tolist()))
+    weight = float(np.interp(agreement(guided.model.starts), AGREEMENTS, GUIDED_WEIGHTS))
     return Combination(
-        tuple(with_spatial_filter(one, mixture, weight=ROUGH_STEMS_WEIGHT) for one in (guided, in_steps))
+        tuple(with_spatial_filter(one, mixture, weight=ROUGH_STEMS_WEIGHT) for one in (guided, in_steps)),
+        weights=(weight, 1 - weight),
     )

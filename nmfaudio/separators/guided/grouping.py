@@ -106,7 +106,12 @@ class Guide:
 
 
 def guided_model(
-    guide: Guide, search: ComponentSearch, sources: int = 2, *, starts: int = STARTS
+    guide: Guide,
+    search: ComponentSearch,
+    sources: int = 2,
+    *,
+    starts: int = STARTS,
+    mean_exponent: float = 1.0,
 ) -> GuidedModel:
     """Find components, and group them into the source of the guide and others.
 
@@ -123,6 +128,8 @@ def guided_model(
         Number of sources, at least 2. The first of them is that of the guide.
     starts : int
         Number of random starts, whose masks are averaged.
+    mean_exponent : float
+        Exponent of the mean of the masks over the starts.
 
     Returns
     -------
@@ -153,7 +160,13 @@ def guided_model(
     covers_all_frames = search.learned_frames == mixture.frames
     names = (guide.source, *_names_of_rest(guide, grouped[0], frequencies))
     model = BlindModel(
-        mixture.stft, tuple(grouped), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
+        mixture.stft,
+        tuple(grouped),
+        names,
+        GROUPED_EXPONENT,
+        (),
+        covers_all_frames=covers_all_frames,
+        mean_exponent=mean_exponent,
     )
     return GuidedModel(model, float(np.mean([np.ptp(parts) for parts in all_parts])), guide.model.way_out)
 
