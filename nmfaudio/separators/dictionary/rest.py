@@ -23,7 +23,7 @@ from nmfaudio.sound.stft import STFT
 LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
 FEW, SOME, MEDIUM, MANY = 4, 8, 16, 32  # numbers of free templates
 _SETS = ("few", "some", "many", "known alone")  # template sets of the model with the long window, in order
-_GUIDED_ITERATIONS = 100  # updates of the blind components; more than one start hardly helped
+_GUIDED_ITERATIONS = 100  # updates of the blind components
 
 
 def model_with_rest(fit: DictionaryFit) -> Model:
