@@ -69,6 +69,8 @@ def test_more_kinds_of_separations_count_where_the_disagreement_grows():
     assert min(usual.transposed, usual.short_medium, usual.short_few, usual.guided) > 0
     assert uncertain.few == uncertain.known_alone > uncertain.many == 0
     assert uncertain.guided == 0
+    assert certain.exponent == uncertain.exponent == 1
+    assert usual.exponent > Blend.of(1.05).exponent > 1
     assert Blend.of(0.95).guided == usual.guided > Blend.of(1.05).guided > 0
 
 

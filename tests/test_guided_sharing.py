@@ -1,5 +1,7 @@
 """Blind components that are shared between a known source and the rest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_guided import HIGH, LOW, RATE, Fixed, error, rough_guide
@@ -53,7 +55,7 @@ def test_components_have_the_label_of_the_source_that_gets_most_of_them():
     model = sharing_model(rough_guide(search.mixture), search)
     components = model.find_components(search.mixture)
     assert components.sources == ("low", "rest")
-    assert (components.labels == (model.shares < 0.5)).all()
+    assert (components.labels == (model.shares[0] < 0.5)).all()
     assert set(components.labels) == {0, 1}
     peaks = components.stft.frequencies(RATE)[components.templates[:, 0, :, 0].argmax(axis=1)]
     assert peaks[0] < 500  # the loudest component of each source comes first
@@ -63,3 +65,17 @@ def test_components_have_the_label_of_the_source_that_gets_most_of_them():
 @pytest.mark.parametrize("samples", [np.zeros((2, 4000)), np.ones((1, 1)) / 2])
 def test_silence_and_a_single_sample_have_both_stems(samples):
     assert list(separate(Audio(samples, RATE), sharing()).stems) == ["low", "rest"]
+
+
+def test_masks_are_the_mean_over_the_starts():
+    search = Blind().search(Blocks(Audio(LOW + HIGH, RATE), STFT(512)))
+    model = sharing_model(rough_guide(search.mixture), search, starts=2)
+    block = search.mixture.block(3, 9)
+    each = [
+        replace(model, model=replace(model.model, starts=(start,)), shares=(shares,)).separate(block)
+        for start, shares in zip(model.model.starts, model.shares, strict=True)
+    ]
+    assert not np.array_equal(each[0]["low"].values, each[1]["low"].values)
+    mean = (each[0]["low"].values + each[1]["low"].values) / 2
+    assert model.separate(block)["low"].values == pytest.approx(mean, abs=1e-5)
+    assert model.alternatives == ()

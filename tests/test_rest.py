@@ -7,6 +7,7 @@ from nmfaudio import STFT, Audio, Blocks, Dictionary, learn, separate
 from nmfaudio.errors import OptionError
 from nmfaudio.pipeline.fitting import fit
 from nmfaudio.separators.dictionary import rest
+from nmfaudio.separators.dictionary.agreement import Blend
 from nmfaudio.separators.dictionary.fit import DictionaryFit
 from nmfaudio.separators.dictionary.hints import Hints
 from nmfaudio.separators.dictionary.separator import FromDictionary
@@ -105,22 +106,25 @@ def doubtful(monkeypatch):
 
 
 def kinds(model):
-    """Return the largest number of templates of each part of a model, "blind" for blind components."""
-    inner = [part.model for part in model.parts]
+    """Return the largest number of templates of each averaged model, "blind" for blind components."""
+    parts = [each for part in model.parts for each in getattr(part.model, "models", (part.model,))]
     return [
         "blind" if isinstance(one, SharingModel) else max(s.templates.shape[1] for s in one.template_sets)
-        for one in inner
+        for one in parts
     ]
 
 
 def test_where_the_split_is_doubtful_blind_components_and_transposed_templates_count(low, doubtful):
     model = fit(mixture()[0], FromDictionary(low)).model
     known = len(low.labels)  # and copies up to two semitones up and down
-    assert kinds(model) == [max(5 * known + rest.MEDIUM, known + rest.MANY), known + rest.MEDIUM, "blind"]
-    assert len(model.parts[0].model.template_sets) == 3
+    assert kinds(model) == [max(5 * known + rest.MEDIUM, known + rest.MANY), "blind", known + rest.MEDIUM]
+    sharpened = model.parts[0].model
+    assert len(sharpened.models[0].template_sets) == 3
+    assert sharpened.weights == pytest.approx((Blend.of(0.4).long, Blend.of(0.4).guided))
+    assert sharpened.exponent == 1.5
     assert sum(model.part_weights) == pytest.approx(1)
     # Only separations of one kind tell how much chance decides.
-    assert [len(part.alternatives) for part in model.parts] == [2, 0, 0]
+    assert [len(part.alternatives) for part in model.parts] == [2, 0]
     audio, parts = mixture()
     stems = separate(audio, FromDictionary(low)).stems
     assert gain(stems["low"].samples[0], parts[0], audio.samples[0]) > 8

@@ -2,7 +2,8 @@
 
 Separations of several kinds are averaged: with few, some and many free templates, with a long and a short
 window, with the known templates alone and with transposed copies of them. One more shares blind components
-between the known source and the rest. The weights follow from how well few and many free templates agree.
+between the known source and the rest. The weights follow from how well few and many free templates agree. The
+mean of these components and of the separations with the long window is made sharper by a second mask.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
+from nmfaudio.models.sharpened import SharpenedMean
 from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.separators.dictionary.agreement import UNCERTAIN, Blend, disagreement
 from nmfaudio.separators.dictionary.diagnosis import shared_template_warnings
@@ -23,7 +25,7 @@ from nmfaudio.sound.stft import STFT
 LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
 FEW, SOME, MEDIUM, MANY = 4, 8, 16, 32  # numbers of free templates
 _SETS = ("few", "some", "many", "known alone")  # template sets of the model with the long window, in order
-_GUIDED_ITERATIONS = 100  # updates of the blind components; more than one start hardly helped
+_GUIDED_ITERATIONS = 100  # updates of the blind components
 
 
 def model_with_rest(fit: DictionaryFit) -> Model:
@@ -42,14 +44,14 @@ def model_with_rest(fit: DictionaryFit) -> Model:
     known = fit.known.to_settings(fit.mixture.sample_rate, long.stft)
     warnings = [*shared_template_warnings(known), *_uncertainty(fit, measured)]
     transposed = _transposed_model(fit) if blend.transposed > 0 else None
-    models = [fit.spatially_filtered(_weighted(long, transposed, blend))]
-    weights = [blend.long]
+    main: Model = fit.spatially_filtered(_weighted(long, transposed, blend))
+    if transposed is not None and blend.guided > 0:
+        guided = fit.spatially_filtered(_guided_model(fit, transposed))
+        main = SharpenedMean((main, guided), (blend.long, blend.guided), blend.exponent)
+    models, weights = [main], [blend.long + blend.guided]
     if blend.short > 0:
         models.append(fit.spatially_filtered(_short_model(fit, blend)))
         weights.append(blend.short)
-    if transposed is not None and blend.guided > 0:
-        models.append(fit.spatially_filtered(_guided_model(fit, transposed)))
-        weights.append(blend.guided)
     messages = (*long.messages, *_choice(fit, measured))
     return Combination(tuple(models), messages, tuple(warnings), tuple(weights))
 
