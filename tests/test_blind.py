@@ -8,7 +8,7 @@ from nmfaudio import Audio, make, read, separate
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.separators.blind import search, starts
 from nmfaudio.separators.blind.grouping import group_components
-from nmfaudio.separators.blind.model import agreement, aligned
+from nmfaudio.separators.blind.model import agreement_of_starts, aligned
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
@@ -167,15 +167,15 @@ def test_agreement_of_starts():
     mixture = Blocks(Audio(sound(2), 8000), STFT(256))
     found = Blind(sources=2, components=6, iterations=5).grouped(mixture).starts
     turned = replace(found[0], labels=1 - found[0].labels)
-    assert agreement(found[:1]) == 1
-    assert agreement((found[0], found[0])) == pytest.approx(1)
-    assert agreement((found[0], turned)) < 0.9
+    assert agreement_of_starts(found[:1]) == 1
+    assert agreement_of_starts((found[0], found[0])) == pytest.approx(1)
+    assert agreement_of_starts((found[0], turned)) < 0.9
     images = [
         [one.templates[:, one.labels == j] @ one.factorization.H[one.labels == j] for j in range(2)]
         for one in found[:2]
     ]
     cosines = [np.vdot(a, b) / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(*images, strict=True)]
-    assert agreement(found[:2]) == pytest.approx(np.mean(cosines), rel=1e-4)
+    assert agreement_of_starts(found[:2]) == pytest.approx(np.mean(cosines), rel=1e-4)
 
 
 def test_regions_change_both_groupings(monkeypatch):

@@ -88,7 +88,7 @@ def test_components_that_the_drums_group_count_less_where_their_starts_do_not_ag
     mixture = Blocks(Audio(sum(truth().values())[:, :RATE], RATE), component_stft())
     search = Blind(iterations=5).search(mixture)
     for agreed, weight in ((0.5, 0.3), (0.925, 0.4), (1.0, 0.5)):
-        monkeypatch.setattr(drums_first, "agreement", lambda starts, agreed=agreed: agreed)
+        monkeypatch.setattr(drums_first, "agreement_of_starts", lambda starts, agreed=agreed: agreed)
         assert song_model(search, 3).part_weights == pytest.approx((weight, 1 - weight))
 
 

@@ -6,6 +6,7 @@ import pytest
 from nmfaudio import Audio, FunctionModel, read, separate
 from nmfaudio.separators.blind import search as search_module
 from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.guided import grouping
 from nmfaudio.separators.guided.grouping import Guide, guided_model, is_of_rest
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
@@ -93,7 +94,8 @@ def test_frames_that_are_not_learned_are_separated_too(monkeypatch):
     assert error(stems["low"], LOW) < 0.2
 
 
-def test_components_can_be_learned_from_fewer_frames():
+def test_components_can_be_learned_from_fewer_frames(monkeypatch):
+    monkeypatch.setattr(grouping, "STARTS", 1)
     mixture = Blocks(Audio(np.concatenate([LOW + HIGH] * 2), RATE), STFT(512))
     search = search_module.ComponentSearch(
         mixture, divergence="kl", iterations=20, seed=0, most_values=2 * 257 * 30
@@ -105,7 +107,7 @@ def test_components_can_be_learned_from_fewer_frames():
         return {"low": low, "rest": 1 - low}
 
     guide = Guide(FunctionModel(STFT(512), ("low", "rest"), estimate), "low")
-    model = guided_model(guide, search, starts=1)
+    model = guided_model(guide, search)
     assert len(model.model.starts) == 1
     assert not model.model.covers_all_frames
     parts = guide.parts_of_components(search, [model.model.starts[0].factorization])

@@ -69,7 +69,7 @@ def test_silence_and_a_single_sample_have_both_stems(samples):
 
 def test_masks_are_the_mean_over_the_starts():
     search = Blind().search(Blocks(Audio(LOW + HIGH, RATE), STFT(512)))
-    model = sharing_model(rough_guide(search.mixture), search, starts=2)
+    model = sharing_model(rough_guide(search.mixture), search)
     block = search.mixture.block(3, 9)
     each = [
         replace(model, model=replace(model.model, starts=(start,)), shares=(shares,)).separate(block)

@@ -95,7 +95,7 @@ def test_wrong_options_are_refused(options):
 
 @pytest.mark.parametrize(("agreed", "weight"), [(0.5, 0.5), (0.945, 0.625), (1.0, 0.75)])
 def test_components_count_more_where_the_starts_agree(monkeypatch, samples, agreed, weight):
-    monkeypatch.setattr(noise, "agreement", lambda starts: agreed)
+    monkeypatch.setattr(noise, "agreement_of_starts", lambda starts: agreed)
     sound, hiss = noisy(samples, 2)
     model = Noise().fit(Blocks(Audio(sound + hiss, 44100), STFT(2048)))
     assert model.weights == pytest.approx((weight, 1 - weight))

@@ -1,4 +1,4 @@
-"""Combination of several models of one mixture, such as models with different windows."""
+"""Models made of several models of one mixture, such as models with different windows."""
 
 from __future__ import annotations
 
@@ -14,49 +14,18 @@ from nmfaudio.sound.stft import STFT
 
 
 @dataclass(frozen=True)
-class Combination(Model):
-    """A model made of several models, which may use different STFT settings.
+class SeveralModels(Model):
+    """Base of models made of several models with the same sources.
 
-    Each model makes its own stems. The resulting stems are the weighted means over all models, sample by
-    sample. Errors that the models do not share become smaller in the mean. The means also sum to the mixture.
+    Members that a subclass does not define are those of the first model.
 
-    Parameters
+    Attributes
     ----------
     models : tuple of Model
         Models with the same sources in the same order.
-    messages, warnings : tuple of str
-        Messages and warnings for the user.
-    weights : tuple of float
-        Positive weight of each model in the mean; empty for equal weights.
-
-    Raises
-    ------
-    SeparatorError
-        When there is no model, when the sources differ, or when a weight is missing or not positive.
-
-    Examples
-    --------
-    >>> from nmfaudio import STFT, FunctionModel
-    >>> views = [FunctionModel(STFT(n), ("all",), lambda block: {"all": block.magnitude}) for n in (64, 512)]
-    >>> Combination(tuple(views)).sources
-    ('all',)
     """
 
     models: tuple[Model, ...]
-    messages: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    weights: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.models or any(m.sources != self.models[0].sources for m in self.models):
-            raise SeparatorError(
-                f"models with sources {[m.sources for m in self.models]} cannot be combined: "
-                "they must have the same sources in the same order"
-            )
-        if self.weights and (len(self.weights) != len(self.models) or min(self.weights) <= 0):
-            raise SeparatorError(
-                f"weights={self.weights}: give one positive weight for each of the {len(self.models)} models"
-            )
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -91,6 +60,56 @@ class Combination(Model):
     def way_out(self) -> str:
         """What helps where a stem of the first model is unsure."""
         return self.models[0].way_out
+
+    def check_weights(self, weights: tuple[float, ...]) -> None:
+        """Raise an error unless there is one positive weight for each model."""
+        if len(weights) != len(self.models) or min(weights) <= 0:
+            raise SeparatorError(
+                f"weights={weights}: give one positive weight for each of the {len(self.models)} models"
+            )
+
+
+@dataclass(frozen=True)
+class Combination(SeveralModels):
+    """A model made of several models, which may use different STFT settings.
+
+    Each model makes its own stems. The resulting stems are the weighted means over all models, sample by
+    sample. Errors that the models do not share become smaller in the mean. The means also sum to the mixture.
+
+    Parameters
+    ----------
+    models : tuple of Model
+        Models with the same sources in the same order.
+    messages, warnings : tuple of str
+        Messages and warnings for the user.
+    weights : tuple of float
+        Positive weight of each model in the mean; empty for equal weights.
+
+    Raises
+    ------
+    SeparatorError
+        When there is no model, when the sources differ, or when a weight is missing or not positive.
+
+    Examples
+    --------
+    >>> from nmfaudio import STFT, FunctionModel
+    >>> views = [FunctionModel(STFT(n), ("all",), lambda block: {"all": block.magnitude}) for n in (64, 512)]
+    >>> Combination(tuple(views)).sources
+    ('all',)
+    """
+
+    messages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.models or any(m.sources != self.models[0].sources for m in self.models):
+            raise SeparatorError(
+                f"models with sources {[m.sources for m in self.models]} cannot be combined: "
+                "they must have the same sources in the same order"
+            )
+        if self.weights:
+            self.check_weights(self.weights)
 
     @property
     def parts(self) -> tuple[Model, ...]:

@@ -8,17 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.models.components import Components
+from nmfaudio.models.combination import SeveralModels
 from nmfaudio.models.contract import Model
-from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.masks import masked_in_parts, normalised_masks
-from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
-from nmfaudio.sound.stft import STFT
 
 
 @dataclass(frozen=True)
-class SharpenedMean(Model):
+class SharpenedMean(SeveralModels):
     """The weighted mean of the stems of several models, masked once more.
 
     Where models differ, the mean of their masks lies nearer to equal parts than each mask. The second mask of
@@ -42,7 +39,7 @@ class SharpenedMean(Model):
 
     Examples
     --------
-    >>> from nmfaudio import FunctionModel
+    >>> from nmfaudio import STFT, FunctionModel
     >>> views = [
     ...     FunctionModel(STFT(16), ("a", "b"), lambda block, level=level: {"a": block.magnitude * level,
     ...                                                                    "b": block.magnitude})
@@ -53,7 +50,6 @@ class SharpenedMean(Model):
     np.float64(0.735)
     """
 
-    models: tuple[Model, ...]
     weights: tuple[float, ...]
     exponent: float
 
@@ -64,44 +60,12 @@ class SharpenedMean(Model):
                 f"models with the sources and STFT settings {sorted(map(str, alike))} have no common mean: "
                 "they must have the same sources in the same order and the same settings"
             )
-        if len(self.weights) != len(self.models) or min(self.weights) <= 0:
-            raise SeparatorError(
-                f"weights={self.weights}: give one positive weight for each of the {len(self.models)} models"
-            )
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of the stems, in order."""
-        return self.models[0].sources
-
-    @property
-    def stft(self) -> STFT:
-        """STFT settings of all models."""
-        return self.models[0].stft
+        self.check_weights(self.weights)
 
     @property
     def context(self) -> int:
         """Largest number of frames that a model needs on either side of a block."""
         return max(model.context for model in self.models)
-
-    @property
-    def factorization(self) -> LabelledFactorization | None:
-        """The factorization of the first model."""
-        return self.models[0].factorization
-
-    def find_components(self, mixture: Blocks) -> Components | None:
-        """Return the components of the first model."""
-        return self.models[0].find_components(mixture)
-
-    @property
-    def doubt(self) -> str:
-        """Reason for which no stem of the first model is sure."""
-        return self.models[0].doubt
-
-    @property
-    def way_out(self) -> str:
-        """What helps where a stem of the first model is unsure."""
-        return self.models[0].way_out
 
     @property
     def alternatives(self) -> tuple[Model, ...]:

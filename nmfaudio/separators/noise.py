@@ -14,7 +14,7 @@ from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import Options, option, window_option
-from nmfaudio.separators.blind.model import agreement
+from nmfaudio.separators.blind.model import agreement_of_starts
 from nmfaudio.separators.blind.separator import MEAN_EXPONENT, Blind
 from nmfaudio.separators.guided.grouping import Guide, guided_model
 from nmfaudio.sound.blocks import Blocks
@@ -91,7 +91,7 @@ class Noise(Options):
         refined = guided_model(Guide(guide, NOISE), search, mean_exponent=MEAN_EXPONENT)
         if refined.spread < _LEAST_SPREAD:
             return mask
-        weight = float(np.interp(agreement(refined.model.starts), _AGREEMENTS, _WEIGHTS))
+        weight = float(np.interp(agreement_of_starts(refined.model.starts), _AGREEMENTS, _WEIGHTS))
         return Combination((refined, mask), weights=(weight, 1 - weight))
 
     def _mask(self, mixture: Blocks, window: float) -> NoiseModel:

@@ -170,7 +170,7 @@ def aligned(components: LabelledFactorization, reference: LabelledFactorization)
     return replace(components, labels=numbers[components.labels])
 
 
-def agreement(starts: Sequence[LabelledFactorization]) -> float:
+def agreement_of_starts(starts: Sequence[LabelledFactorization]) -> float:
     """Return how much the sources of several starts are the same, from 0 to 1; 1 for a single start.
 
     It is the mean correlation of the spectrograms of a source in two starts, over all sources and pairs.

@@ -11,7 +11,7 @@ from nmfaudio.matching import best_pairs
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.spatially_filtered import ROUGH_STEMS_WEIGHT, with_spatial_filter
-from nmfaudio.separators.blind.model import agreement
+from nmfaudio.separators.blind.model import agreement_of_starts
 from nmfaudio.separators.blind.search import SEED_STRIDE, ComponentSearch
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums
@@ -152,7 +152,7 @@ def song_model(search: ComponentSearch, sources: int) -> Model:
     in_steps = DrumsFirstModel(drums, found, tuple(range(sources - 1)), guided.sources)
     of_rest = likeness(guided, in_steps, mixture)[1:, 1:]
     in_steps = replace(in_steps, order=tuple(best_pairs(of_rest)[1].tolist()))
-    weight = float(np.interp(agreement(guided.model.starts), AGREEMENTS, GUIDED_WEIGHTS))
+    weight = float(np.interp(agreement_of_starts(guided.model.starts), AGREEMENTS, GUIDED_WEIGHTS))
     return Combination(
         tuple(with_spatial_filter(one, mixture, weight=ROUGH_STEMS_WEIGHT) for one in (guided, in_steps)),
         weights=(weight, 1 - weight),

@@ -110,7 +110,6 @@ def guided_model(
     search: ComponentSearch,
     sources: int = 2,
     *,
-    starts: int = STARTS,
     mean_exponent: float = 1.0,
 ) -> GuidedModel:
     """Find components, and group them into the source of the guide and others.
@@ -126,8 +125,6 @@ def guided_model(
         Search in the mixture, with the STFT settings of the guide.
     sources : int
         Number of sources, at least 2. The first of them is that of the guide.
-    starts : int
-        Number of random starts, whose masks are averaged.
     mean_exponent : float
         Exponent of the mean of the masks over the starts.
 
@@ -143,7 +140,7 @@ def guided_model(
     """
     mixture = search.mixture
     count = max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1]))
-    factorizations = search.factorizations(count, starts)
+    factorizations = search.factorizations(count, STARTS)
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
     grouped: list[LabelledFactorization] = []
     reference: LabelledFactorization | None = None

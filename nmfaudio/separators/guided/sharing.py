@@ -82,7 +82,7 @@ class SharingModel(ModelWrapper):
         return np.asarray(normalised_masks(estimates, self.model.mask_exponent, by_root=True))
 
 
-def sharing_model(guide: Guide, search: ComponentSearch, *, starts: int = STARTS) -> SharingModel:
+def sharing_model(guide: Guide, search: ComponentSearch) -> SharingModel:
     """Find components, and share each of them between the source of the guide and the rest.
 
     Parameters
@@ -91,8 +91,6 @@ def sharing_model(guide: Guide, search: ComponentSearch, *, starts: int = STARTS
         A model of two sources.
     search : ComponentSearch
         Search in the mixture, with the STFT settings of the guide.
-    starts : int
-        Number of random starts, whose masks are averaged.
 
     Returns
     -------
@@ -100,7 +98,7 @@ def sharing_model(guide: Guide, search: ComponentSearch, *, starts: int = STARTS
         The first source is that of the guide.
     """
     mixture = search.mixture
-    factorizations = search.factorizations(min(DEFAULT_COMPONENTS, search.V.shape[1]), starts)
+    factorizations = search.factorizations(min(DEFAULT_COMPONENTS, search.V.shape[1]), STARTS)
     covers_all_frames = search.learned_frames == mixture.frames
     found: list[tuple[LabelledFactorization, Parts]] = []
     for one, guided in zip(factorizations, guide.parts_of_components(search, factorizations), strict=True):
