@@ -356,3 +356,19 @@ def test_auto_sharpens_the_mean_of_masks_only_without_a_filter(monkeypatch, filt
     model = auto_module._filtered(grouped, None)
     assert exponents == [1.0]
     assert (model.model if filters else model).mean_exponent == exponent
+
+
+def test_auto_compares_stems_of_masks_that_are_not_sharpened(monkeypatch):
+    compared = []
+
+    def agreement(guided, by_timbre, mixture):
+        compared.append(by_timbre.mean_exponent)
+        return 1.0
+
+    monkeypatch.setattr(auto_module, "agreement", agreement)
+    monkeypatch.setattr(auto_module, "are_single_sounds", lambda *_: False)
+    mixture = Blocks(Audio(sound(), 8000), STFT(256))
+    model, guided = auto_module.Auto()._guided("percussive", 2, mixture)
+    assert compared == [1.0]
+    assert not guided
+    assert model.mean_exponent == 1.5

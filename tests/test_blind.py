@@ -157,6 +157,12 @@ def test_the_mean_of_the_masks_is_sharpened_unless_an_exponent_is_given():
     )
 
 
+def test_the_masks_of_single_sounds_are_not_sharpened_twice():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    model = Blind(sources=2, components=2, iterations=5).grouped(mixture)
+    assert (model.mask_exponent, model.mean_exponent) == (1.5, 1.0)
+
+
 def test_components_have_the_exponent_that_gives_the_stems():
     mixture = Blocks(Audio(sound(2), 8000), STFT(256))
     model = Blind(sources=2, components=6, iterations=5, starts=1).grouped(mixture)

@@ -99,3 +99,4 @@ def test_components_count_more_where_the_starts_agree(monkeypatch, samples, agre
     sound, hiss = noisy(samples, 2)
     model = Noise().fit(Blocks(Audio(sound + hiss, 44100), STFT(2048)))
     assert model.weights == pytest.approx((weight, 1 - weight))
+    assert model.models[0].model.mean_exponent == 1.5

@@ -36,6 +36,11 @@ def test_what_all_models_give_to_one_source_stays_there():
     assert not stems["b"].values.any()
 
 
+def test_a_block_is_as_wide_as_the_widest_context():
+    wide = FunctionModel(BLOCK.stft, ("a", "b"), lambda block: {n: block.magnitude for n in "ab"}, 7)
+    assert SharpenedMean((constant(0.5, 0.5), wide), (1.0, 1.0), 1.5).context == 7
+
+
 def test_silence_stays_silent():
     silence = BLOCK.with_values(np.zeros_like(BLOCK.values))
     stems = SharpenedMean((constant(0.9, 0.1), constant(0.2, 0.8)), (1.0, 1.0), 1.5).separate(silence)
