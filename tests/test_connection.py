@@ -15,6 +15,7 @@ distributed = pytest.importorskip("distributed", reason="the extra cluster is no
 
 import dask  # noqa: E402
 from dask_processes import THREADS  # noqa: E402
+from distributed.comm import CommClosedError  # noqa: E402
 from distributed.scheduler import KilledWorker  # noqa: E402
 from distributed.security import Security  # noqa: E402
 
@@ -148,13 +149,14 @@ def test_a_connection_that_breaks_is_told_as_a_lost_scheduler(tmp_path, monkeypa
             next(separation.run_on_cluster(client, Job(make("noise")), tasks))
 
 
-class Lost:
-    """Stands for a task whose workers died, as Dask tells it."""
+class Ended:
+    """Stands for a task that ended without an outcome, as Dask tells it."""
 
-    status = "error"
+    def __init__(self, status, error):
+        self.status, self.error = status, error
 
-    def exception(self):
-        return _killed()
+    def result(self):
+        raise self.error
 
 
 def _killed():
@@ -162,9 +164,36 @@ def _killed():
     return KilledWorker("_separate-1", worker, 3)
 
 
+LOSSES = [("cancelled", distributed.CancelledError("a")), ("finished", CommClosedError("closed"))]
+
+
+@pytest.mark.parametrize(("status", "error"), LOSSES)
+def test_a_scheduler_that_is_lost_while_an_outcome_is_fetched_is_told(status, error, tmp_path, monkeypatch):
+    task = Task("a.wav", tmp_path / "out")
+    with pytest.raises(ClusterError, match="the scheduler was lost: start it again"):
+        separation._outcome(Ended(status, error), task, Job(make("noise")))
+    assert not (tmp_path / "out").exists()
+
+    def losing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(learning, "learn", losing)
+    with (
+        distributed.LocalCluster(**THREADS, n_workers=1) as cluster,
+        pytest.raises(ClusterError, match="the scheduler was lost: start it again"),
+    ):
+        learning.learn_on_cluster(cluster.scheduler_address, ["a.wav"], "bell")
+
+
+def test_a_task_that_fails_is_the_fault_of_its_file(tmp_path):
+    task = Task("a.wav", tmp_path / "out")
+    outcome = separation._outcome(Ended("error", OSError("stale file handle")), task, Job(make("noise")))
+    assert outcome["error"] == "its worker failed with OSError: stale file handle"
+
+
 def test_files_and_corpora_whose_workers_die_are_told(tmp_path, monkeypatch):
     task = Task("a.wav", tmp_path / "out")
-    outcome = separation._outcome(Lost(), task, Job(make("noise")))
+    outcome = separation._outcome(Ended("error", _killed()), task, Job(make("noise")))
     assert "4 workers died while they separated it, the last was tcp://127.0.0.1:1" in outcome["error"]
     assert "give workers more memory" in outcome["error"]
     assert json.loads((tmp_path / "out/a/failed.json").read_bytes())["file"] == "a.wav"

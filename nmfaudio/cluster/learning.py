@@ -52,6 +52,7 @@ def learn_on_cluster(
     """
     with connected(address, any_version=any_version, silent=True) as client:
         from distributed import KilledWorker
+        from distributed.comm import CommClosedError
 
         corpus = [recording_at(one) for one in recordings]
         needed = shard_bytes(
@@ -68,7 +69,7 @@ def learn_on_cluster(
             raise ClusterError(
                 words_of_death(error, f"learned from a shard of {FRAMES_OF_SHARD} frames")
             ) from None
-        except CancelledError:
+        except (CancelledError, CommClosedError):
             raise ClusterError(
                 "the scheduler was lost: start it again, and run the same command: it continues"
             ) from None

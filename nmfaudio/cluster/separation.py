@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -201,14 +202,13 @@ def _outcome(future: Any, task: Task, job: Job) -> Outcome:
     """Return the outcome of a finished task, also where its workers died."""
     from distributed import KilledWorker
 
-    if future.status == "finished":
+    try:
         return {**future.result(), "file": task.file}
-    if future.status != "error":
-        raise ClusterError(_LOST)
-    error = future.exception()
-    if isinstance(error, KilledWorker):
+    except KilledWorker as error:
         reason = words_of_death(error, "separated it")
-    else:
+    except Exception as error:  # a task may raise anything
+        if future.status != "error" and isinstance(error, CancelledError | OSError):
+            raise ClusterError(_LOST) from None  # before the outcome arrived, or on its way
         reason = f"its worker failed with {type(error).__name__}: {error}"
     outcome = failed(task.file, reason)
     note_outcome(task, job.options, outcome)
