@@ -30,6 +30,16 @@ def test_help_imports_no_heavy_library():
     )
 
 
+def test_separators_are_loaded_without_scipy_and_numba():
+    use = "import sys; import nmfaudio.cli.separate; from nmfaudio.pipeline.registry import *"
+    code = f"{use}; [entry.error for entry in installed_separators().values()]; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "nmfaudio.separators.auto.separator" in loaded
+    assert not {"numba", "scipy", "librosa", "matplotlib"} & set(loaded)
+
+
 def test_stems_go_to_separated_track_stem(nmfaudio, make_file, tmp_path):
     path = make_file("my song.wav")
     done = nmfaudio("separate", path, *FAST, check=0)

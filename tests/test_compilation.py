@@ -54,7 +54,7 @@ def test_silence_can_be_asked_for(engine):
     assert reports == []
 
 
-def test_numba_is_loaded_only_when_the_first_update_runs():
+def test_numba_and_scipy_are_loaded_only_when_the_first_update_runs():
     use = "import nmfaudio.nmf as n; n.factorize, n.convolve, n.activate, n.Divergence"
-    script = f"import sys; {use}; sys.exit('numba' in sys.modules)"
+    script = f"import sys; {use}; sys.exit(bool({{'numba', 'scipy'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

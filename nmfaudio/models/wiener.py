@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from nmfaudio.errors import SeparatorError
 from nmfaudio.sound.blocks import Blocks
@@ -243,6 +242,8 @@ class _CovarianceSums:
 
     def covariances(self) -> Complex:
         """Return the covariance of each source in each bin; the identity where the source is silent."""
+        from scipy.ndimage import uniform_filter1d  # here, because loading it takes 0.1 s
+
         smooth = uniform_filter1d(self._sums, self._smoothing, axis=1, mode="nearest")
         channels = smooth.shape[2]
         trace = np.trace(smooth, axis1=2, axis2=3).real[:, :, None, None]

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
-import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from nmfaudio.nmf.sparse import SparseFrames
+from nmfaudio.nmf.sparse import SparseFrames, is_sparse
 from nmfaudio.nmf.stream import piece
 
 Matrix = NDArray[np.float32]
@@ -93,23 +90,25 @@ def _leading(V: Data, count: int) -> tuple[NDArray[np.float64], NDArray[np.float
     few vectors.
     """
     bins = V.shape[1]
-    sparse: bool = scipy.sparse.issparse(V[:1])
-    if sparse and count < min(V.shape) - 1:
+    if is_sparse(V[:1]) and count < min(V.shape) - 1:
+        from scipy.sparse.linalg import svds
+
         start = np.random.default_rng(0).standard_normal(min(V.shape))  # fixed: the same bits each time
-        _, values, vectors = scipy.sparse.linalg.svds(V[:].astype(np.float64), count, v0=start)
+        _, values, vectors = svds(V[:].astype(np.float64), count, v0=start)
         order = np.argsort(-values)
         return np.asarray(values[order], np.float64), np.asarray(vectors[order].T, np.float64)
+    from scipy.linalg import eigh  # here, because loading it takes time
+
     gram = np.zeros((bins, bins), np.float64)
     for rows in _parts(V):
         part = _dense(rows).astype(np.float64)  # whose squares overflow float32 in loud data
         gram += part.T @ part
-    values, vectors = scipy.linalg.eigh(gram, subset_by_index=(bins - count, bins - 1))
+    values, vectors = eigh(gram, subset_by_index=(bins - count, bins - 1))
     return np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1]
 
 
 def _dense(rows: Any) -> NDArray[Any]:
-    sparse: bool = scipy.sparse.issparse(rows)
-    return np.asarray(rows.toarray() if sparse else rows)
+    return np.asarray(rows.toarray() if is_sparse(rows) else rows)
 
 
 def _dominant_part(

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError
 from nmfaudio.nmf.initialize import Matrix
+from nmfaudio.nmf.sparse import is_sparse
 from nmfaudio.nmf.stream import Stream
 
 
@@ -33,12 +33,12 @@ def without_missing(V: Any, weights: ArrayLike | None) -> tuple[Any, Matrix | No
         For weights of another shape, negative or not finite ones, or if no entry counts.
     """
     if weights is None and not isinstance(V, np.ma.MaskedArray):
-        if isinstance(V, Stream) or scipy.sparse.issparse(V):
+        if isinstance(V, Stream) or is_sparse(V):
             return V, None
         V = np.asarray(V)
         if V.dtype.kind != "f" or not V.size or not np.isnan(V.min()):
             return V, None
-    if isinstance(V, Stream) or scipy.sparse.issparse(V):
+    if isinstance(V, Stream) or is_sparse(V):
         kind = "a stream" if isinstance(V, Stream) else "sparse"
         raise MatrixError(f"V is {kind}, and weights need all of it in memory: pass V as a dense array")
     mask = np.ma.getmaskarray(V)

@@ -25,13 +25,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from nmfaudio.nmf.divergence import Divergence
 from nmfaudio.nmf.penalty import Penalties
 from nmfaudio.nmf.solve import activate
-from nmfaudio.nmf.sparse import model_at
+from nmfaudio.nmf.sparse import is_sparse, model_at
 
 Real = NDArray[np.float64]
 Matrix = NDArray[Any]
@@ -65,7 +64,7 @@ class Statistics:
 
         V is dense, or sparse at beta 1 or 2.
         """
-        if scipy.sparse.issparse(V):
+        if is_sparse(V):
             return cls._of_sparse(V, W, H, divergence)
         W, beta, frames = W.astype(np.float64), divergence.beta, V.shape[1]
         floor = divergence.floor * float(V.mean(dtype=np.float64))
@@ -79,12 +78,14 @@ class Statistics:
 
     @classmethod
     def _of_sparse(cls, V: Any, W: Matrix, H: Matrix, divergence: Divergence) -> Statistics:
-        W, H, V = W.astype(np.float64), H.astype(np.float64), scipy.sparse.coo_array(V)
+        from scipy.sparse import coo_array
+
+        W, H, V = W.astype(np.float64), H.astype(np.float64), coo_array(V)
         floor = divergence.floor * float(V.data.sum(dtype=np.float64)) / V.shape[0] / V.shape[1]
         floor, level = floor or 1.0, H.sum(axis=1)
         if divergence.beta == 1:
             quotients = V.data / (model_at(W, H, *V.coords) + floor)
-            V = scipy.sparse.coo_array((quotients, V.coords), V.shape)
+            V = coo_array((quotients, V.coords), V.shape)
             weight = np.broadcast_to(level, W.shape)
         else:
             weight = W @ (H @ H.T) + floor * level

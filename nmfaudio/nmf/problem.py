@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from nmfaudio.errors import MatrixError
@@ -15,7 +14,15 @@ from nmfaudio.nmf.frame_partition import FramePartition
 from nmfaudio.nmf.initialize import Matrix
 from nmfaudio.nmf.layout import Terms
 from nmfaudio.nmf.missing import without_missing
-from nmfaudio.nmf.sparse import BETAS, SparseFrames, checked_sparse, compressed, frames_of, streamed
+from nmfaudio.nmf.sparse import (
+    BETAS,
+    SparseFrames,
+    checked_sparse,
+    compressed,
+    frames_of,
+    is_sparse,
+    streamed,
+)
 from nmfaudio.nmf.stream import Rows, Stream, piece
 from nmfaudio.nmf.threads import WorkerPool
 
@@ -72,7 +79,7 @@ class Problem:
     ) -> Problem:
         """Do the same for a V that may be sparse, or have weights or missing entries."""
         V, each = without_missing(V, weights)
-        if scipy.sparse.issparse(V):
+        if is_sparse(V):
             V, total = checked_sparse(compressed(V), "V", "(bins, frames)")
             if divergence.beta in BETAS:
                 own = total / V.shape[0] / V.shape[1]
@@ -178,7 +185,7 @@ def checked_matrix(matrix: Any, name: str, shape: str) -> NDArray[Any]:
     MatrixError
         For anything else, with what to pass instead, or with the first bad entry.
     """
-    if scipy.sparse.issparse(matrix):
+    if is_sparse(matrix):
         raise MatrixError(f"{name} is sparse, which is not supported here: pass {name}.toarray()")
     if np.ma.is_masked(matrix):
         raise MatrixError(f"{name} has masked entries, which is not supported here: pass {name}.filled(...)")

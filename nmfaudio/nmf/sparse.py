@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from nmfaudio.errors import MatrixError
@@ -75,8 +75,15 @@ class SparseFrames:
 
 
 def is_sparse(matrix: Any) -> bool:
-    """Return whether something is a sparse matrix of scipy."""
-    return bool(scipy.sparse.issparse(matrix))
+    """Return whether something is a sparse matrix of scipy.
+
+    There is none before scipy.sparse is loaded, which takes 0.15 s and is not needed for audio.
+    """
+    if "scipy.sparse" not in sys.modules:
+        return False
+    from scipy.sparse import issparse
+
+    return bool(issparse(matrix))
 
 
 def transposed(X: Any) -> Any:
@@ -128,7 +135,9 @@ def checked_sparse(matrix: Any, name: str, shape: str) -> tuple[Any, float]:
 
 def frames_of(V: Any, exponent: int) -> SparseFrames:
     """Return a checked V, (bins, frames), times two to the exponent, in float32."""
-    turned = scipy.sparse.csr_array(V.T)  # shares its arrays with V
+    from scipy.sparse import csr_array
+
+    turned = csr_array(V.T)  # shares its arrays with V
     if turned.dtype == np.float32 and abs(exponent) <= _LARGEST_EXPONENT:
         turned.data = turned.data * np.float32(np.ldexp(1.0, exponent))
     else:
@@ -173,7 +182,7 @@ def dense(X: Any) -> NDArray[Any]:
     MatrixError
         If a sparse matrix would take more memory than is free.
     """
-    if not scipy.sparse.issparse(X):
+    if not is_sparse(X):
         return np.asarray(X)
     matrix: Any = X
     needed, free = 4 * matrix.shape[0] * matrix.shape[1], free_memory()
@@ -193,6 +202,8 @@ def streamed(V: Any) -> Stream:
     MatrixError
         If not even a block of frames fits into memory.
     """
+    from scipy.sparse import csr_array
+
     bins, frames = V.shape
     needed, free = 8 * min(BLOCK_FRAMES, frames) * bins, free_memory()
     if needed > free:
@@ -201,7 +212,7 @@ def streamed(V: Any) -> Stream:
             f"at a time are made dense, which takes {needed} bytes, and {free:.0f} are free: drop features, "
             "or use Kullback-Leibler or the Euclidean distance"
         )
-    return Stream.of_sparse(scipy.sparse.csr_array(V.T))
+    return Stream.of_sparse(csr_array(V.T))
 
 
 def free_memory() -> float:

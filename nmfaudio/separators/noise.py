@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from nmfaudio.errors import OptionError
 from nmfaudio.models.combination import Combination
@@ -137,6 +136,8 @@ class NoiseModel(Model):
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Mask the block by the power of the noise and the power above it."""
+        from scipy.ndimage import gaussian_filter  # here, because loading it takes 0.1 s
+
         noise = np.broadcast_to(self.power[:, :, None], block.values.shape)
         deviations = (0, self.smoothing, self.smoothing)
         powers = gaussian_filter(block.magnitude**2, deviations, mode="nearest", truncate=_CONTEXT)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from nmfaudio.models.function import FunctionModel
 from nmfaudio.models.options import Options, option, window_option
@@ -131,6 +130,8 @@ def _most_similar(similarity: NDArray[np.float32], count: int, apart: int) -> li
     >>> _most_similar(np.array([[0.2, 1.0, 0.9, 0.1, 0.8]]), 2, 1)[0].tolist()
     [1, 4]
     """
+    from scipy.ndimage import maximum_filter1d  # here, because loading it takes 0.1 s
+
     highest = []
     for number, row in enumerate(similarity):
         if number % _ROWS == 0:

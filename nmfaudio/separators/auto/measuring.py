@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
@@ -40,6 +39,8 @@ def percussive_mask(V: NDArray[np.float32]) -> NDArray[np.float32]:
 
     librosa has these filters too, but importing it takes a second, which is longer than the measurement.
     """
+    from scipy.ndimage import median_filter  # here, because loading it takes 0.1 s
+
     harmonic = median_filter(V, (1, _MEDIAN_WIDTH), mode="nearest") ** 2
     percussive = median_filter(V, (_MEDIAN_WIDTH, 1), mode="nearest") ** 2
     both = harmonic + percussive

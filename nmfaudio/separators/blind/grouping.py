@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
 
 from nmfaudio.errors import MatrixError, OptionError
 from nmfaudio.separators.blind.envelopes import envelope_points
@@ -136,6 +135,8 @@ def group_components(
 
 def timbres(W: NDArray[np.floating], frequencies: NDArray[np.floating]) -> Vector:
     """Return the mel-cepstral coefficients of each template, shape (components, COEFFICIENTS)."""
+    from scipy.fft import dct  # here, because loading it takes 0.15 s
+
     bands = W.T @ mel_filters(frequencies)
     loudest = bands.max(axis=1, keepdims=True)
     relative = np.divide(bands, loudest, out=np.ones_like(bands), where=loudest > 0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from nmfaudio.nmf import Convolution
 
@@ -105,6 +104,8 @@ def _levels(
 
 def _evidence(levels: NDArray[np.float64], order: list[int]) -> NDArray[np.float64]:
     """Return the evidence of each drum; `order` lists the drums, the loudest first."""
+    from scipy.ndimage import maximum_filter1d  # here, because loading it takes 0.1 s
+
     rises = np.maximum(np.diff(levels, axis=1, prepend=0), 0)
     highest = rises.max(axis=1, initial=0.0)
     hits = np.divide(rises, highest[:, None], out=np.zeros_like(rises), where=highest[:, None] > 0)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from nmfaudio.nmf import Factorization, factorize
 from nmfaudio.separators.score.instruments import DRUMS
@@ -165,6 +164,8 @@ class _Candidates:
 
     def _reference(self, V: NDArray[np.float32], step: float) -> Real:
         """Return half the level of the loudest frame around each frame of V, (frames,); `step` in seconds."""
+        from scipy.ndimage import maximum_filter1d  # here, because loading it takes 0.1 s
+
         width = 1 + 2 * round(_AROUND_SECONDS / 2 / step)
         around = np.asarray(maximum_filter1d(V.sum(axis=0, dtype=np.float64), width), np.float64)
         return np.maximum(around / 2, max(_QUIET * self.level, float(np.finfo(np.float32).tiny)))

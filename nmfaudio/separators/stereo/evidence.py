@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from nmfaudio.sound.spectrogram import Spectrogram
 
@@ -78,6 +77,8 @@ class DirectionHistogram:
         weights = self._weights.sum(axis=0)
         if not weights.any():
             return []
+        from scipy.ndimage import gaussian_filter1d  # here, because loading it takes 0.1 s
+
         both = weights / weights.sum() + self._amplitudes / self._amplitudes.sum()
         return clear_peaks(gaussian_filter1d(both, _BLUR / _STEP, mode="wrap"))
 
@@ -157,6 +158,8 @@ def directions(block: Spectrogram) -> tuple[Vector, Vector, Vector]:
     a few frames. A delay between the channels, which a pan pot does not make, therefore gives a second
     direction. The ratio of the smaller eigenvalue to the larger one is 0 where a source sounds alone.
     """
+    from scipy.ndimage import uniform_filter1d  # here, because loading it takes 0.1 s
+
     left, right = block.values
     products = (np.abs(left) ** 2, np.abs(right) ** 2, (left * right.conj()).real)
     a, b, cross = (uniform_filter1d(product, _NEIGHBOURS, axis=1, mode="nearest") for product in products)
