@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
 
 from nmfaudio import convolve
 from nmfaudio.errors import MatrixError, OptionError
+from nmfaudio.nmf import convolutive
 
 BETAS = [1.0, 0.0, 2.0, 0.5, 1.5, -1.0, 3.0]
 
@@ -52,6 +55,40 @@ def test_the_objective_is_the_divergence_from_the_model():
     np.testing.assert_allclose(model, naive.convolved(found.W, found.H), rtol=1e-9)
     assert found.divergence.between(V, model) == pytest.approx(found.objective[-1], rel=1e-3)
     np.testing.assert_allclose(found.model(1, 20, 33), found.model(1)[:, 20:33])
+
+
+def test_the_model_of_several_components_is_the_sum_of_their_models():
+    found = convolve(matrix(), 3, 4, iterations=5)
+    short = found.W.copy()
+    short[1, :, 1:] = 0  # a template that ends early
+    found = replace(found, W=short)
+    for start_, stop in ((0, 60), (2, 33), (58, 60)):
+        expected = naive.convolved(found.W[1:], found.H[1:])[:, start_:stop]
+        np.testing.assert_allclose(found.model([1, 2], start_, stop), expected, rtol=1e-9)
+        np.testing.assert_allclose(found.model(1, start_, stop) + found.model(2, start_, stop), expected)
+
+
+def test_frames_of_a_template_that_stay_zero_take_no_time(monkeypatch):
+    V, rows = matrix(), []
+    W, H = start(V, rank=3)
+    W[1, :, 1:] = W[2, :, 1] = 0
+
+    class Counting(convolutive.LaggedUpdates):
+        def step(self, templates, H, **options):
+            rows.append(len(self._places))
+            return super().step(templates, H, **options)
+
+    monkeypatch.setattr(convolutive, "LaggedUpdates", Counting)
+    found = convolve(V, 3, 3, init=(W, H), iterations=6, tolerance=0)
+    assert set(rows) == {6}  # of nine
+    assert not found.W[1, :, 1:].any()
+    assert not found.W[2, :, 1].any()
+    assert found.W[2, :, 2].any()
+    expected, _, _ = naive.convolve(V, W, H, 1.0, 2, floor=1e-9)
+    plain = convolve(V, 3, 3, init=(W, H), solver="mu", iterations=2, tolerance=0)
+    np.testing.assert_allclose(
+        plain.W, expected / expected.sum(axis=(1, 2), keepdims=True), rtol=2e-3, atol=1e-6
+    )
 
 
 def test_templates_of_several_frames_explain_what_single_frames_cannot():

@@ -46,3 +46,12 @@ def test_stems_agree_with_themselves_in_any_order_and_not_with_others():
     )
     mixed = tuple(replace(one, labels=np.arange(len(one.labels)) % 2) for one in model.starts)
     assert agreement(replace(model, starts=mixed, regroupings=()), model, search.mixture) < 0.9
+
+
+def test_of_a_long_recording_evenly_spaced_blocks_are_compared(monkeypatch):
+    mixture = Blocks(Audio(np.random.default_rng(0).normal(size=(1, 1000 * 100)), 1000), STFT(256))
+    read, whole = [], Blocks.block
+    monkeypatch.setattr(Blocks, "block", lambda self, *bounds: read.append(bounds) or whole(self, *bounds))
+    likeness(halves(mixture, 100), halves(mixture, 100), mixture)
+    assert len(mixture.bounds) == 20
+    assert read == [mixture.bounds[number] for number in (0, 3, 5, 8, 11, 14, 16, 19)]

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from nmfaudio.nmf.threads import share_out, workers
+import nmfaudio.nmf.threads as threads_module
+from nmfaudio.nmf.threads import available_threads, limited_threads, share_out, work_ahead, workers
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -47,3 +48,61 @@ def test_after_an_exception_no_thread_takes_another_number(threads):
     with workers(threads) as pool, pytest.raises(KeyboardInterrupt):
         share_out(task, 100, pool)
     assert len(taken) < 10
+
+
+@pytest.mark.parametrize("most", [1, 2, 8])
+def test_work_ahead_keeps_the_order_and_takes_items_in_the_calling_thread(most, monkeypatch):
+    monkeypatch.setattr(threads_module, "_cores", lambda: most)
+    takers = set()
+
+    def items():
+        for number in range(9):
+            takers.add(threading.current_thread())
+            yield number
+
+    def task(number):
+        threading.Event().wait(0.01 * (number % 2 == 0))  # later items are ready before earlier ones
+        return -number
+
+    assert list(work_ahead(task, items())) == [-number for number in range(9)]
+    assert takers == {threading.current_thread()}
+
+
+def test_tasks_of_work_ahead_run_at_the_same_time_on_one_core_each(monkeypatch):
+    monkeypatch.setattr(threads_module, "_cores", lambda: 2)
+    meeting, cores = threading.Barrier(2, timeout=10), []
+
+    def task(_):
+        meeting.wait()  # passes only when two threads work at the same time
+        cores.append(available_threads())
+
+    list(work_ahead(task, range(4)))
+    assert cores == [1] * 4
+    with limited_threads(1):
+        meeting = threading.Barrier(1)
+        assert list(work_ahead(lambda _: threading.current_thread(), [0])) == [threading.current_thread()]
+
+
+def test_few_items_are_in_work_at_a_time(monkeypatch):
+    monkeypatch.setattr(threads_module, "_cores", lambda: 64)
+    taken = []
+    results = work_ahead(lambda number: number, (taken.append(n) or n for n in range(100)))
+    assert next(results) == 0
+    assert len(taken) <= 4
+
+
+def test_an_error_in_work_ahead_reaches_the_caller_and_ends_the_work(monkeypatch):
+    monkeypatch.setattr(threads_module, "_cores", lambda: 2)
+    begun = []
+
+    def task(number):
+        begun.append(number)
+        if number == 1:
+            raise OSError("no more")
+        return number
+
+    results = work_ahead(task, range(100))
+    assert next(results) == 0
+    with pytest.raises(OSError, match="no more"):
+        list(results)
+    assert len(begun) < 10

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import SeparatorError
+from nmfaudio.nmf.threads import work_ahead
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
@@ -70,6 +71,8 @@ class WienerFilter:
         dict of str to Spectrogram
             The refined stems; they sum to `block`.
         """
+        if not self.rounds:
+            return dict(stems)
         spectra = np.stack([stem.values for stem in stems.values()])
         for covariances in self.rounds:
             spectra = wiener_filter(block.values, variances(spectra), covariances)
@@ -124,10 +127,16 @@ def learn_filter(
     covariances: tuple[Complex, ...] = ()
     for number in range(rounds):
         sums = _CovarianceSums(smoothing)
-        for start, stop in mixture.bounds:
-            wide = mixture.block(start - context, stop + context)
-            stems = WienerFilter(covariances).refined(wide, masked(wide))
-            sums.add(np.stack([stem.cut(start, stop).values for stem in stems.values()]))
+        earlier = WienerFilter(covariances)
+
+        def products(block: tuple[int, int, Spectrogram], earlier: WienerFilter = earlier) -> Complex:
+            start, stop, wide = block
+            stems = earlier.refined(wide, masked(wide))
+            return np.stack([_products(stem.cut(start, stop).values) for stem in stems.values()])
+
+        blocks = mixture.wide_blocks(context)
+        for (_, stop), of_block in zip(mixture.bounds, work_ahead(products, blocks), strict=True):
+            sums.add(of_block)
             mixture.report(Progress(f"locating the sources, round {number + 1}", stop, mixture.frames))
         if number == 0 and sums.greatest_difference() < DIFFERENT:
             return None
@@ -228,6 +237,15 @@ def _split_any(x: Complex, v: Real, covariances: Complex) -> Complex:
     return np.asarray(np.einsum("jfn,jfcd,fnd->jcfn", v, covariances, whitened))
 
 
+def _products(stem: Complex) -> Complex:
+    """Return the sums over frames of outer products of channels, shape (bins, channels, channels).
+
+    The stem has the shape (channels, bins, frames).
+    """
+    rows = np.ascontiguousarray(stem.swapaxes(0, 1))
+    return np.asarray(rows @ rows.conj().swapaxes(1, 2))
+
+
 class _CovarianceSums:
     """Sums of outer products over frames, from which the spatial covariances of the sources are computed."""
 
@@ -235,10 +253,9 @@ class _CovarianceSums:
         self._smoothing = smoothing
         self._sums: Complex = np.zeros((1, 1, 1, 1), np.complex128)
 
-    def add(self, stems: Complex) -> None:
-        """Add the stems of a block, shape (sources, channels, bins, frames)."""
-        rows = np.ascontiguousarray(stems.transpose(0, 2, 1, 3))
-        self._sums = self._sums + rows @ rows.conj().swapaxes(2, 3)
+    def add(self, products: Complex) -> None:
+        """Add what `_products` returns for the stems of a block."""
+        self._sums = self._sums + products
 
     def covariances(self) -> Complex:
         """Return the covariance of each source in each bin; the identity where the source is silent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +57,24 @@ class Convolution:
     converged: bool
     seed: int
 
-    def model(self, component: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Return the model of one component in the frames `start` to `stop`, shape (bins, frames)."""
+    def model(self, components: int | Sequence[int], start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return the model of one component, or the sum over several, shape (bins, frames).
+
+        Parameters
+        ----------
+        components : int or sequence of int
+            Numbers of the components.
+        start, stop : int
+            First frame, and the frame after the last.
+        """
         stop = self.H.shape[1] if stop is None else stop
-        lags = self.W.shape[2]
-        past = np.concatenate([np.zeros(lags - 1, self.H.dtype), self.H[component, :stop]])
-        beside = np.lib.stride_tricks.sliding_window_view(past, lags)[start:stop, ::-1]
-        return np.asarray(self.W[component] @ beside.T)
+        W = self.W[np.atleast_1d(components)]
+        lags = 1 + int(np.flatnonzero(W.any(axis=(0, 1))).max(initial=0))  # templates may end early
+        H = self.H[np.atleast_1d(components), max(0, start - lags + 1) : stop]
+        past = np.pad(H, ((0, 0), (stop - start + lags - 1 - H.shape[1], 0)))
+        beside = np.lib.stride_tricks.sliding_window_view(past, lags, axis=1)[:, :, ::-1]
+        templates = W[:, :, :lags].transpose(0, 2, 1).reshape(len(W) * lags, -1)
+        return np.asarray(beside.transpose(1, 0, 2).reshape(stop - start, -1) @ templates).T
 
 
 def convolve(
@@ -140,13 +152,16 @@ def convolve(
     W[: len(held)] = held
     monitor = ConvergenceMonitor(problem, iterations, tolerance, callback)
     with workers(threads) as pool:
-        updates = LaggedUpdates(problem, rank, lags, np.arange(rank) < len(held), pool)
-        columns, activations = _columns(W), np.ascontiguousarray(H.T, np.float32)
+        places = _places(W)
+        updates = LaggedUpdates(problem, places, np.arange(rank) < len(held), pool)
+        columns, activations = _columns(W, places), np.ascontiguousarray(H.T, np.float32)
         if solver == "mu":
             columns = plain(updates, columns, activations, iterations, MEASURE_EVERY, monitor.done)
         else:
             columns = accelerated(updates, columns, activations, iterations, monitor.done)
-    return _result(problem, columns, activations, held, lags, monitor, seed)
+    for (lag, component), column in zip(places, columns.T, strict=True):
+        W[component, :, lag] = column
+    return _result(problem, W, activations, held, monitor, seed)
 
 
 def _start(
@@ -200,23 +215,31 @@ def _masked(W: NDArray[Any], H: NDArray[Any], allowed: Masks) -> tuple[NDArray[A
     return W, H
 
 
-def _columns(W: NDArray[Any]) -> Matrix:
-    """Return (components, bins, lags) as (bins, lags * components), one lag after the other."""
-    return np.ascontiguousarray(W.transpose(1, 2, 0).reshape(W.shape[1], -1), np.float32)
+def _places(W: NDArray[Any]) -> NDArray[np.intp]:
+    """Return lag and component of each frame of the templates that is not zero, and of each first frame.
+
+    Frames of zeros stay zeros, so no time is spent on them.
+    """
+    needed = np.asarray(W.any(axis=1)).T
+    needed[0] = True
+    return np.argwhere(needed)
+
+
+def _columns(W: NDArray[Any], places: NDArray[np.intp]) -> Matrix:
+    """Return the frames of templates, (components, bins, lags), that are at such places: (bins, places)."""
+    return np.ascontiguousarray(W[places[:, 1], :, places[:, 0]].T, np.float32)
 
 
 def _result(
     problem: Problem,
-    columns: Matrix,
+    W: NDArray[Any],
     H: Matrix,
     held: NDArray[Any],
-    lags: int,
     monitor: ConvergenceMonitor,
     seed: int,
 ) -> Convolution:
     """Scale free templates to unit sum and H to the data's level; templates of zeros become flat."""
-    rank = H.shape[1]
-    W = columns.reshape(problem.bins, lags, rank).transpose(2, 0, 1).astype(np.float64)
+    rank, lags = len(W), W.shape[2]
     total = W.sum(axis=(1, 2))
     divisor = np.where(np.arange(rank) < len(held), 1.0, total)
     flat = np.full_like(W, 1 / (problem.bins * lags))

@@ -17,14 +17,14 @@ from nmfaudio.nmf.threads import WorkerPool
 class LaggedUpdates:
     """Updates of the activations, in place, and of the templates, into a new array; a `descend.Steps`.
 
-    The rows of T hold all components of the first lag, then all of the next lag, and so on. Sums
-    over frames are kept for each portion and added in a fixed order, so that the number of threads changes no
-    bit.
+    Each row of T is a frame of a template; frames that would stay zero are left out. Sums over the frames of
+    V are kept for each portion and added in a fixed order, so that the number of threads changes no bit.
 
     Parameters
     ----------
     problem : Problem
-    rank, lags : int
+    places : ndarray of int, shape (rows, 2)
+        Lag and component of each row of T.
     frozen : ndarray of bool, shape (components,)
         Components whose templates are not updated.
     pool : WorkerPool or None
@@ -33,15 +33,14 @@ class LaggedUpdates:
     def __init__(
         self,
         problem: Problem,
-        rank: int,
-        lags: int,
+        places: NDArray[np.intp],
         frozen: NDArray[np.bool_],
         pool: WorkerPool | None,
     ) -> None:
-        self._problem, self._reach = problem, lags - 1
-        self._free = ~np.tile(frozen, lags)
-        self._partition = problem.partition(rank * lags, pool)
-        self._sums = make_sums(problem, rank * lags, len(self._partition.bounds))
+        self._problem, self._places, self._reach = problem, places, int(places[:, 0].max())
+        self._free = ~frozen[places[:, 1]]
+        self._partition = problem.partition(len(places), pool)
+        self._sums = make_sums(problem, len(places), len(self._partition.bounds))
 
     @property
     def may_be_bold(self) -> bool:
@@ -49,7 +48,7 @@ class LaggedUpdates:
         return False
 
     def templates(self, W: Matrix) -> Templates:
-        """Return W, (bins, lags * components), in the kernels' layout."""
+        """Return W, (bins, rows), in the kernels' layout."""
         return Templates.of(W.T)
 
     def step(
@@ -73,8 +72,8 @@ class LaggedUpdates:
         if not measure and not self._free.any():
             return templates, 0.0
         objective = self._partition.run(self._template_task(ready, self._past(H), measure))
-        rows = len(self._free)
-        self._sums[2][0, 0, :rows] = np.tile(H.max(axis=0), self._reach + 1)
+        rows = len(self._places)
+        self._sums[2][0, 0, :rows] = H.max(axis=0)[self._places[:, 1]]
         nothing = np.zeros(rows, np.float32)
         return updated(ready, self._sums, self._free, self._problem, exponent, (nothing, nothing)), objective
 
@@ -92,7 +91,8 @@ class LaggedUpdates:
         gain, weight = total[:, self._reach :]
         ratio = np.divide(gain, weight, out=np.zeros_like(H), where=weight > 0)
         H *= ratio if exponent == 1 else ratio ** np.float32(exponent)
-        least = templates.least[: H.shape[1] * (self._reach + 1)].reshape(-1, H.shape[1]).min(axis=0)
+        least = np.full(H.shape[1], np.inf, np.float32)
+        np.minimum.at(least, self._places[:, 1], templates.least[: len(self._places)])
         np.copyto(H, 0, where=np.less(H, least))
 
     def _activation_task(
@@ -106,7 +106,8 @@ class LaggedUpdates:
         def task(portion: int, start: int, stop: int) -> float:
             offset, end = self._partition.bounds[portion][0], stop + self._reach
             above, below = sums[portion][:, start - offset : end - offset]
-            lagged_kernels.gather_activations(V[start:stop], terms, templates, past[start:end], above, below)
+            v, h = V[start:stop], past[start:end]
+            lagged_kernels.gather_activations(v, terms, templates, self._places, h, above, below)
             return 0.0
 
         return task
@@ -122,6 +123,8 @@ class LaggedUpdates:
         def task(portion: int, start: int, stop: int) -> float:
             parts = self._sums[0][portion], self._sums[1][portion]
             v, h = V[start:stop], past[start : stop + self._reach]
-            return float(lagged_kernels.gather_templates(v, terms, templates, h, parts, measure))
+            return float(
+                lagged_kernels.gather_templates(v, terms, templates, self._places, h, parts, measure)
+            )
 
         return task

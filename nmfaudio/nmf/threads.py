@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,7 +16,10 @@ from threadpoolctl import ThreadpoolController
 
 from nmfaudio.errors import OptionError
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+_MOST_AHEAD = 4  # items that threads work on at a time in `work_ahead`
 
 _most_threads: ContextVar[int] = ContextVar("most_threads", default=2**31)
 
@@ -91,6 +94,40 @@ def share_out(task: Callable[[int], T], count: int, pool: WorkerPool | None) -> 
     return [results[number] for number in range(count)]
 
 
+def work_ahead(task: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """Yield the results of a task for all items in order, while threads work on the items that follow.
+
+    The items are taken by the calling thread, one after the other, so they may be read from a file. Each task
+    finds one core. Few items are in work at a time, because each may be a large array.
+
+    Examples
+    --------
+    >>> list(work_ahead(lambda number: number**2, range(4)))
+    [0, 1, 4, 9]
+    """
+    threads = min(available_threads(), _MOST_AHEAD)
+    if threads == 1:
+        yield from map(task, items)
+        return
+
+    def alone(item: S) -> T:
+        with limited_threads(1):
+            return task(item)
+
+    with _single_threaded_blas, ThreadPoolExecutor(threads, thread_name_prefix="nmfaudio-ahead") as pool:
+        ahead = deque[Future[T]]()
+        try:
+            for item in items:
+                ahead.append(pool.submit(copy_context().run, alone, item))
+                if len(ahead) == threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
 @contextmanager
 def limited_threads(most: int) -> Iterator[None]:
     """Let the calling thread find at most so many cores, as if the process could use no more.
@@ -112,10 +149,13 @@ def limited_threads(most: int) -> Iterator[None]:
 
 def available_threads() -> int:
     """Return the number of cores that this thread may use."""
-    most = _most_threads.get()
+    return min(_most_threads.get(), _cores())
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return min(most, len(os.sched_getaffinity(0)))
-    return min(most, os.cpu_count() or 1)
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class _SingleThreadedBlas:

@@ -13,6 +13,7 @@ from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.options import Options
 from nmfaudio.models.phased import with_phases
 from nmfaudio.models.selection import StemChoice
+from nmfaudio.nmf.threads import share_out, workers
 from nmfaudio.pipeline.checking import (
     checked_model,
     checked_stems,
@@ -32,7 +33,7 @@ from nmfaudio.sound.analysis import analysis_blocks
 from nmfaudio.sound.blocks import BLOCK_SECONDS, Blocks
 from nmfaudio.sound.offset import WithoutOffset
 from nmfaudio.sound.progress import Progress
-from nmfaudio.sound.source import CachedSource, SampleSource
+from nmfaudio.sound.source import CachedSource, Samples, SampleSource
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -154,7 +155,7 @@ class Fitted:
         position = clipped_first_sample(mixture, bounds[0][0])
         for start, stop in bounds:
             stems = self._separated(start, stop)
-            pieces = {name: adders[name].add(stems[name]) for name in self.sources}
+            pieces = self._synthesised(adders, stems)
             length = next(iter(pieces.values())).shape[1]
             begin, end = max(position, first), min(position + length, last)
             if begin < end:
@@ -165,6 +166,17 @@ class Fitted:
                 )
             position += length
             mixture.report(Progress("writing stems", stop, mixture.frames))
+
+    def _synthesised(
+        self, adders: dict[str, OverlapAdd], stems: dict[str, Spectrogram]
+    ) -> dict[str, Samples]:
+        """Add the next frames of all stems, on all cores, and return the samples that are complete."""
+        names = self.sources
+        with workers(None) as pool:
+            pieces = share_out(
+                lambda number: adders[names[number]].add(stems[names[number]]), len(names), pool
+            )
+        return dict(zip(names, pieces, strict=True))
 
     def _separated(self, start: int, stop: int) -> dict[str, Spectrogram]:
         context = self.model.context

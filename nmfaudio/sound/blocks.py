@@ -138,6 +138,11 @@ class Blocks:
             yield self.block(start, stop)
             self.report(Progress("reading", stop, self.frames))
 
+    def wide_blocks(self, context: int) -> Iterator[tuple[int, int, Spectrogram]]:
+        """Yield the bounds of each block, and the block with so many more frames on either side."""
+        for start, stop in self.bounds:
+            yield start, stop, self.block(start - context, stop + context)
+
     def whole(self) -> Spectrogram:
         """Return all frames at once; beyond the budget they are stored in a temporary file.
 

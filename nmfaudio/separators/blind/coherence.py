@@ -10,13 +10,16 @@ performances do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.nmf import Factorization
+from nmfaudio.nmf.threads import work_ahead
 from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.sound.frames import evenly_spaced_frames
+from nmfaudio.sound.spectrogram import Spectrogram
 
 
 def coherences(search: ComponentSearch, factorizations: Sequence[Factorization]) -> list[NDArray[np.float64]]:
@@ -67,16 +70,20 @@ def _covariances(search: ComponentSearch, factorizations: Sequence[Factorization
     activations = np.concatenate(
         [one.H.reshape(one.rank, channels, -1).sum(axis=1) for one in factorizations]
     ).astype(np.complex64)
-    sums = np.zeros((channels, channels, bins, len(activations)), np.complex128)
-    for start, stop in mixture.bounds:
-        first, last = np.searchsorted(selected, (start, stop))
-        values = mixture.block(start, stop).values[:, :, selected[first:last] - start]
+
+    def products(block: Spectrogram) -> NDArray[np.complex128]:
+        first, last = np.searchsorted(selected, (block.start, block.stop))
+        values = block.values[:, :, selected[first:last] - block.start]
         magnitudes = np.sqrt((np.abs(values) ** 2).sum(axis=0))
         relative = np.divide(values, magnitudes, out=np.zeros_like(values), where=magnitudes > 0)
+        found = np.zeros((channels, channels, bins, len(activations)), np.complex128)
         for a in range(channels):
             for b in range(a, channels):
-                products = (values[a] * relative[b].conj()).astype(np.complex64)
-                sums[a, b] += products @ activations[:, first:last].T
+                of_pair = (values[a] * relative[b].conj()).astype(np.complex64)
+                found[a, b] = of_pair @ activations[:, first:last].T
+        return found
+
+    sums = reduce(np.add, work_ahead(products, mixture))
     for a in range(channels):
         for b in range(a):
             sums[a, b] = sums[b, a].conj()

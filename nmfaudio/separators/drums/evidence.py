@@ -93,12 +93,11 @@ def _levels(
     levels, common, either = np.zeros((drums, frames)), 0.0, 0.0
     for start in range(0, frames, _FRAMES_AT_A_TIME):
         stop = min(start + _FRAMES_AT_A_TIME, frames)
-        models = [convolution.model(k, start, stop) for k in range(len(convolution.H))]
         for k in range(drums):
-            levels[k, start:stop] = np.sqrt(np.sum(models[k].astype(np.float64) ** 2, axis=0))
-        model, part = np.sum(models, axis=0, dtype=np.float64), V[:, start:stop]
-        common += float(np.minimum(part, model).sum())
-        either += float(np.maximum(part, model).sum())
+            levels[k, start:stop] = np.linalg.norm(convolution.model(k, start, stop), axis=0)
+        model, part = convolution.model(range(len(convolution.H)), start, stop), V[:, start:stop]
+        common += float(np.minimum(part, model).sum(dtype=np.float64))
+        either += float(np.maximum(part, model).sum(dtype=np.float64))
     return levels, common / either if either > 0 else 1.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from nmfaudio.errors import OptionError
 from nmfaudio.models.components import Components
 from nmfaudio.models.contract import Model
-from nmfaudio.models.masks import soft_masks
+from nmfaudio.models.masks import masked_in_parts, normalised_masks
 from nmfaudio.models.options import option, window_option
 from nmfaudio.nmf import Convolution, convolve
 from nmfaudio.separators.drums.evidence import LEAST_FIT, best_name, weigh_evidence
@@ -124,18 +125,34 @@ class Drums(RegionFileOptions):
 
     def fit(self, mixture: Blocks) -> Model:
         """Adapt the templates of the drums to the mixture."""
-        mixture = mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
+        mixture = self.transformed(mixture)
+        model = self.adapted(mixture, stacked_channels(mixture))
+        return with_regions(model, mixture, self.regions(), self.seed)
+
+    def transformed(self, mixture: Blocks) -> Blocks:
+        """Return the mixture with the STFT settings of the model."""
+        return mixture.with_stft(STFT.lasting(self.window, mixture.sample_rate))
+
+    def adapted(self, mixture: Blocks, V: NDArray[np.float32]) -> DrumsModel:
+        """Adapt the templates of the drums to the mixture, without regions.
+
+        Parameters
+        ----------
+        mixture : Blocks
+            The mixture, as `transformed` returns it.
+        V : ndarray, shape (channels * bins, frames)
+            Its magnitudes, as `stacked_channels` returns them.
+        """
         lags = max(1, round(self.length * mixture.sample_rate / mixture.stft.hop_length))
         names, starts = self._starts(mixture, lags)
-        V, W = stacked_channels(mixture), np.tile(starts, (1, mixture.channels, 1))
+        W = np.tile(starts, (1, mixture.channels, 1))
         W /= W.sum(axis=(1, 2), keepdims=True)
         H = np.tile(V.sum(axis=0, dtype=np.float64) / len(W), (len(W), 1))
         drums = W
         if self.others:
             W, H = self._with_others(V, W, H)
         factorized = V, drums, self._factorize(V, (W, H), mixture)
-        model = DrumsModel.of(mixture, names, factorized, self.mask_exponent)
-        return with_regions(model, mixture, self.regions(), self.seed)
+        return DrumsModel.of(mixture, names, factorized, self.mask_exponent)
 
     def _with_others(
         self, V: NDArray[np.float32], W: NDArray[np.float64], H: NDArray[np.float64]
@@ -275,13 +292,17 @@ class DrumsModel(Model):
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Apply masks made of the model of each drum."""
-        shape = (block.channels, block.values.shape[1], block.frames)
-        estimates = {
-            name: np.sum([self.convolution.model(k, block.start, block.stop) for k in members], axis=0)
-            for name, members in zip(self.sources, self.members, strict=True)
-        }
-        of_channels = {name: estimate.reshape(shape) for name, estimate in estimates.items()}
-        return soft_masks(block, of_channels, mask_exponent=self.mask_exponent)
+        return masked_in_parts(block, self.sources, self.masks(block))
+
+    def masks(self, block: Spectrogram) -> Callable[[slice], NDArray[Any]]:
+        """Return a function that gives the masks of a range of frames of a block.
+
+        It takes a slice and returns an array of shape (sources, channels, frames, bins).
+        """
+        models = [self.convolution.model(members, block.start, block.stop) for members in self.members]
+        shape = (len(models), block.frames, block.channels, -1)
+        estimates = np.stack([model.T for model in models]).reshape(shape).swapaxes(1, 2)
+        return lambda part: normalised_masks(estimates[:, :, part], self.mask_exponent)
 
 
 def _found(found: list[str], names: tuple[str, ...]) -> str:

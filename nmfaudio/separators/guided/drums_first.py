@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmfaudio.matching import best_pairs
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
+from nmfaudio.models.masks import masked_in_parts
 from nmfaudio.models.spatially_filtered import ROUGH_STEMS_WEIGHT, with_spatial_filter
+from nmfaudio.nmf.threads import work_ahead
 from nmfaudio.separators.blind.model import agreement_of_starts
 from nmfaudio.separators.blind.search import SEED_STRIDE, ComponentSearch
 from nmfaudio.separators.blind.separator import Blind
-from nmfaudio.separators.drums.separator import OTHER, Drums
+from nmfaudio.separators.drums.separator import OTHER, Drums, DrumsModel
 from nmfaudio.separators.guided.grouping import Guide, guided_model, timbre_model
 from nmfaudio.separators.guided.likeness import likeness
 from nmfaudio.sound.blocks import Blocks
+from nmfaudio.sound.frames import stacked_channels
+from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
 
@@ -53,6 +60,13 @@ class _PartOfMixture(Blocks):
         """Return the part in the frames `start` to `stop`."""
         return self.part(super().block(start, stop))
 
+    def __iter__(self) -> Iterator[Spectrogram]:
+        """Yield the blocks in order and report the progress after each."""
+        whole = (super(_PartOfMixture, self).block(start, stop) for start, stop in self.bounds)
+        for block in work_ahead(self.part, whole):
+            yield block
+            self.report(Progress("reading", block.stop, self.frames))
+
 
 @dataclass(frozen=True)
 class AllDrums(Model):
@@ -60,11 +74,11 @@ class AllDrums(Model):
 
     Attributes
     ----------
-    drums : tuple of Model
-        Models of single drums and of the source `other`, with the same STFT settings.
+    drums : tuple of DrumsModel
+        Models of single drums and, as the last source, of `other`; with the same STFT settings.
     """
 
-    drums: tuple[Model, ...]
+    drums: tuple[DrumsModel, ...]
     sources: tuple[str, ...] = (DRUMS, OTHER)
 
     @property
@@ -74,13 +88,17 @@ class AllDrums(Model):
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
         """Return the drums and the other instruments."""
-        other = self.others(block)
-        return {DRUMS: block.with_values(block.values - other.values), OTHER: other}
+        masks = [model.masks(block) for model in self.drums]
+
+        def mean_masks(part: slice) -> NDArray[Any]:
+            other = reduce(np.add, (mask(part)[-1] for mask in masks)) / len(masks)
+            return np.stack([1 - other, other])
+
+        return masked_in_parts(block, self.sources, mean_masks)
 
     def others(self, block: Spectrogram) -> Spectrogram:
         """Return the other instruments alone."""
-        values = [model.separate(block)[OTHER].values for model in self.drums]
-        return block.with_values(np.mean(values, axis=0))
+        return self.separate(block)[OTHER]
 
 
 @dataclass(frozen=True)
@@ -145,7 +163,9 @@ def song_model(search: ComponentSearch, sources: int) -> Model:
         )
         for start in range(DRUM_STARTS)
     ]
-    drums = AllDrums(tuple(start.fit(mixture) for start in starts))
+    mixture = starts[0].transformed(mixture)
+    V = stacked_channels(mixture)
+    drums = AllDrums(tuple(start.adapted(mixture, V) for start in starts))
     guided = guided_model(Guide(drums, DRUMS), search, sources)
     rest = _PartOfMixture.of(mixture, drums.others)
     found = timbre_model(Blind(seed=seed).search(rest), sources - 1)

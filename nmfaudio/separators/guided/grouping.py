@@ -18,6 +18,7 @@ from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.nmf import Factorization
+from nmfaudio.nmf.threads import work_ahead
 from nmfaudio.separators.blind.coherence import coherences
 from nmfaudio.separators.blind.grouping import group_components
 from nmfaudio.separators.blind.model import BlindModel, aligned
@@ -26,6 +27,7 @@ from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
 from nmfaudio.separators.blind.separator import GROUPED_EXPONENT
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import evenly_spaced_frames
+from nmfaudio.sound.spectrogram import Spectrogram
 
 STARTS = 3  # random starts, whose masks are averaged
 
@@ -73,13 +75,16 @@ class Guide:
         The parts have the shape (channels, bins, frames) and lie between 0 and 1.
         """
         context = self.model.context
-        for start, stop in mixture.bounds:
-            wide = mixture.block(start - context, stop + context)
+
+        def mask(block: tuple[int, int, Spectrogram]) -> tuple[int, int, NDArray[np.float64]]:
+            start, stop, wide = block
             stem = self.model.separate(wide)[self.source].cut(start, stop).values
             whole = wide.cut(start, stop).values
             shared, power = (stem * whole.conj()).real, np.abs(whole) ** 2
             parts = np.divide(shared, power, out=np.zeros_like(power), where=power > 0)
-            yield start, stop, np.clip(parts, 0, 1)
+            return start, stop, np.clip(parts, 0, 1)
+
+        yield from work_ahead(mask, mixture.wide_blocks(context))
 
     def parts_of_components(
         self, search: ComponentSearch, factorizations: list[Factorization]
