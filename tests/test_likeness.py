@@ -53,5 +53,7 @@ def test_of_a_long_recording_evenly_spaced_blocks_are_compared(monkeypatch):
     read, whole = [], Blocks.block
     monkeypatch.setattr(Blocks, "block", lambda self, *bounds: read.append(bounds) or whole(self, *bounds))
     likeness(halves(mixture, 100), halves(mixture, 100), mixture)
-    assert len(mixture.bounds) == 20
-    assert read == [mixture.bounds[number] for number in (0, 3, 5, 8, 11, 14, 16, 19)]
+    bounds = mixture.bounds
+    assert len(read) == 8 < len(bounds)
+    assert (read[0], read[-1]) == (bounds[0], bounds[-1])
+    assert np.ptp(np.diff([bounds.index(one) for one in read])) <= 1
