@@ -19,15 +19,14 @@ BACKENDS = ("module://matplotlib_inline.backend_inline", "nonsense")
 ODD_NAMES = ('Yelle - "Ba$$in"', "Ke$ha & A$AP", "夜に駆ける", "caf\udce9", "a_b^{c}\\frac", "x" * 200)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_commands_draw_whatever_backend_the_environment_names(nmfaudio, make_file, tmp_path, backend):
-    environment = {**os.environ, "MPLBACKEND": backend}
+def test_commands_draw_whatever_backend_the_environment_names(nmfaudio, make_file, tmp_path):
+    absent, unknown = ({**os.environ, "MPLBACKEND": backend} for backend in BACKENDS)
     song = make_file()
     kick = Dictionary(np.eye(9, 2), ("kick", "kick"), 8000, STFT(16)).save(tmp_path / "kick.safetensors")
     few = ("--sources", "2", "--set", "iterations=5")
-    nmfaudio("plot", song, "-o", "components.png", *few, check=0, env=environment)
-    nmfaudio("rank", song, "-o", "rank.png", "--most", "2", "--restarts", "2", check=0, env=environment)
-    nmfaudio("show", kick, "--plot", "kick.png", check=0, env=environment)
+    nmfaudio("plot", song, "-o", "components.png", *few, check=0, env=absent)
+    nmfaudio("rank", song, "-o", "rank.png", "--most", "2", "--restarts", "2", check=0, env=absent)
+    nmfaudio("show", kick, "--plot", "kick.png", check=0, env=unknown)
     for name in ("components", "rank", "kick"):
         assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 20
 
@@ -54,8 +53,7 @@ def test_odd_names_are_drawn_in_every_figure(name, tmp_path):
         plot_dictionary(Dictionary(np.eye(9, 2), ("Ke$ha", "A$AP"), 8000, STFT(16)), title=name),
     ]
     for number, figure in enumerate(figures):
-        for kind in ("png", "svg"):
-            save_picture(figure, tmp_path / f"{number}.{kind}")
+        save_picture(figure, tmp_path / f"{number}.svg")
         texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.get_xticklabels())]
         texts += [figure.get_suptitle()]
         assert any(drawable([name])[0][0] in text for text in texts)

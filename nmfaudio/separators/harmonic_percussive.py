@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nmfaudio.errors import OptionError
 from nmfaudio.models.function import FunctionModel
 from nmfaudio.models.options import Options, option, window_option
+from nmfaudio.nmf.threads import share_out, workers
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.spectrogram import Spectrogram
 from nmfaudio.sound.stft import STFT
@@ -116,6 +117,7 @@ class HarmonicPercussive(Options):
         """
         from scipy.ndimage import median_filter
 
-        sizes = (1, 1, self.reach), (1, self.reach, 1)
-        tones, beats = (median_filter(block.magnitude, size=size, mode="reflect") for size in sizes)
+        magnitudes, sizes = block.magnitude, ((1, 1, self.reach), (1, self.reach, 1))
+        with workers(None) as pool:
+            tones, beats = share_out(lambda n: median_filter(magnitudes, sizes[n], mode="reflect"), 2, pool)
         return tones, beats

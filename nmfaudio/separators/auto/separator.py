@@ -86,7 +86,7 @@ class Auto(Options):
         blind = Blind(sources=sources, seed=self.seed)
         search = blind.search(mixture)
         if are_single_sounds(search, sources, DEFAULT_COMPONENTS):
-            return _filtered(blind.fit(mixture), mixture), False
+            return _filtered(blind.model_of_single_sounds(search, sources), mixture), False
         if guide == "drums":
             return song_model(search, sources), True
         masks = HarmonicPercussive(window=blind.window).fit(mixture)

@@ -143,6 +143,10 @@ class Blind(RegionFileOptions):
             mixture, divergence=self.divergence, iterations=self.iterations, seed=self.seed
         )
 
+    def model_of_single_sounds(self, search: ComponentSearch, sources: int) -> BlindModel:
+        """Make each component of a search a source."""
+        return self._model(search, single_sounds(search, sources, "requested"), _NO_REGIONS)
+
     def model_of_groups(self, search: ComponentSearch) -> BlindModel:
         """Group the components of a search with these options, even if each source may be a single sound."""
         count = self._component_count(search)
