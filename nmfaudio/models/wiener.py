@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import SeparatorError
-from nmfaudio.nmf.threads import work_ahead
+from nmfaudio.nmf.threads import share_out, work_ahead, workers
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
 from nmfaudio.sound.spectrogram import Spectrogram
@@ -191,11 +191,15 @@ def wiener_filter(mixture: Complex, variances: NDArray[np.floating], covariances
     split = _split_two if channels == 2 else _split_any
     # The memory order of spectrograms: frame by frame.
     stems = np.empty((sources, channels, frames, bins), np.complex128).swapaxes(2, 3)
-    for start in range(0, frames, _FRAMES):
-        part = np.s_[..., start : start + _FRAMES]
+
+    def fill(number: int) -> None:
+        part = np.s_[..., number * _FRAMES : (number + 1) * _FRAMES]
         stems_of_part = split(mixture[part], variances[part].astype(np.float64), covariances)
         stems_of_part += (mixture[part] - stems_of_part.sum(axis=0)) / sources
         stems[part] = stems_of_part
+
+    with workers(None) as pool:
+        share_out(fill, -(-frames // _FRAMES), pool)
     return stems
 
 
