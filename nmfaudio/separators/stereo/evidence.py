@@ -40,7 +40,23 @@ class DirectionHistogram:
         self._bins = np.zeros((bins, _STEPS // _COARSE))
         self._total = 0.0
 
-    def add(self, block: Spectrogram) -> None:
+    @classmethod
+    def of(cls, block: Spectrogram) -> DirectionHistogram:
+        """Return the histogram of the points of a block."""
+        histogram = cls(block.values.shape[1])
+        histogram._count(block)
+        return histogram
+
+    def add(self, other: DirectionHistogram) -> None:
+        """Add the points of another histogram."""
+        self._weights += other._weights
+        self._moments += other._moments
+        self._amplitudes += other._amplitudes
+        self._all_amplitudes += other._all_amplitudes
+        self._bins += other._bins
+        self._total += other._total
+
+    def _count(self, block: Spectrogram) -> None:
         """Add the points of a block; the weights compensate the lower energy of high bins."""
         angles, ratios, energies = directions(block)
         level = energies.max(initial=0.0)

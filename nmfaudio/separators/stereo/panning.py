@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmfaudio.errors import OptionError
+from nmfaudio.nmf.threads import work_ahead
 from nmfaudio.separators.stereo.evidence import DirectionHistogram
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.progress import Progress
@@ -155,8 +156,10 @@ def find_panning(mixture: Blocks) -> Panning:
         raise OptionError(f"the mixture has {channels}: panning positions need two channels")
     mixture = mixture.with_stft(STFT.lasting(WINDOW_SECONDS, mixture.sample_rate))
     histogram = DirectionHistogram(mixture.stft.bins)
-    for start, stop in mixture.bounds:
-        histogram.add(mixture.block(start, stop))
+    blocks = (mixture.block(start, stop) for start, stop in mixture.bounds)
+    histograms = work_ahead(DirectionHistogram.of, blocks)
+    for (_, stop), of_block in zip(mixture.bounds, histograms, strict=True):
+        histogram.add(of_block)
         mixture.report(Progress("finding panning positions", stop, mixture.frames))
     return _panning(histogram)
 
