@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 import nmfaudio.nmf.threads as threads_module
@@ -106,3 +107,9 @@ def test_an_error_in_work_ahead_reaches_the_caller_and_ends_the_work(monkeypatch
     with pytest.raises(OSError, match="no more"):
         list(results)
     assert len(begun) < 10
+
+
+def test_tasks_of_work_ahead_find_the_settings_of_the_caller(monkeypatch):
+    monkeypatch.setattr(threads_module, "_cores", lambda: 2)
+    with np.errstate(divide="raise"):
+        assert list(work_ahead(lambda _: np.geterr()["divide"], range(3))) == ["raise"] * 3

@@ -98,7 +98,8 @@ def work_ahead(task: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
     """Yield the results of a task for all items in order, while threads work on the items that follow.
 
     The items are taken by the calling thread, one after the other, so they may be read from a file. Each task
-    finds one core. Few items are in work at a time, because each may be a large array.
+    finds one core, and the settings of the calling thread, such as those of `numpy.errstate`. Few items are
+    in work at a time, because each may be a large array.
 
     Examples
     --------
@@ -116,16 +117,12 @@ def work_ahead(task: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
 
     with _single_threaded_blas, ThreadPoolExecutor(threads, thread_name_prefix="nmfaudio-ahead") as pool:
         ahead = deque[Future[T]]()
-        try:
-            for item in items:
-                ahead.append(pool.submit(copy_context().run, alone, item))
-                if len(ahead) == threads:
-                    yield ahead.popleft().result()
-            while ahead:
+        for item in items:
+            ahead.append(pool.submit(copy_context().run, alone, item))
+            if len(ahead) == threads:
                 yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 @contextmanager
