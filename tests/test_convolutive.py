@@ -91,6 +91,24 @@ def test_frames_of_a_template_that_stay_zero_take_no_time(monkeypatch):
     )
 
 
+def test_activations_of_a_template_that_fades_out_are_kept():
+    V = matrix()
+    W, H = start(V)
+    W[:, :, 2] *= 1e-25
+    found = convolve(V, 2, 3, init=(W, H), solver="mu", iterations=2, tolerance=0)
+    W2, H2, _ = naive.convolve(V, W, H, 1.0, 2, floor=1e-9)
+    np.testing.assert_allclose(found.H, H2 * W2.sum(axis=(1, 2))[:, None], rtol=2e-3, atol=1e-6)
+
+
+def test_templates_beside_frozen_ones_learn():
+    V = matrix()
+    W, H = start(V)
+    found = convolve(V, 2, 3, init=(W, H), frozen=W[:1], iterations=4, tolerance=0)
+    unit = W / W.sum(axis=(1, 2), keepdims=True)
+    assert np.array_equal(found.W[0], W[0])
+    assert np.abs(found.W[1] - unit[1]).max() > 1e-3
+
+
 def test_templates_of_several_frames_explain_what_single_frames_cannot():
     V = matrix()
     assert convolve(V, 2, 3).objective[-1] < 0.7 * convolve(V, 2, 1).objective[-1]
