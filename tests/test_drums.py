@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import sound
 
-from nmfaudio import STFT, Audio, Blocks, Convolution, Divergence, make, read, separate
+from nmfaudio import STFT, Audio, Blocks, Convolution, Divergence, make, read, separate, soft_masks
 from nmfaudio.errors import OptionError
 from nmfaudio.separators.drums.evidence import weigh_evidence
 from nmfaudio.separators.drums.separator import Drums, DrumsModel, onsets, varied_frames
@@ -79,6 +81,18 @@ def test_a_drum_that_explains_nothing_is_left_out_and_said():
     assert "no snare" in model.messages[0]
     assert model.members == ((0, 1), (2,))
     assert list(model.separate(mixture.whole())) == ["kick", "hihat"]
+
+
+@pytest.mark.parametrize("exponent", [1.0, 3.0])
+def test_stems_are_masked_by_the_sums_of_their_components_to_the_exponent(exponent):
+    mixture = Blocks(Audio(sum(loop(**BEAT).values()), RATE), STFT(512))
+    model = replace(Drums(iterations=5, mask_exponent=exponent).fit(mixture), members=((0, 2), (1,)))
+    block = mixture.with_stft(model.stft).block(30, 90)
+    found = replace(model, sources=("kick", "snare")).separate(block)
+    one, other, third = (model.convolution.model(k, 30, 90)[None] for k in range(3))
+    expected = soft_masks(block, {"kick": one + third, "snare": other}, mask_exponent=exponent)
+    for name, stem in expected.items():
+        np.testing.assert_allclose(found[name].values, stem.values, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["kick", "snare", "hihat"])

@@ -11,7 +11,7 @@ from nmfaudio import Audio, read, separate
 from nmfaudio.separators.blind.separator import GROUPED_EXPONENT, Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums
 from nmfaudio.separators.guided import drums_first
-from nmfaudio.separators.guided.drums_first import DRUMS, AllDrums, song_model
+from nmfaudio.separators.guided.drums_first import DRUMS, AllDrums, _PartOfMixture, song_model
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.stft import STFT
 from nmfaudio.studies.evaluation import best_names, evaluate
@@ -112,6 +112,8 @@ def test_drums_of_several_kinds_are_one_stem():
     assert not np.allclose(*sums, atol=1e-3)
     np.testing.assert_allclose(together[DRUMS].values, np.mean(sums, axis=0), atol=1e-5)
     np.testing.assert_array_equal(together[OTHER].values, drums.others(block).values)
+    for rest, whole in zip(_PartOfMixture.of(mixture, drums.others), mixture, strict=True):
+        np.testing.assert_array_equal(rest.values, drums.others(whole).values)
 
 
 @pytest.mark.parametrize("samples_", [np.zeros((2, 8000)), np.ones((1, 1)) / 2])

@@ -57,3 +57,23 @@ def test_of_a_long_recording_evenly_spaced_blocks_are_compared(monkeypatch):
     assert len(read) == 8 < len(bounds)
     assert (read[0], read[-1]) == (bounds[0], bounds[-1])
     assert np.ptp(np.diff([bounds.index(one) for one in read])) <= 1
+
+
+class Part:
+    """A model of one stem, which a function makes of the values of a block."""
+
+    sources = ("part",)
+
+    def __init__(self, part):
+        self.part = part
+
+    def separate(self, block):
+        return {"part": block.with_values(self.part(block.values).astype(complex))}
+
+
+def test_both_the_real_and_the_imaginary_part_count():
+    mixture = Blocks(Audio(LOW + HIGH, RATE), STFT(512))
+    values = mixture.whole().values
+    expected = np.linalg.norm(values.real) / np.linalg.norm(values)
+    assert likeness(Part(np.real), Part(np.copy), mixture) == pytest.approx(expected)
+    assert expected < 0.9
