@@ -372,3 +372,14 @@ def test_auto_compares_stems_of_masks_that_are_not_sharpened(monkeypatch):
     assert compared == [1.0]
     assert not guided
     assert model.mean_exponent == 1.5
+
+
+def test_auto_searches_once_for_single_sounds(monkeypatch):
+    searches, search = [], Blind.search
+    monkeypatch.setattr(Blind, "search", lambda self, mixture: searches.append(1) or search(self, mixture))
+    monkeypatch.setattr(auto_module, "are_single_sounds", lambda *_: True)
+    mixture = Blocks(Audio(sound(), 8000), STFT(256))
+    model, guided = auto_module.Auto()._guided("percussive", 2, mixture)
+    assert len(searches) == 1
+    assert not guided
+    assert model.factorization.factorization.rank == len(model.sources) == 2

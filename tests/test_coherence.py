@@ -65,13 +65,16 @@ def test_a_single_channel_is_coherent() -> None:
     assert coherence_of(noise(0)) == 1
 
 
-def test_each_component_has_its_own_coherence() -> None:
+@pytest.mark.parametrize("most_values", [None, 129 * 2 * 40])
+def test_each_component_has_its_own_coherence(most_values: int | None) -> None:
     time = np.arange(2 * RATE) / RATE
     middle = np.sin(2 * np.pi * 400 * time) * (time % 0.5 < 0.2)
     hiss = [np.diff(noise(seed), prepend=[0, 0], n=2) for seed in (1, 2)]
     gate = np.repeat([0, 1, 0, 1, 1, 0, 1, 0], RATE // 4)
     audio = Audio(np.stack([middle + 0.1 * gate * np.tile(side, 2) for side in hiss]), RATE)
-    search = ComponentSearch(Blocks(audio, STFT(256)), divergence="kl", iterations=50, seed=0)
+    mixture = Blocks(audio, STFT(256))
+    search = ComponentSearch(mixture, divergence="kl", iterations=50, seed=0, most_values=most_values)
+    assert search.learned_frames == (mixture.frames if most_values is None else 40)
     one = search.factorizations(2, 1)[0]
     tone, wide = coherences(search, [one])[0][np.argsort(np.argmax(one.W, axis=0))]
     assert tone > 0.8

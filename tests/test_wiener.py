@@ -133,6 +133,15 @@ def test_sources_at_different_positions_are_separated_better_than_by_masks():
     assert np.all(np.array(filtered(images)) < 0.5 * np.array(by_masks))
 
 
+def test_frames_beside_a_block_do_not_count_twice():
+    images = [np.tile(image, 12) for image in panned(20, 65)]
+    mixture = Blocks(Audio(sum(images), RATE), SETTINGS)
+    assert len(mixture.bounds) > 1
+    plain, wide = (learn_filter(mixture, blurred_masks(images), context=context) for context in (0, 40))
+    for one, other in zip(plain.rounds, wide.rounds, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize("angles", [(45, 45), (10, 10)])
 def test_sources_at_one_position_get_no_filter(angles):
     images = panned(*angles)
