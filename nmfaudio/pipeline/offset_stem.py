@@ -18,11 +18,9 @@ def lowest_stem(mixture: Blocks, model: Model) -> str:
     """Return the source with the most energy in low bins: the one that an offset disturbs least."""
     part = model.parts[0]
     mixture = mixture.with_stft(part.stft)
-    bounds = mixture.bounds
     low = mixture.stft.frequencies(mixture.sample_rate) <= _LOW_HZ
     energies = dict.fromkeys(model.sources, 0.0)
-    for number in sorted({round(n) for n in np.linspace(0, len(bounds) - 1, _BLOCKS)}):
-        start, stop = bounds[number]
+    for start, stop in mixture.evenly_spaced_bounds(_BLOCKS):
         wide = mixture.block(start - part.context, stop + part.context)
         for name, stem in checked_stems(part, wide).items():
             energies[name] += float((np.abs(stem.cut(start, stop).values[:, low]) ** 2).sum())

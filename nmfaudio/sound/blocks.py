@@ -104,6 +104,11 @@ class Blocks:
         size = max(1, min(BLOCK_SECONDS * self.sample_rate // self.stft.hop_length, limit))
         return [(start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
 
+    def evenly_spaced_bounds(self, most: int) -> list[tuple[int, int]]:
+        """Return the bounds of at most so many blocks, from the first to the last one."""
+        bounds = self.bounds
+        return [bounds[n] for n in sorted({round(n) for n in np.linspace(0, len(bounds) - 1, most)})]
+
     def with_stft(self, stft: STFT) -> Blocks:
         """Return the same mixture with other settings of the transform."""
         return replace(self, stft=stft)

@@ -27,9 +27,8 @@ _CHANCE = 3.0
 
 def measured(mixture: Blocks) -> Iterator[NDArray[np.float32]]:
     """Yield the magnitudes of some blocks, averaged over the channels."""
-    bounds = mixture.bounds
-    chosen = sorted({round(i) for i in np.linspace(0, len(bounds) - 1, _MEASURED_BLOCKS)})
-    for number, start in enumerate(bounds[i][0] for i in chosen):
+    chosen = mixture.evenly_spaced_bounds(_MEASURED_BLOCKS)
+    for number, (start, _) in enumerate(chosen):
         yield mixture.block(start, start + _MEASURED_FRAMES).magnitude.mean(axis=0).astype(np.float32)
         mixture.report(Progress("measuring", number + 1, len(chosen)))
 

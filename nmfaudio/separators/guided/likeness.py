@@ -34,9 +34,7 @@ def likeness(a: Model, b: Model, mixture: Blocks) -> NDArray[np.float64]:
         rows = [np.ascontiguousarray(one.swapaxes(1, 2)).ravel().view(np.float64) for one in stems]
         return np.array([[one @ other for other in rows] for one in rows])
 
-    bounds = mixture.bounds
-    chosen = np.linspace(0, len(bounds) - 1, min(len(bounds), _MOST_BLOCKS)).round().astype(int)
-    blocks = (mixture.block(*bounds[number]) for number in chosen)
+    blocks = (mixture.block(start, stop) for start, stop in mixture.evenly_spaced_bounds(_MOST_BLOCKS))
     inner = np.sum(list(work_ahead(products, blocks)), axis=0)
     norms = np.sqrt(np.diag(inner))
     both = np.outer(norms, norms)

@@ -148,8 +148,7 @@ def find_evidence(model: Model, mixture: Blocks, regions: Regions, seed: int) ->
 def _parts(model: Model, mixture: Blocks, starts: NDArray[np.intp]) -> Matrix:
     """Return the part of each source in the magnitudes, shape (sources, frames, bands)."""
     parts = mixture.allocate(len(model.sources), mixture.frames, len(starts))
-    for start, stop in mixture.bounds:
-        wide = mixture.block(start - model.context, stop + model.context)
+    for start, stop, wide in mixture.wide_blocks(model.context):
         stems = [stem.cut(start, stop).magnitude.mean(axis=0) for stem in model.separate(wide).values()]
         total = np.sum(stems, axis=0)
         magnitude = wide.cut(start, stop).magnitude.mean(axis=0)
