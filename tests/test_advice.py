@@ -327,10 +327,10 @@ def test_auto_filters_stems_across_channels_where_drums_are_panned(samples):
 
 
 def test_auto_takes_the_mean_of_masks_and_filter_for_grouped_components(monkeypatch):
-    weights = []
+    stems_are_rough = []
 
-    def filtered(model, mixture, *, weight=1.0):
-        weights.append(weight)
+    def filtered(model, mixture, *, rough=False):
+        stems_are_rough.append(rough)
         return model
 
     monkeypatch.setattr(auto_module, "with_spatial_filter", filtered)
@@ -338,14 +338,14 @@ def test_auto_takes_the_mean_of_masks_and_filter_for_grouped_components(monkeypa
         auto_module, "advise", lambda *_, **__: Advice("blind", "a test asks for it", {}, (), None)
     )
     separate(Audio(sound(channels=2), 8000), Auto(sources=2))
-    assert weights == [0.5]
+    assert stems_are_rough == [True]
 
 
 @pytest.mark.parametrize(("filters", "exponent"), [(True, 1.0), (False, 1.5)])
 def test_auto_sharpens_the_mean_of_masks_only_without_a_filter(monkeypatch, filters, exponent):
     exponents = []
 
-    def filtered(model, mixture, *, weight):
+    def filtered(model, mixture, *, rough):
         exponents.append(model.mean_exponent)
         return ModelWrapper(model) if filters else model
 

@@ -7,8 +7,8 @@ from conftest import sound
 from nmfaudio import Audio, make, read, separate
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.separators.blind import search, starts
+from nmfaudio.separators.blind.agreement import agreement_of_starts, aligned, weights_by_agreement
 from nmfaudio.separators.blind.grouping import group_components
-from nmfaudio.separators.blind.model import agreement_of_starts, aligned
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import channel_frames
@@ -182,6 +182,40 @@ def test_agreement_of_starts():
     ]
     cosines = [np.vdot(a, b) / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(*images, strict=True)]
     assert agreement_of_starts(found[:2]) == pytest.approx(np.mean(cosines), rel=1e-4)
+
+
+def test_starts_that_differ_from_the_others_count_less():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    found = Blind(sources=2, components=6, iterations=5, starts=1).grouped(mixture).starts[0]
+    turned = replace(found, labels=1 - found.labels)
+    assert weights_by_agreement((found,)) == pytest.approx([1])
+    assert weights_by_agreement((found, turned)) == pytest.approx([0.5, 0.5])
+    weights = weights_by_agreement((found, turned, found, found))
+    assert weights.sum() == pytest.approx(1)
+    assert weights[1] < 0.05
+    assert weights[[0, 2]] == pytest.approx(weights[3])
+
+
+def test_silent_starts_count_equally():
+    silent = Blind(sources=2, components=3, iterations=2).grouped(
+        Blocks(Audio(np.zeros((1, 8000)), 8000), STFT(256))
+    )
+    assert silent.start_weights == pytest.approx(1 / len(silent.starts))
+
+
+def test_the_masks_of_starts_and_regroupings_have_the_weights_of_the_starts():
+    mixture = Blocks(Audio(sound(2), 8000), STFT(256))
+    model = Blind(sources=2, components=6, iterations=5).grouped(mixture)
+    assert np.ptp(model.start_weights) > 0.01
+    plain = replace(model, mean_exponent=1.0)
+    weights = np.concatenate([0.7 * model.start_weights, 0.3 * model.start_weights])
+    block = mixture.with_stft(model.stft).block(3, 9)
+    each = [
+        replace(plain, starts=(one,), regroupings=()).separate(block)[model.sources[0]].values
+        for one in (*model.starts, *model.regroupings)
+    ]
+    mean = np.tensordot(weights, np.array(each), axes=1)
+    assert plain.separate(block)[model.sources[0]].values == pytest.approx(mean, abs=1e-5)
 
 
 def test_regions_change_both_groupings(monkeypatch):

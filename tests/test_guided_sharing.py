@@ -26,22 +26,39 @@ def test_a_guide_may_give_too_much_or_too_little_everywhere(low, high):
 
 def test_components_that_are_alike_are_shared_alike():
     rng = np.random.default_rng(0)
-    points = np.concatenate([rng.normal(0, 1, (6, 12)), rng.normal(3, 1, (6, 12))])
+    points = np.concatenate([rng.normal(0, 1, (6, 12)), rng.normal(9, 1, (6, 12))])
     guided = np.array([0.9, 0.4, 0.8, 0.4, 0.9, 0.9, 0.3, 0.1, 0.6, 0.2, 0.1, 0.2])  # three of twelve err
-    parts = shared_parts(guided, points, np.full(12, 1 / 12))
+    parts = shared_parts(guided, [points], np.full(12, 1 / 12))
     assert (parts[:6] > 0.5).all()
     assert (parts[6:] < 0.5).all()
-    assert shared_parts(guided / 3, points, np.full(12, 1 / 12)) == pytest.approx(parts)
-    assert shared_parts(1 - guided, points, np.full(12, 1 / 12)) == pytest.approx(1 - parts)
+    assert shared_parts(guided / 3, [points], np.full(12, 1 / 12)) == pytest.approx(parts)
+    assert shared_parts(1 - guided, [points], np.full(12, 1 / 12)) == pytest.approx(1 - parts)
 
 
-def test_where_all_sound_the_same_the_own_part_of_a_component_decides():
-    energies = np.ones(3) / 3
-    parts = shared_parts(np.array([0.1, 0.2, 0.3]), np.ones((3, 2)), energies)
-    assert parts[1] == pytest.approx(0.5)
-    assert parts[0] == pytest.approx(1 - parts[2])
-    assert parts[2] > 0.9
-    assert shared_parts(np.full(3, 0.4), np.eye(3), energies) == pytest.approx([0.5] * 3)
+def test_each_description_of_the_sounds_counts():
+    alike = np.repeat([0.0, 0.1, 9.0, 9.1], 2)[:, None] + np.arange(8)[:, None] / 100
+    first, second = alike, np.roll(alike, 2, axis=0)
+    guided = np.repeat([0.9, 0.8, 0.1, 0.2], 2)
+    energies = np.full(8, 1 / 8)
+    one, other, both = (shared_parts(guided, s, energies) for s in ([first], [second], [first, second]))
+    assert np.abs(one - other).max() > 0.3
+    odds = np.log(both / (1 - both))
+    halves = (np.log(one / (1 - one)) + np.log(other / (1 - other))) / 2
+    assert odds == pytest.approx(halves * np.ptp(odds) / np.ptp(halves), abs=0.5)
+
+
+def test_loud_components_count_more_in_a_cluster():
+    points = np.array([[0.0], [0.001], [5.0], [9.0]])
+    guided = np.array([0.9, 0.0, 0.5, 0.1])
+    loud, quiet = (
+        shared_parts(guided, [points], np.array([e, 1 - e, 0.5, 0.5]) / 2)[1] for e in (0.99, 0.01)
+    )
+    assert loud > 0.7
+    assert quiet < 0.1
+
+
+def test_where_the_guide_gives_equal_parts_all_components_are_shared_equally():
+    assert shared_parts(np.full(3, 0.4), [np.eye(3)], np.ones(3) / 3) == pytest.approx([0.5] * 3)
 
 
 def test_frames_that_are_not_learned_are_separated_too(monkeypatch):
@@ -76,6 +93,6 @@ def test_masks_are_the_mean_over_the_starts():
         for start, shares in zip(model.model.starts, model.shares, strict=True)
     ]
     assert not np.array_equal(each[0]["low"].values, each[1]["low"].values)
-    mean = (each[0]["low"].values + each[1]["low"].values) / 2
+    mean = np.mean([one["low"].values for one in each], axis=0)
     assert model.separate(block)["low"].values == pytest.approx(mean, abs=1e-5)
     assert model.alternatives == ()

@@ -23,7 +23,7 @@ ROUNDS = 2
 SMOOTHING = 31  # bins over which covariances are averaged: positions hardly change from bin to bin
 # Least difference between the positions of two sources (0: the same position, 1: one left and one right) for
 # which the filter improves the stems.
-DIFFERENT = 0.05
+LEAST_DIFFERENCE = 0.05
 
 _LOADING = 1e-9  # part of the trace of the mixture's covariance that is added to its diagonal for inversion
 _FRAMES = 48  # frames that are filtered at a time, so that intermediate arrays stay in the cache
@@ -80,7 +80,13 @@ class WienerFilter:
 
 
 def learn_filter(
-    mixture: Blocks, masked: Masked, *, rounds: int = ROUNDS, smoothing: int = SMOOTHING, context: int = 0
+    mixture: Blocks,
+    masked: Masked,
+    *,
+    rounds: int = ROUNDS,
+    smoothing: int = SMOOTHING,
+    context: int = 0,
+    least_difference: float = LEAST_DIFFERENCE,
 ) -> WienerFilter | None:
     """Learn the spatial covariances of the sources from their stems by masks.
 
@@ -98,12 +104,15 @@ def learn_filter(
         Number of bins over which spatial covariances are averaged.
     context : int
         Number of frames that `masked` needs on either side of the frames that are used.
+    least_difference : float
+        Least difference between the positions of two sources, from 0 (the same position) to 1 (one left and
+        one right), for which a filter is returned.
 
     Returns
     -------
     WienerFilter or None
-        None where a filter would not help: for one channel, for one source, or when all sources have the same
-        position.
+        None where a filter would not help: for one channel, for one source, or when all sources have nearly
+        the same position.
 
     References
     ----------
@@ -138,7 +147,7 @@ def learn_filter(
         for (_, stop), of_block in zip(mixture.bounds, work_ahead(products, blocks), strict=True):
             sums.add(of_block)
             mixture.report(Progress(f"locating the sources, round {number + 1}", stop, mixture.frames))
-        if number == 0 and sums.greatest_difference() < DIFFERENT:
+        if number == 0 and sums.greatest_difference() < least_difference:
             return None
         covariances = (*covariances, sums.covariances())
     return WienerFilter(covariances)

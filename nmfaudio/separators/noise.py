@@ -13,7 +13,7 @@ from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import soft_masks
 from nmfaudio.models.options import Options, option, window_option
-from nmfaudio.separators.blind.model import agreement_of_starts
+from nmfaudio.separators.blind.agreement import agreement_of_starts
 from nmfaudio.separators.blind.separator import MEAN_EXPONENT, Blind
 from nmfaudio.separators.guided.grouping import Guide, guided_model
 from nmfaudio.sound.blocks import Blocks

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from nmfaudio.models.contract import Model
 from nmfaudio.models.options import Options, option
-from nmfaudio.models.spatially_filtered import ROUGH_STEMS_WEIGHT, with_spatial_filter
+from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.models.wrappers import WithMessages
 from nmfaudio.separators.auto.advice import Advice, Facts, advise, listen
 from nmfaudio.separators.blind.model import BlindModel
@@ -111,7 +111,7 @@ def _filtered(model: Model, mixture: Blocks) -> Model:
     The filter separates more strongly, too. With masks that are sharpened before it, some stems lost 0.7 dB.
     """
     softer = _not_sharpened(model)
-    filtered = with_spatial_filter(softer, mixture, weight=ROUGH_STEMS_WEIGHT)
+    filtered = with_spatial_filter(softer, mixture, rough=True)
     return model if filtered is softer else filtered
 
 

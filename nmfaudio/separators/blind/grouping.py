@@ -121,16 +121,47 @@ def group_components(
         raise MatrixError(
             f"H {H.shape} does not hold {channels} channels: pass (components, channels * frames)"
         )
-    energies = _energies(W, H)
+    energies = component_energies(W, H)
+    points = component_points(
+        W,
+        H,
+        frequencies,
+        energies,
+        channels=channels,
+        frames_per_second=frames_per_second,
+        coherence=coherence,
+    )
+    if sources is None:
+        return _best_split(points, energies, limits)
+    labels = _split(points, energies, sources)
+    return Grouping(labels, sources, f"{counted(sources, 'source')} requested")
+
+
+def component_points(
+    W: NDArray[np.floating],
+    H: NDArray[np.floating],
+    frequencies: NDArray[np.floating],
+    energies: Vector,
+    *,
+    channels: int,
+    frames_per_second: float | None = None,
+    coherence: NDArray[np.floating] | None = None,
+) -> Vector:
+    """Describe the sound of each component by a point, shape (components, features).
+
+    Parameters
+    ----------
+    W, H, frequencies, channels, frames_per_second, coherence
+        As for `group_components`.
+    energies : ndarray, shape (components,)
+        Part of the energy that each component has.
+    """
     points = np.hstack([timbres(W, frequencies), _panning(H, channels, energies)])
     if coherence is not None:
         points = np.hstack([points, COHERENCE_WEIGHT * coherence[:, None]])
     if frames_per_second is not None:
         points = np.hstack([points, envelope_points(H, channels, energies, frames_per_second)])
-    if sources is None:
-        return _best_split(points, energies, limits)
-    labels = _split(points, energies, sources)
-    return Grouping(labels, sources, f"{counted(sources, 'source')} requested")
+    return points
 
 
 def timbres(W: NDArray[np.floating], frequencies: NDArray[np.floating]) -> Vector:
@@ -199,7 +230,7 @@ def _check(
         raise OptionError(f"limits={limits}: pass (fewest, most) with 1 <= fewest <= most")
 
 
-def _energies(W: NDArray[np.floating], H: NDArray[np.floating]) -> Vector:
+def component_energies(W: NDArray[np.floating], H: NDArray[np.floating]) -> Vector:
     """Return each component's share of the total energy ``|w|^2 |h|^2``; equal shares in silence.
 
     The sums are in float64, because squares of a quiet recording's float32 values would be rounded to zero.
@@ -217,7 +248,7 @@ def _split(points: Vector, energies: Vector, sources: int) -> Labels:
     """
     if sources == 1:
         return np.zeros(len(points), np.intp)
-    cuts = _cuts(points)[sources - 1 :]
+    cuts = tree_cuts(points)[sources - 1 :]
     totals = [np.bincount(cut, energies) for cut in cuts]
     least = np.array([np.sort(total)[-sources] for total in totals])
     sufficient = least >= MIN_SHARE / sources
@@ -232,7 +263,7 @@ def _split(points: Vector, energies: Vector, sources: int) -> Labels:
     return np.asarray(np.argsort(order)[labels], dtype=np.intp)
 
 
-def _cuts(points: Vector) -> list[Labels]:
+def tree_cuts(points: Vector) -> list[Labels]:
     """Return the cuts of the Ward tree into 1, 2, ... clusters; each cut numbers its clusters from 0."""
     # Imported here because it is slow to import, and mixtures of single sounds need no grouping.
     from scipy.cluster.hierarchy import ward

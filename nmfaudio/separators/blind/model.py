@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from itertools import combinations
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmfaudio.matching import best_pairs
 from nmfaudio.models.components import Components, from_factors
 from nmfaudio.models.contract import Model
 from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.masks import mask_weights, masked_in_parts, normalised_masks
 from nmfaudio.nmf import Factorization, activate
+from nmfaudio.separators.blind.agreement import weights_by_agreement
 from nmfaudio.separators.blind.banding import banded, first_bins
 from nmfaudio.sound.bands import sum_in_bands
 from nmfaudio.sound.blocks import Blocks
@@ -103,7 +102,7 @@ class BlindModel(Model):
         )
 
     def separate(self, block: Spectrogram) -> dict[str, Spectrogram]:
-        """Mask the block; the masks are averaged over all starts and regroupings, then sharpened."""
+        """Mask the block; the weighted masks of all starts and regroupings are averaged, then sharpened."""
         groupings = self._weighted_groupings()
         activations = [self.block_activations(components, block) for components, _ in groupings]
 
@@ -117,12 +116,20 @@ class BlindModel(Model):
 
         return masked_in_parts(block, self.sources, masks)
 
+    @cached_property
+    def start_weights(self) -> NDArray[np.float64]:
+        """Weight of each start; the weights sum to one."""
+        return weights_by_agreement(self.starts)
+
     def _weighted_groupings(self) -> list[tuple[LabelledFactorization, np.float32]]:
         """Return each start and regrouping, and the weight of its masks; the weights sum to one."""
         second = _REGROUPED_WEIGHT if self.regroupings else 0.0
-        first = np.float32((1 - second) / len(self.starts))
-        found = [(components, first) for components in self.starts]
-        return found + [(one, np.float32(second / len(self.regroupings))) for one in self.regroupings]
+        kinds = ((1 - second, self.starts), (second, self.regroupings))
+        return [
+            (components, np.float32(part * weight))
+            for part, groupings in kinds
+            for components, weight in zip(groupings, self.start_weights, strict=bool(groupings))
+        ]
 
     def block_activations(self, components: LabelledFactorization, block: Spectrogram) -> NDArray[Any]:
         """Return the activations of one start in a block, shape (channels, components, frames)."""
@@ -156,42 +163,6 @@ def _stability(starts: Sequence[LabelledFactorization]) -> NDArray[np.float64]:
         return np.empty(0)
     similarities = np.array([(units[0].T @ other).max(axis=1) for other in units[1:]], np.float64)
     return np.asarray(similarities.mean(axis=0))
-
-
-def aligned(components: LabelledFactorization, reference: LabelledFactorization) -> LabelledFactorization:
-    """Renumber the sources of a start so that each resembles the source of that number in the reference.
-
-    The resemblance is the correlation of the spectrograms of two sources. It is computed without these
-    spectrograms: the inner product of two products W H follows from W.T @ W and H @ H.T.
-    """
-    reference_numbers, own_numbers = best_pairs(_correlations(reference, components))
-    numbers = np.empty(len(own_numbers), np.intp)
-    numbers[own_numbers] = reference_numbers
-    return replace(components, labels=numbers[components.labels])
-
-
-def agreement_of_starts(starts: Sequence[LabelledFactorization]) -> float:
-    """Return how much the sources of several starts are the same, from 0 to 1; 1 for a single start.
-
-    It is the mean correlation of the spectrograms of a source in two starts, over all sources and pairs.
-    """
-    pairs = [_correlations(a, b).diagonal().mean() for a, b in combinations(starts, 2)]
-    return float(np.mean(pairs)) if pairs else 1.0
-
-
-def _correlations(a: LabelledFactorization, b: LabelledFactorization) -> NDArray[np.float64]:
-    """Return the correlations of the sources' spectrograms, shape (sources of a, sources of b)."""
-    inner = _inner_products(a, b)
-    norms = np.sqrt(np.outer(*(np.diag(_inner_products(one, one)) for one in (a, b))))
-    return np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
-
-
-def _inner_products(a: LabelledFactorization, b: LabelledFactorization) -> NDArray[np.float64]:
-    """Return inner products of the sources' spectrograms, shape (sources of a, sources of b)."""
-    templates = a.templates.T.astype(np.float64) @ b.templates
-    activations = a.factorization.H.astype(np.float64) @ b.factorization.H.T
-    members = [np.eye(int(c.labels.max()) + 1)[c.labels] for c in (a, b)]
-    return np.asarray(members[0].T @ (templates * activations) @ members[1])
 
 
 def _activations(components: LabelledFactorization, V: NDArray[Any]) -> NDArray[Any]:

@@ -85,7 +85,7 @@ class Blind(RegionFileOptions):
     components: int | None = option(None, "number of components to group; default: 24", at_least=1)
     divergence: str | float = option("kl", "divergence: kl, is, euclidean, or a beta in [-1, 3]")
     iterations: int = option(100, "number of updates of each start", at_least=1)
-    starts: int = option(3, "number of random starts, whose masks are averaged", at_least=1)
+    starts: int = option(6, "number of random starts, whose masks are averaged", at_least=1)
     window: float = window_option(0.046)
     mask_exponent: float | None = option(
         None,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nmfaudio.models.labelled import LabelledFactorization
+from nmfaudio.separators.blind.agreement import aligned
 from nmfaudio.separators.blind.coherence import coherences
 from nmfaudio.separators.blind.grouping import Grouping, counted, group_components
-from nmfaudio.separators.blind.model import aligned
 from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
 from nmfaudio.separators.blind.single_sounds import factorize_single_sounds
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.sharpened import SharpenedMean
+from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.separators.blind.search import ComponentSearch
 from nmfaudio.separators.dictionary.agreement import UNCERTAIN, Blend, disagreement
 from nmfaudio.separators.dictionary.diagnosis import shared_template_warnings
@@ -26,6 +27,9 @@ LONG_WINDOW, SHORT_WINDOW = 0.0929, 0.0116  # seconds
 FEW, SOME, MEDIUM, MANY = 4, 8, 16, 32  # numbers of free templates
 _SETS = ("few", "some", "many", "known alone")  # template sets of the model with the long window, in order
 _GUIDED_ITERATIONS = 100  # updates of the blind components
+# Least difference between positions for a filter across channels. With 0.02 instead of 0.05, an orchestra
+# behind a singer gained 1.0 dB more, and 19 other separations changed by -0.4 to +0.2 dB, by 0 in the mean.
+_LEAST_DIFFERENCE = 0.02
 
 
 def model_with_rest(fit: DictionaryFit) -> Model:
@@ -44,16 +48,23 @@ def model_with_rest(fit: DictionaryFit) -> Model:
     known = fit.known.to_settings(fit.mixture.sample_rate, long.stft)
     warnings = [*shared_template_warnings(known), *_uncertainty(fit, measured)]
     transposed = _transposed_model(fit) if blend.transposed > 0 else None
-    main: Model = fit.spatially_filtered(_weighted(long, transposed, blend))
+    main: Model = _filtered(_weighted(long, transposed, blend), fit)
     if transposed is not None and blend.guided > 0:
-        guided = fit.spatially_filtered(_guided_model(fit, transposed))
+        guided = _filtered(_guided_model(fit, transposed), fit)
         main = SharpenedMean((main, guided), (blend.long, blend.guided), blend.exponent)
     models, weights = [main], [blend.long + blend.guided]
     if blend.short > 0:
-        models.append(fit.spatially_filtered(_short_model(fit, blend)))
+        models.append(_filtered(_short_model(fit, blend), fit))
         weights.append(blend.short)
     messages = (*long.messages, *_choice(fit, measured))
     return Combination(tuple(models), messages, tuple(warnings), tuple(weights))
+
+
+def _filtered(model: Model, fit: DictionaryFit) -> Model:
+    """Return the means of the stems and of stems that a filter across channels refines, where it helps."""
+    if not fit.options.stereo:
+        return model
+    return with_spatial_filter(model, fit.mixture, rough=True, least_difference=_LEAST_DIFFERENCE)
 
 
 def _can_be_guided(fit: DictionaryFit) -> bool:

@@ -14,9 +14,9 @@ from nmfaudio.matching import best_pairs
 from nmfaudio.models.combination import Combination
 from nmfaudio.models.contract import Model
 from nmfaudio.models.masks import masked_in_parts
-from nmfaudio.models.spatially_filtered import ROUGH_STEMS_WEIGHT, with_spatial_filter
+from nmfaudio.models.spatially_filtered import with_spatial_filter
 from nmfaudio.nmf.threads import work_ahead
-from nmfaudio.separators.blind.model import agreement_of_starts
+from nmfaudio.separators.blind.agreement import agreement_of_starts
 from nmfaudio.separators.blind.search import SEED_STRIDE, ComponentSearch
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.drums.separator import OTHER, Drums, DrumsModel
@@ -174,6 +174,6 @@ def song_model(search: ComponentSearch, sources: int) -> Model:
     in_steps = replace(in_steps, order=tuple(best_pairs(of_rest)[1].tolist()))
     weight = float(np.interp(agreement_of_starts(guided.model.starts), AGREEMENTS, GUIDED_WEIGHTS))
     return Combination(
-        tuple(with_spatial_filter(one, mixture, weight=ROUGH_STEMS_WEIGHT) for one in (guided, in_steps)),
+        tuple(with_spatial_filter(one, mixture, rough=True) for one in (guided, in_steps)),
         weights=(weight, 1 - weight),
     )

@@ -19,9 +19,10 @@ from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.models.wrappers import ModelWrapper
 from nmfaudio.nmf import Factorization
 from nmfaudio.nmf.threads import work_ahead
+from nmfaudio.separators.blind.agreement import aligned
 from nmfaudio.separators.blind.coherence import coherences
 from nmfaudio.separators.blind.grouping import group_components
-from nmfaudio.separators.blind.model import BlindModel, aligned
+from nmfaudio.separators.blind.model import BlindModel
 from nmfaudio.separators.blind.naming import source_names
 from nmfaudio.separators.blind.search import DEFAULT_COMPONENTS, ComponentSearch
 from nmfaudio.separators.blind.separator import GROUPED_EXPONENT
@@ -29,7 +30,7 @@ from nmfaudio.sound.blocks import Blocks
 from nmfaudio.sound.frames import evenly_spaced_frames
 from nmfaudio.sound.spectrogram import Spectrogram
 
-STARTS = 3  # random starts, whose masks are averaged
+STARTS = 6  # random starts, whose masks are averaged
 
 Parts = NDArray[np.float64]
 Labels = NDArray[np.intp]
