@@ -8,7 +8,10 @@ from test_guided import HIGH, LOW, RATE, Fixed, error, rough_guide
 
 from nmfaudio import STFT, Audio, Blocks, separate
 from nmfaudio.separators.blind import search as search_module
+from nmfaudio.separators.blind.coherence import coherences
+from nmfaudio.separators.blind.grouping import component_points
 from nmfaudio.separators.blind.separator import Blind
+from nmfaudio.separators.guided import sharing as sharing_module
 from nmfaudio.separators.guided.sharing import shared_parts, sharing_model
 
 
@@ -77,6 +80,25 @@ def test_components_have_the_label_of_the_source_that_gets_most_of_them():
     peaks = components.stft.frequencies(RATE)[components.templates[:, 0, :, 0].argmax(axis=1)]
     assert peaks[0] < 500  # the loudest component of each source comes first
     assert peaks[components.labels == 1][0] > 2000
+
+
+def test_sounds_are_described_with_and_without_envelopes_and_by_the_coherence_of_the_channels(monkeypatch):
+    described = []
+
+    def points(*args, **options):
+        described.append(options)
+        return component_points(*args, **options)
+
+    monkeypatch.setattr(sharing_module, "component_points", points)
+    noise = np.random.default_rng(0).standard_normal((2, HIGH.shape[1])) / 8
+    search = Blind(iterations=20).search(Blocks(Audio(np.repeat(LOW, 2, axis=0) + noise, RATE), STFT(512)))
+    sharing_model(rough_guide(search.mixture), search)
+    expected = coherences(search, search.factorizations(24, sharing_module.STARTS))
+    assert len(described) == 2 * sharing_module.STARTS
+    for number, options in enumerate(described):
+        assert options["coherence"] == pytest.approx(expected[number // 2])
+        assert options["frames_per_second"] == (None, RATE / search.mixture.stft.hop_length)[number % 2]
+    assert np.ptp(expected[0]) > 0.1
 
 
 @pytest.mark.parametrize("samples", [np.zeros((2, 4000)), np.ones((1, 1)) / 2])

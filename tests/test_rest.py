@@ -54,6 +54,21 @@ def test_a_single_source_never_gives_back_the_mixture(separated):
     assert not separated.result.warnings
 
 
+@pytest.mark.parametrize("stereo", [True, False])
+def test_stems_of_the_rest_are_filtered_as_rough_stems(low, monkeypatch, stereo):
+    asked = []
+
+    def filtered(model, mixture, **options):
+        asked.append(options)
+        return model
+
+    monkeypatch.setattr(rest, "with_spatial_filter", filtered)
+    audio = mixture()[0]
+    separate(Audio(np.repeat(audio.samples, 2, axis=0), RATE), FromDictionary(low, stereo=stereo))
+    assert asked == [{"rough": True, "least_difference": 0.02}] * len(asked)
+    assert bool(asked) == stereo
+
+
 def test_a_single_solo_has_a_residual_too():
     audio = Audio(np.concatenate([tone(300).samples[0], mixture()[0].samples[0]]), RATE)
     alone = FromDictionary(solo=("low=0-1",))

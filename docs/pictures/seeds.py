@@ -1,6 +1,6 @@
 """Draw the picture of `docs/explanation/seeds.md`: ``seeds.py FOLDER``.
 
-`blind` separates a piano and a flute with ten seeds, from one random start and from three.
+`blind` separates a piano and a flute with ten seeds, from one random start and from six.
 """
 
 import sys
@@ -47,13 +47,13 @@ def main(folder: str) -> None:
     """Draw a dot for each seed, and print the scores."""
     figure = new_figure(7, 2.2)
     axes = figure.subplots()
-    for row, starts in enumerate((3, 1)):
+    for row, starts in enumerate((6, 1)):
         means = scores(starts)
         print(f"{starts} starts: {np.round(means, 1)}, median {np.median(means):.1f}, least {min(means):.1f}")
         axes.plot(means, [row] * len(means), "o", alpha=0.6)
     print("grouped by an oracle:", *(f"{grouped_by_an_oracle(seed):.1f}" for seed in range(3)))
     axes.set(title="Ten seeds: piano and flute, mean SI-SDR of the two stems", xlabel="dB", ylim=(-0.5, 1.5))
-    axes.set_yticks([0, 1], ["three starts, averaged (default)", "one start"])
+    axes.set_yticks([0, 1], ["six starts, averaged (default)", "one start"])
     save_picture(figure, Path(folder) / "seeds.png")
 
 
