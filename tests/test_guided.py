@@ -1,9 +1,12 @@
 """Blind components that are grouped by a guide."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 
 from nmfaudio import Audio, FunctionModel, read, separate
+from nmfaudio.models.labelled import LabelledFactorization
 from nmfaudio.separators.blind import search as search_module
 from nmfaudio.separators.blind.separator import Blind
 from nmfaudio.separators.guided import grouping
@@ -71,6 +74,24 @@ def test_the_rest_is_grouped_by_timbre():
         assert min(error(stem, truth) for stem in stems.values()) < 0.6
 
 
+def test_the_sources_of_the_rest_are_the_same_in_all_starts(monkeypatch):
+    mixture = Blocks(Audio(LOW + MID + HIGH, RATE), STFT(512))
+    frequencies, turns = mixture.stft.frequencies(RATE), cycle([False, True])
+
+    def is_high(templates):
+        return frequencies[templates.argmax(axis=0)] > 1700
+
+    def grouped(one, *_):
+        return LabelledFactorization(one, 1, (is_high(one.W) ^ next(turns)).astype(np.intp))
+
+    monkeypatch.setattr(grouping, "group_by_timbre", grouped)
+    starts = guided_model(rough_guide(mixture), Blind(iterations=30).search(mixture), 3).model.starts
+    high = [is_high(one.templates[:, one.labels == number]) for one in starts for number in (1, 2)]
+    assert all(sounds.all() or not sounds.any() for sounds in high)
+    assert {sounds.all() for sounds in high[::2]} == {not high[1].all()}
+    assert {sounds.all() for sounds in high[1::2]} == {not high[0].all()}
+
+
 @pytest.mark.parametrize(("source", "truth"), [("left", [1, 0]), ("right", [0, 1])])
 def test_each_channel_of_the_guide_counts(source, truth):
     mixture = Audio(np.concatenate([LOW, HIGH]), RATE)
@@ -94,8 +115,7 @@ def test_frames_that_are_not_learned_are_separated_too(monkeypatch):
     assert error(stems["low"], LOW) < 0.2
 
 
-def test_components_can_be_learned_from_fewer_frames(monkeypatch):
-    monkeypatch.setattr(grouping, "STARTS", 1)
+def test_components_can_be_learned_from_fewer_frames():
     mixture = Blocks(Audio(np.concatenate([LOW + HIGH] * 2), RATE), STFT(512))
     search = search_module.ComponentSearch(
         mixture, divergence="kl", iterations=20, seed=0, most_values=2 * 257 * 30
@@ -107,7 +127,7 @@ def test_components_can_be_learned_from_fewer_frames(monkeypatch):
         return {"low": low, "rest": 1 - low}
 
     guide = Guide(FunctionModel(STFT(512), ("low", "rest"), estimate), "low")
-    model = guided_model(guide, search)
+    model = guided_model(guide, search, starts=1)
     assert len(model.model.starts) == 1
     assert not model.model.covers_all_frames
     parts = guide.parts_of_components(search, [model.model.starts[0].factorization])

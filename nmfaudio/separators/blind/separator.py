@@ -43,7 +43,7 @@ class Blind(RegionFileOptions):
     and, where sources are panned far apart, by their panning. In recordings of up to about twelve minutes
     (six in stereo), it groups them once more, and then how the activations rise, fall and fluctuate counts
     too. The masks of all starts and of both groupings are averaged, source by source, and the means are
-    sharpened.
+    sharpened. A start whose sources differ from those of most starts counts less.
 
     Parameters
     ----------

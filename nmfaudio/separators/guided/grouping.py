@@ -117,6 +117,7 @@ def guided_model(
     sources: int = 2,
     *,
     mean_exponent: float = 1.0,
+    starts: int = STARTS,
 ) -> GuidedModel:
     """Find components, and group them into the source of the guide and others.
 
@@ -133,6 +134,8 @@ def guided_model(
         Number of sources, at least 2. The first of them is that of the guide.
     mean_exponent : float
         Exponent of the mean of the masks over the starts.
+    starts : int
+        Number of random starts.
 
     Returns
     -------
@@ -146,7 +149,7 @@ def guided_model(
     """
     mixture = search.mixture
     count = max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1]))
-    factorizations = search.factorizations(count, STARTS)
+    factorizations = search.factorizations(count, starts)
     frequencies = mixture.stft.frequencies(mixture.sample_rate)
     grouped: list[LabelledFactorization] = []
     reference: LabelledFactorization | None = None
@@ -216,18 +219,18 @@ def group_by_timbre(
     return LabelledFactorization(one, mixture.channels, grouping.labels)
 
 
-def timbre_model(search: ComponentSearch, sources: int) -> BlindModel:
-    """Return a model of blind components that timbre alone groups into so many sources."""
+def timbre_model(search: ComponentSearch, sources: int, starts: int) -> BlindModel:
+    """Return a model of components from random starts, which timbre alone groups into so many sources."""
     mixture = search.mixture
-    starts: list[LabelledFactorization] = []
-    factorizations = search.factorizations(max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1])), STARTS)
+    grouped: list[LabelledFactorization] = []
+    factorizations = search.factorizations(max(sources, min(DEFAULT_COMPONENTS, search.V.shape[1])), starts)
     for one, coherence in zip(factorizations, coherences(search, factorizations), strict=True):
         labelled = group_by_timbre(one, coherence, mixture, sources).ordered()
-        starts.append(aligned(labelled, starts[0]) if starts else labelled)
+        grouped.append(aligned(labelled, grouped[0]) if grouped else labelled)
     names = tuple(f"source{number + 1}" for number in range(sources))
     covers_all_frames = search.learned_frames == mixture.frames
     return BlindModel(
-        mixture.stft, tuple(starts), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
+        mixture.stft, tuple(grouped), names, GROUPED_EXPONENT, (), covers_all_frames=covers_all_frames
     )
 
 
