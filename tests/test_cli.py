@@ -203,5 +203,5 @@ def test_progress_shows_stage_and_objective_on_a_terminal(make_file, tmp_path):
             break
     os.close(main)
     assert process.wait() == 0
-    assert b"finding components, 3 starts" in shown
+    assert b"finding components, 6 starts" in shown
     assert b"objective" in shown
